@@ -1,0 +1,21 @@
+/* One error, captured where it is born. Libraries fill it in and return -errno; cli/ and server/ print it. */
+#ifndef CONNECTORDB_ERROR_H
+#define CONNECTORDB_ERROR_H
+
+enum { ERROR_MESSAGE_BYTES = 512 };
+
+struct error {
+    int code;                          /* errno value, positive; 0 while no error was set */
+    char message[ERROR_MESSAGE_BYTES]; /* what, where (file, byte offset, line, path) and what to do */
+};
+
+/* Sets code and message (printf format; a longer message is cut) and returns -code, so that a failing
+ * function can end with `return error_set(ret_error, EINVAL, "...")`. ret_error may be NULL.
+ * An error that is already set is replaced. Any thread. */
+int error_set(struct error *ret_error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Puts "text: " (printf format) before the message of an error that is set; returns -code of it.
+ * Use it where a caller knows more than the place where the error was born. */
+int error_prefix(struct error *ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
