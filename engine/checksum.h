@@ -1,0 +1,10 @@
+/* XXH3-64 (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md); checksum.c is the only file that knows it. */
+#ifndef CONNECTORDB_CHECKSUM_H
+#define CONNECTORDB_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t checksum(const void *data, size_t size, uint64_t seed);
+
+#endif
