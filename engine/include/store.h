@@ -127,9 +127,9 @@ struct store_bulk_writer; /* one thread's part of it */
  * finished there are kept, see store_bulk_has). name: [A-Za-z0-9_-]{1,64}. -EEXIST: a staging of that name is there. */
 int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk,
     struct error *ret_error);
-/* Whether the staging already holds this series completely. `tag` is what the loader gave to store_bulk_series (e.g. a hash
- * of source path, size and mtime): it must match. *ret_points: how many points. */
-bool store_bulk_has(struct store_bulk *bulk, uint64_t series_id, uint64_t tag, uint64_t *ret_points);
+/* Looks in a resumed staging for a series that was loaded completely under this tag (what the loader gave to
+ * store_bulk_series, e.g. a hash of the source's path, size and mtime). True: load it no more, use *ret_series_id. */
+bool store_bulk_find(struct store_bulk *bulk, uint64_t tag, uint64_t *ret_series_id, uint64_t *ret_points);
 int store_bulk_writer_open(struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error);
 /* Starts the next series of this writer. Ids must ascend within a writer (else it starts a new segment); a series is loaded by
  * one writer, from index 0, and must be new to the store. */
@@ -140,7 +140,7 @@ int store_bulk_append(struct store_bulk_writer *writer, const struct batch *batc
 int store_bulk_writer_finish(struct store_bulk_writer *writer, struct error *ret_error);
 void store_bulk_writer_close(struct store_bulk_writer *writer); /* accepts NULL; discards what is not finished */
 /* Moves all finished segments into the store, durable, in one step; the series are readable from then on (who can name them is
- * the catalog's matter). Series in `drop` (ascending; leftovers of an earlier attempt) are not kept. */
+ * the catalog's matter). */
 int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error);
 /* Ends the load. Published: the staging directory is removed. Not published: kept if `keep` (for resume), else removed.
  * Accepts NULL. */

@@ -1,0 +1,167 @@
+/* The catalog: users, devices, streams, API keys and passwords, in one SQLite file (WAL, synchronous=FULL, one
+ * writing connection, a small pool of reading ones). The only layer that knows SQLite.
+ *
+ * It knows nothing of datapoints; database.h keeps catalog and store in step. Any thread may call any function.
+ * Functions return 0 or a negative errno with *ret_error set: -ENOENT not found, -EEXIST already exists, -EINVAL bad
+ * value (the message names the field), -EBADMSG the file is damaged, -EIO. Messages never carry SQL, server paths or
+ * library texts. */
+#ifndef CONNECTORDB_CATALOG_H
+#define CONNECTORDB_CATALOG_H
+
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    NAME_BYTES_MAX = 29,        /* ^[a-zA-Z][a-zA-Z0-9_-]*$ */
+    PATH_BYTES_MAX = 3 * NAME_BYTES_MAX + 2,
+    TEXT_BYTES_MAX = 1 << 20,   /* description, icon, schema, ... */
+};
+
+struct catalog;
+struct catalog_snapshot; /* a read transaction: one moment of the catalog */
+
+/* Strings are NULL-free UTF-8, never NULL in a loaded object ("" when empty), owned by the object. */
+struct user {
+    int64_t id;
+    char *name, *nickname, *email, *description, *icon, *role;
+    bool is_public;
+    char *password, *password_salt, *password_scheme; /* hash as ConnectorDB 0.3 stores it */
+};
+
+struct device {
+    int64_t id, user_id;
+    char *name, *nickname, *description, *icon, *apikey, *role;
+    bool enabled, is_public, visible, user_editable;
+};
+
+struct stream {
+    int64_t id, device_id;
+    char *name, *nickname, *description, *icon, *schema, *datatype;
+    bool ephemeral, downlink;
+    uint64_t series_id;
+    uint64_t downlink_series_id; /* 0 unless downlink */
+};
+
+void user_free(struct user *user);       /* frees the strings, zeroes the struct */
+void device_free(struct device *device);
+void stream_free(struct stream *stream);
+
+/* ---- life ---- */
+/* Makes the file (it must not exist) and syncs it and its directory. */
+int catalog_create(const char *path, struct error *ret_error);
+/* Opens it and runs an integrity check (quick_check and our own invariants). -EBADMSG when it fails: the caller must then not
+ * touch any data. */
+int catalog_open(const char *path, struct catalog **ret_catalog, struct error *ret_error);
+void catalog_close(struct catalog *catalog); /* accepts NULL */
+/* Integrity check of a file nobody has open; findings to `found`; returns their number or -errno. Modifies nothing. */
+int catalog_check(const char *path, void (*found)(void *context, const char *message), void *context,
+    struct error *ret_error);
+
+/* ---- names and rules ---- */
+bool name_valid(const char *name);
+bool user_name_allowed(const char *name); /* not one of the forbidden names */
+bool email_valid(const char *email);
+bool icon_valid(const char *icon);
+/* Validates the text as a JSON Schema document (object) and returns it without insignificant white space (malloc'ed);
+ * empty gives "{}". -EINVAL. */
+int schema_normalize(const char *text, char **ret_schema, struct error *ret_error);
+
+/* ---- writing: each call is one durable transaction ---- */
+/* Makes the user with its devices `user` and `meta` (as reference/rest.md section 4). password: clear text, hashed here with a new
+ * salt (bcrypt $2a$10$ of password+salt). Only name, nickname, email, description, icon, role, is_public of *user are read; role
+ * NULL or "" = "user". */
+int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password,
+    int64_t *ret_id, struct error *ret_error);
+/* Makes a device; an empty apikey becomes a new random UUID. *ret_id may be NULL, as below. */
+int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,
+    struct error *ret_error);
+/* Makes a stream with a new series id, and one for its downlink if set (series ids in *stream are ignored). */
+int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
+    struct error *ret_error);
+/* Each deletes the object with all below it. *ret_series: malloc'ed ids of the series that have no row any more (the caller
+ * tombstones them in the store afterwards), *ret_count of them. Devices user and meta: -EPERM. */
+int catalog_delete_user(struct catalog *catalog, int64_t user_id, uint64_t **ret_series, size_t *ret_count,
+    struct error *ret_error);
+int catalog_delete_device(struct catalog *catalog, int64_t device_id, uint64_t **ret_series, size_t *ret_count,
+    struct error *ret_error);
+int catalog_delete_stream(struct catalog *catalog, int64_t stream_id, uint64_t **ret_series, size_t *ret_count,
+    struct error *ret_error);
+/* Replaces the stored password of a user, hashed anew. */
+int catalog_set_password(struct catalog *catalog, int64_t user_id, const char *password, struct error *ret_error);
+/* Replaces all fields but id, owner, names and series of a stream; a change of downlink gives or takes the downlink series
+ * (*ret_dropped_series: the one taken, else 0). */
+int catalog_update_stream(struct catalog *catalog, const struct stream *stream, uint64_t *ret_dropped_series,
+    struct error *ret_error);
+
+/* Takes `count` series ids for an import out of the sequence, durable; they are never given out again. */
+int catalog_reserve_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error);
+
+/* One user with everything below it, written in one transaction: the moment when an import becomes visible. Order of calls:
+ * begin, then import_device (each followed by its import_streams), then commit or rollback. Ids are given here; series ids of
+ * streams are the caller's. The writing connection is held from begin to the end. Hashes, salts and keys are stored as they are
+ * given (a meta device's key is dropped). Devices `user` and `meta` are made with their defaults if they were not imported. */
+struct catalog_import;
+int catalog_import_begin(struct catalog *catalog, const struct user *user, struct catalog_import **ret_import,
+    struct error *ret_error);
+int catalog_import_device(struct catalog_import *import, const struct device *device, struct error *ret_error);
+int catalog_import_stream(struct catalog_import *import, const struct stream *stream, struct error *ret_error);
+int catalog_import_commit(struct catalog_import *import, struct error *ret_error); /* frees it, also on failure */
+void catalog_import_rollback(struct catalog_import *import);                       /* frees it; accepts NULL */
+
+/* ---- reading ---- */
+int catalog_user_by_name(struct catalog *catalog, const char *name, struct user *ret_user, struct error *ret_error);
+int catalog_device_by_name(struct catalog *catalog, const char *user, const char *device,
+    struct device *ret_device, struct error *ret_error);
+int catalog_stream_by_name(struct catalog *catalog, const char *user, const char *device, const char *stream,
+    struct stream *ret_stream, struct error *ret_error);
+int catalog_user_by_id(struct catalog *catalog, int64_t id, struct user *ret_user, struct error *ret_error);
+int catalog_device_by_id(struct catalog *catalog, int64_t id, struct device *ret_device, struct error *ret_error);
+
+/* One moment of the whole catalog, for export and listings. catalog_pause_writes stops commits (and waits for a running one) until
+ * catalog_resume_writes: whoever takes a snapshot of catalog and store together calls it around both. */
+void catalog_pause_writes(struct catalog *catalog);
+void catalog_resume_writes(struct catalog *catalog);
+int catalog_snapshot_open(struct catalog *catalog, struct catalog_snapshot **ret_snapshot, struct error *ret_error);
+void catalog_snapshot_close(struct catalog_snapshot *snapshot); /* accepts NULL */
+/* Visits in order of name. The object is borrowed for the call; a non-zero return ends the walk and is returned. */
+int catalog_each_user(struct catalog_snapshot *snapshot, int (*visit)(void *context, const struct user *user),
+    void *context, struct error *ret_error);
+int catalog_each_device(struct catalog_snapshot *snapshot, int64_t user_id,
+    int (*visit)(void *context, const struct device *device), void *context, struct error *ret_error);
+int catalog_each_stream(struct catalog_snapshot *snapshot, int64_t device_id,
+    int (*visit)(void *context, const struct stream *stream), void *context, struct error *ret_error);
+/* All series ids that rows name (streams and downlinks), ascending, malloc'ed. */
+int catalog_series(struct catalog *catalog, uint64_t **ret_series, size_t *ret_count, struct error *ret_error);
+int catalog_counts(struct catalog *catalog, uint64_t *ret_users, uint64_t *ret_devices, uint64_t *ret_streams,
+    struct error *ret_error);
+
+/* ---- the request path: bounded caches, emptied by every write that could change them ---- */
+/* Who is asking: a device acting for its user. */
+struct identity {
+    int64_t user_id, device_id;
+    char user[NAME_BYTES_MAX + 1], device[NAME_BYTES_MAX + 1];
+    char user_role[NAME_BYTES_MAX + 1], device_role[NAME_BYTES_MAX + 1];
+};
+/* Where a path leads. */
+struct stream_place {
+    int64_t user_id, device_id, stream_id;
+    uint64_t series_id, downlink_series_id;
+    bool downlink, ephemeral, device_public;
+    bool schema_empty; /* the schema is {} */
+};
+/* An empty key never matches. -ENOENT. */
+int catalog_identity_by_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity,
+    struct error *ret_error);
+/* User name or email (without case) and password -> identity of the user's device `user`. bcrypt ($2a$, $2b$) and SHA512 (hex of
+ * SHA-512(password + salt)) are verified; SHA512 and bcrypt below the cost are upgraded. A password that was right is remembered
+ * (keyed hash in memory, a few minutes, bounded) so that it is not hashed again. -EACCES wrong password, -ENOENT no such user.
+ * Blocks ~50 ms for a hash. */
+int catalog_identity_by_password(struct catalog *catalog, const char *name, const char *password,
+    struct identity *ret_identity, struct error *ret_error);
+int catalog_stream_place(struct catalog *catalog, const char *user, const char *device, const char *stream,
+    struct stream_place *ret_place, struct error *ret_error);
+
+#endif

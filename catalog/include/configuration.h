@@ -1,0 +1,35 @@
+/* connectordb.conf: JSON with comments (// to the end of the line, and C style). Keys as in ConnectorDB 0.3 (reference/rest.md section 11); the ones that have no
+ * meaning any more (redis, nats, sql, batchsize, ...) are accepted and ignored; unknown keys are an error that names them. */
+#ifndef CONNECTORDB_CONFIGURATION_H
+#define CONNECTORDB_CONFIGURATION_H
+
+#include "error.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct configuration {
+    char *hostname;            /* "" = 127.0.0.1 */
+    uint16_t port;             /* 3124 */
+    bool frontend_enabled;
+    char *siteurl;
+    bool allowcrossorigin;
+    char *logfile;             /* "" = standard error */
+    char *loglevel;            /* debug info warn error */
+    uint64_t insert_limit_bytes;   /* 10485760, at least 100 */
+    uint32_t http_read_timeout_s;  /* 5 */
+    uint32_t failed_login_delay_ms;/* 300 */
+    uint32_t connections_max;  /* new: HTTP connections served at once (a thread each); 256 */
+    struct store_options store;/* new: fsync "always" | "interval:<ms>" | "never"; journal_bytes */
+};
+
+/* Fills in the defaults, then what the file says (path NULL or a missing file: defaults only if `optional`). 0; -EINVAL with file, line
+ * or key; -errno. Free with configuration_free. */
+int configuration_read(const char *path, bool optional, struct configuration *ret_configuration,
+    struct error *ret_error);
+void configuration_free(struct configuration *configuration);
+/* The default file's text with comments (static). */
+const char *configuration_default_text(void);
+
+#endif

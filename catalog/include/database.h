@@ -1,0 +1,44 @@
+/* A database directory: configuration, catalog and store in step (engine.md, "Catalog and data").
+ *
+ *   connectordb.conf  catalog.sqlite  connectordb.pid  connectordb.sock  LOCK  data/ */
+#ifndef CONNECTORDB_DATABASE_H
+#define CONNECTORDB_DATABASE_H
+
+#include "catalog.h"
+#include "error.h"
+#include "store.h"
+
+struct database {
+    char *path;
+    struct catalog *catalog;
+    struct store *store;
+    int lock_file;
+    uint64_t tombstoned_series; /* at open: series that no row named */
+};
+
+/* Makes the directory (it must not exist), an empty catalog and an empty store, synced; on failure nothing is left behind.
+ * configuration: text of connectordb.conf to write, NULL = none. */
+int database_create(const char *path, const char *configuration, struct error *ret_error);
+/* Takes the LOCK (an OS lock; -EBUSY when another process has it: the message names its pid if the pid file tells), opens the
+ * catalog, then the store, then tombstones the series without a row. options as in store_open. */
+int database_open(const char *path, const struct store_options *options, struct database **ret_database,
+    struct error *ret_error);
+int database_close(struct database *database, struct error *ret_error); /* accepts NULL */
+/* Whether some process holds the LOCK now. 1, 0 or -errno. */
+int database_is_locked(const char *path);
+
+/* Rows first, then tombstones. By path: "user", "user/device", "user/device/stream". */
+int database_delete_user(struct database *database, int64_t user_id, struct error *ret_error);
+int database_delete_device(struct database *database, int64_t device_id, struct error *ret_error);
+int database_delete_stream(struct database *database, int64_t stream_id, struct error *ret_error);
+
+/* One moment of catalog and store together. */
+struct database_snapshot {
+    struct catalog_snapshot *catalog;
+    struct store_snapshot *store;
+};
+int database_snapshot_open(struct database *database, struct database_snapshot *ret_snapshot,
+    struct error *ret_error);
+void database_snapshot_close(struct database_snapshot *snapshot);
+
+#endif
