@@ -46,12 +46,19 @@ struct batch {
     struct lane numbers;     /* VALUES_NUMBERS */
     uint8_t *booleans;       /* VALUES_BOOLEANS */
     struct buffer msgpack;   /* VALUES_MSGPACK: the values, concatenated */
-    uint32_t *msgpack_ends;  /* VALUES_MSGPACK: value i is [ends[i-1], ends[i]) of msgpack.data */
+    uint32_t *msgpack_ends;  /* VALUES_MSGPACK: value i is [batch_msgpack_offset(i), ends[i]) of msgpack.data */
+    uint32_t msgpack_start;  /* where value 0 starts: 0 but in a slice, which keeps the ends of the whole */
 
     bool has_senders;            /* false: the owner sent every point */
     uint16_t *senders;           /* per point: 0 = the owner, else 1 + place in sender_names */
     uint32_t sender_count;       /* distinct names */
     struct buffer sender_names;  /* per name: one length byte, then its bytes */
+
+    /* Made by batch_set_last_sender to find names quickly; a batch whose senders were filled in by hand has
+     * neither (both NULL) and is read all the same, with a walk over the names. */
+    uint32_t *sender_offsets;    /* where name i starts in sender_names */
+    uint32_t *sender_slots;      /* hash table over the names: 0 = empty, else 1 + place */
+    uint32_t sender_slot_count;  /* a power of two */
 };
 
 /* Zeroes the struct: an empty, growable batch that owns nothing yet. */
@@ -82,6 +89,12 @@ void batch_slice(const struct batch *batch, uint32_t from, uint32_t count, struc
 static inline double batch_time(const struct batch *batch, uint32_t i)
 {
     return lane_double(&batch->times, i);
+}
+
+/* VALUES_MSGPACK: where value i starts in msgpack.data. */
+static inline uint32_t batch_msgpack_offset(const struct batch *batch, uint32_t i)
+{
+    return i > 0 ? batch->msgpack_ends[i - 1] : batch->msgpack_start;
 }
 
 /* Value i in msgpack: writes numbers and booleans to scratch (9 bytes at least) and returns scratch, else

@@ -52,8 +52,7 @@ static inline double lane_double(const struct lane *lane, uint32_t i)
  * (also for -0, NaN and infinities). */
 bool decimal_from_double(double value, uint8_t exponent, int64_t *ret_integer);
 
-/* The smallest exponent for which decimal_from_double succeeds, trying `hint` first only to learn quickly that
- * it works; -1 when none up to LANE_EXPONENT_MAX does. */
+/* The smallest exponent for which decimal_from_double succeeds; -1 when none up to LANE_EXPONENT_MAX does. */
 int decimal_exponent(double value);
 
 #endif
