@@ -1,0 +1,129 @@
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const LEVEL_NAMES[] = {"debug", "info", "warn", "error"};
+
+static struct {
+    pthread_rwlock_t lock; /* writers of lines share it; open and close take it alone */
+    int file;
+    atomic_int level;
+} state = {.lock = PTHREAD_RWLOCK_INITIALIZER, .file = STDERR_FILENO, .level = LOG_INFO};
+
+bool log_level_parse(const char *name, enum log_level *ret_level)
+{
+    for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
+        if (strcmp(name, LEVEL_NAMES[i]) == 0) {
+            *ret_level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void replace_file(int file)
+{
+    pthread_rwlock_wrlock(&state.lock);
+    int old = state.file;
+    state.file = file;
+    pthread_rwlock_unlock(&state.lock);
+    if (old != STDERR_FILENO)
+        (void)close(old);
+}
+
+int log_open(const char *file, enum log_level level, struct error *ret_error)
+{
+    int descriptor = STDERR_FILENO;
+    if (file && *file) {
+        descriptor = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (descriptor < 0)
+            return error_set(ret_error, errno, "log file %s: cannot open: %s", file, strerror(errno));
+    }
+    replace_file(descriptor);
+    atomic_store(&state.level, (int)level);
+    return 0;
+}
+
+void log_close(void)
+{
+    replace_file(STDERR_FILENO);
+}
+
+bool log_enabled(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&state.level, memory_order_relaxed);
+}
+
+static size_t put_prefix(char *line, size_t capacity, enum log_level level)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    struct tm parts;
+    (void)gmtime_r(&now.tv_sec, &parts);
+    size_t used = strftime(line, capacity, "%Y-%m-%dT%H:%M:%S", &parts);
+    int length = snprintf(line + used, capacity - used, ".%03ldZ %s ", now.tv_nsec / 1000000, LEVEL_NAMES[level]);
+    return used + (size_t)length;
+}
+
+static void write_line(enum log_level level, const char *format, va_list arguments)
+{
+    if (!log_enabled(level))
+        return;
+    char line[LOG_LINE_BYTES_MAX];
+    size_t start = put_prefix(line, sizeof(line), level);
+    int length = vsnprintf(line + start, sizeof(line) - start, format, arguments);
+    size_t end = start + (length < 0 ? 0 : (size_t)length);
+    if (end > sizeof(line) - 1)
+        end = sizeof(line) - 1;
+    for (size_t i = start; i < end; i++) {
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
+    }
+    line[end++] = '\n';
+    pthread_rwlock_rdlock(&state.lock);
+    /* A log that cannot be written has nowhere to say so. */
+    ssize_t written = write(state.file, line, end);
+    (void)written;
+    pthread_rwlock_unlock(&state.lock);
+}
+
+void log_debug(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(LOG_DEBUG, format, arguments);
+    va_end(arguments);
+}
+
+void log_info(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(LOG_INFO, format, arguments);
+    va_end(arguments);
+}
+
+void log_warn(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(LOG_WARN, format, arguments);
+    va_end(arguments);
+}
+
+void log_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(LOG_ERROR, format, arguments);
+    va_end(arguments);
+}
