@@ -69,6 +69,10 @@ bool icon_valid(const char *icon);
  * empty gives "{}". -EINVAL. */
 int schema_normalize(const char *text, char **ret_schema, struct error *ret_error);
 
+/* Hashes the password as a new user's (new salt, bcrypt $2a$10$ of password+salt) into password, password_salt and
+ * password_scheme of *user, freeing what they held: for imports of folders that carry no hash. Blocks ~50 ms. */
+int user_set_password(struct user *user, const char *password, struct error *ret_error);
+
 /* ---- writing: each call is one durable transaction ---- */
 /* Makes the user with its devices `user` and `meta` (as reference/rest.md section 4). password: clear text, hashed here with a new
  * salt (bcrypt $2a$10$ of password+salt). Only name, nickname, email, description, icon, role, is_public of *user are read; role
