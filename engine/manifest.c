@@ -1,0 +1,308 @@
+#include "manifest_format.h"
+
+#include "bytes.h"
+#include "check.h"
+#include "checksum.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the lists: room for the smallest power of two that holds the count ---- */
+
+static uint64_t room_for(uint64_t count)
+{
+    uint64_t room = 1;
+    while (room < count)
+        room *= 2;
+    return room;
+}
+
+/* Makes room for one more. 0 or -ENOMEM with everything unchanged. */
+static int grow(void **list, uint64_t count, size_t item_bytes)
+{
+    if (*list && count < room_for(count))
+        return 0;
+    void *larger = realloc(*list, room_for(count + 1) * item_bytes);
+    if (!larger)
+        return -ENOMEM;
+    *list = larger;
+    return 0;
+}
+
+int manifest_add_journal(struct manifest *manifest, struct manifest_journal journal)
+{
+    void *list = manifest->journals;
+    int r = grow(&list, manifest->journal_count, sizeof(journal));
+    if (r < 0)
+        return r;
+    manifest->journals = list;
+    manifest->journals[manifest->journal_count++] = journal;
+    return 0;
+}
+
+int manifest_add_segment(struct manifest *manifest, struct manifest_segment segment)
+{
+    void *list = manifest->segments;
+    int r = grow(&list, manifest->segment_count, sizeof(segment));
+    if (r < 0)
+        return r;
+    manifest->segments = list;
+    manifest->segments[manifest->segment_count++] = segment;
+    return 0;
+}
+
+int manifest_remove_journal(struct manifest *manifest, uint64_t id)
+{
+    for (uint32_t i = 0; i < manifest->journal_count; i++) {
+        if (manifest->journals[i].id != id)
+            continue;
+        manifest->journal_count--;
+        memmove(&manifest->journals[i], &manifest->journals[i + 1],
+            (manifest->journal_count - i) * sizeof(*manifest->journals));
+        return 0;
+    }
+    return -ENOENT;
+}
+
+/* The place of the first deleted series with this id or a larger one. */
+static uint64_t deleted_place(const struct manifest *manifest, uint64_t series_id)
+{
+    uint64_t low = 0, high = manifest->deleted_count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (manifest->deleted[middle] < series_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int manifest_add_deleted(struct manifest *manifest, uint64_t series_id)
+{
+    uint64_t place = deleted_place(manifest, series_id);
+    if (place < manifest->deleted_count && manifest->deleted[place] == series_id)
+        return 0;
+    void *list = manifest->deleted;
+    int r = grow(&list, manifest->deleted_count, sizeof(series_id));
+    if (r < 0)
+        return r;
+    manifest->deleted = list;
+    memmove(&manifest->deleted[place + 1], &manifest->deleted[place],
+        (manifest->deleted_count - place) * sizeof(series_id));
+    manifest->deleted[place] = series_id;
+    manifest->deleted_count++;
+    return 0;
+}
+
+void manifest_free(struct manifest *manifest)
+{
+    free(manifest->journals);
+    free(manifest->segments);
+    free(manifest->deleted);
+    *manifest = (struct manifest){0};
+}
+
+/* ---- bytes ---- */
+
+static uint64_t image_checksum(const uint8_t *image, uint64_t size)
+{
+    size_t from = offsetof(struct manifest_header, format_version);
+    return checksum(image + from, size - from, 0);
+}
+
+/* The size that a header's counts claim; 0 when it is over MANIFEST_BYTES_MAX. */
+static uint64_t claimed_size(const struct manifest_header *header)
+{
+    if (header->deleted_count > MANIFEST_BYTES_MAX)
+        return 0;
+    uint64_t size = sizeof(*header) + header->journal_count * sizeof(struct manifest_journal) +
+                    header->segment_count * sizeof(struct manifest_segment) +
+                    header->deleted_count * sizeof(uint64_t);
+    return size <= MANIFEST_BYTES_MAX ? size : 0;
+}
+
+static uint8_t *put(uint8_t *to, const void *list, uint64_t bytes)
+{
+    if (bytes > 0)
+        memcpy(to, list, bytes);
+    return to + bytes;
+}
+
+static void pack(uint8_t *image, const struct manifest *manifest, struct manifest_header header)
+{
+    uint8_t *to = put(image, &header, sizeof(header));
+    to = put(to, manifest->journals, header.journal_count * sizeof(*manifest->journals));
+    to = put(to, manifest->segments, header.segment_count * sizeof(*manifest->segments));
+    to = put(to, manifest->deleted, header.deleted_count * sizeof(*manifest->deleted));
+    CHECK((uint64_t)(to - image) == header.file_size);
+    store_u64(image + offsetof(struct manifest_header, checksum), image_checksum(image, header.file_size));
+}
+
+int manifest_write(struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error)
+{
+    struct manifest_header header = {
+        .format_version = MANIFEST_FORMAT_VERSION,
+        .version = manifest->version,
+        .next_file_id = manifest->next_file_id,
+        .journal_count = manifest->journal_count,
+        .segment_count = manifest->segment_count,
+        .deleted_count = manifest->deleted_count,
+    };
+    memcpy(header.magic, MANIFEST_MAGIC, sizeof(header.magic));
+    header.file_size = claimed_size(&header);
+    if (header.file_size == 0)
+        return error_set(ret_error, EFBIG, "%s/%s would be larger than %d bytes", directory, MANIFEST_NAME,
+            MANIFEST_BYTES_MAX);
+    uint8_t *image = malloc(header.file_size);
+    if (!image)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    pack(image, manifest, header);
+    int r = io_replace_file(io, directory, MANIFEST_NAME, image, header.file_size, ret_error);
+    free(image);
+    return r;
+}
+
+/* ---- reading ---- */
+
+static int read_open_file(int file, const char *path, uint8_t **ret_image, uint64_t *ret_size,
+    struct error *ret_error)
+{
+    struct stat status;
+    if (fstat(file, &status) < 0)
+        return error_set(ret_error, errno, "%s: cannot read its size: %s", path, strerrordesc_np(errno));
+    uint64_t size = (uint64_t)status.st_size;
+    if (size < sizeof(struct manifest_header) || size > MANIFEST_BYTES_MAX)
+        return error_set(ret_error, EBADMSG, "%s: %llu bytes, expected %zu to %d; `connectordb repair` helps", path,
+            (unsigned long long)size, sizeof(struct manifest_header), MANIFEST_BYTES_MAX);
+    uint8_t *image = malloc(size);
+    if (!image)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    uint64_t done = 0;
+    while (done < size) {
+        ssize_t part = pread(file, image + done, size - done, (off_t)done);
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part <= 0) {
+            int code = part < 0 ? errno : EIO;
+            free(image);
+            return error_set(ret_error, code, "%s: cannot read at offset %llu: %s", path, (unsigned long long)done,
+                strerrordesc_np(code));
+        }
+        done += (uint64_t)part;
+    }
+    *ret_image = image;
+    *ret_size = size;
+    return 0;
+}
+
+static int read_image(const char *path, uint8_t **ret_image, uint64_t *ret_size, struct error *ret_error)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: cannot open: %s", path, strerrordesc_np(errno));
+    int r = read_open_file(file, path, ret_image, ret_size, ret_error);
+    (void)close(file);
+    return r;
+}
+
+/* Position of magic, checksum, format version and flags and the checksum's rule are the same in every version, so
+ * that a newer file is told from a damaged one. */
+static int verify(const char *path, const uint8_t *image, uint64_t size, const struct manifest_header *header,
+    struct error *ret_error)
+{
+    if (memcmp(header->magic, MANIFEST_MAGIC, sizeof(header->magic)) != 0)
+        return error_set(ret_error, EBADMSG, "%s: offset 0: not a manifest (no \"%s\"); `connectordb repair` helps",
+            path, MANIFEST_MAGIC);
+    uint64_t found = image_checksum(image, size);
+    if (found != header->checksum)
+        return error_set(ret_error, EBADMSG,
+            "%s: offset %zu: checksum %016llx, expected %016llx; `connectordb repair` helps", path,
+            offsetof(struct manifest_header, checksum), (unsigned long long)found,
+            (unsigned long long)header->checksum);
+    if (header->format_version != MANIFEST_FORMAT_VERSION || header->flags != 0)
+        return error_set(ret_error, ENOTSUP,
+            "%s: manifest version %u, flags %#x: written by a newer ConnectorDB; this one reads version %d", path,
+            header->format_version, header->flags, MANIFEST_FORMAT_VERSION);
+    uint64_t claimed = claimed_size(header);
+    if (claimed != size || header->file_size != size)
+        return error_set(ret_error, EBADMSG,
+            "%s: offset %zu: %llu bytes by its header, %llu by its counts, found %llu; `connectordb repair` helps",
+            path, offsetof(struct manifest_header, file_size), (unsigned long long)header->file_size,
+            (unsigned long long)claimed, (unsigned long long)size);
+    return 0;
+}
+
+/* A copy of `count` items with room as grow expects it; *from moves behind them. NULL without memory. */
+static void *take(const uint8_t **from, uint64_t count, size_t item_bytes)
+{
+    void *list = malloc(room_for(count) * item_bytes);
+    if (list)
+        memcpy(list, *from, count * item_bytes);
+    *from += count * item_bytes;
+    return list;
+}
+
+static int check_deleted(const char *path, const struct manifest *manifest, struct error *ret_error)
+{
+    for (uint64_t i = 1; i < manifest->deleted_count; i++) {
+        if (manifest->deleted[i] <= manifest->deleted[i - 1])
+            return error_set(ret_error, EBADMSG, "%s: deleted series %llu follows %llu; `connectordb repair` helps",
+                path, (unsigned long long)manifest->deleted[i], (unsigned long long)manifest->deleted[i - 1]);
+    }
+    return 0;
+}
+
+static int unpack(const char *path, const uint8_t *image, uint64_t size, struct manifest *ret_manifest,
+    struct error *ret_error)
+{
+    struct manifest_header header;
+    memcpy(&header, image, sizeof(header));
+    int r = verify(path, image, size, &header, ret_error);
+    if (r < 0)
+        return r;
+    struct manifest manifest = {
+        .version = header.version,
+        .next_file_id = header.next_file_id,
+        .journal_count = header.journal_count,
+        .segment_count = header.segment_count,
+        .deleted_count = header.deleted_count,
+    };
+    const uint8_t *from = image + sizeof(header);
+    manifest.journals = take(&from, header.journal_count, sizeof(*manifest.journals));
+    manifest.segments = take(&from, header.segment_count, sizeof(*manifest.segments));
+    manifest.deleted = take(&from, header.deleted_count, sizeof(*manifest.deleted));
+    if (!manifest.journals || !manifest.segments || !manifest.deleted)
+        r = error_set(ret_error, ENOMEM, "out of memory");
+    else
+        r = check_deleted(path, &manifest, ret_error);
+    if (r < 0) {
+        manifest_free(&manifest);
+        return r;
+    }
+    *ret_manifest = manifest;
+    return 0;
+}
+
+int manifest_read(const char *directory, struct manifest *ret_manifest, struct error *ret_error)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof(path), "%s/%s", directory, MANIFEST_NAME);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return error_set(ret_error, ENAMETOOLONG, "%s: path too long", directory);
+    uint8_t *image = NULL;
+    uint64_t size = 0;
+    int r = read_image(path, &image, &size, ret_error);
+    if (r < 0)
+        return r;
+    r = unpack(path, image, size, ret_manifest, ret_error);
+    free(image);
+    return r;
+}
