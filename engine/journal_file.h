@@ -40,12 +40,17 @@ struct frame {
     double time_last;
 };
 
-/* The size in the file of a frame with this batch as payload (header, payload, padding to 8). Fails with -E2BIG
- * over FRAME_BYTES_MAX (then 0). Times must be complete. */
+/* The size in the file of a frame with this batch as payload (header, payload, padding to 8), of a tombstone for
+ * NULL; 0 when it is over FRAME_BYTES_MAX. */
 size_t frame_bytes(const struct batch *batch);
-/* Writes the frame (frame_bytes long; batch NULL for a tombstone) to `to`, checksummed for this nonce and
- * frame->offset. payload_bytes is filled in. Pure; any thread. */
+/* Writes the frame (frame_bytes long; batch NULL for a tombstone) to `to` (8-byte aligned), checksummed for this
+ * nonce and frame->offset. payload_bytes and, from the batch, the times are filled in. synced_to <= offset.
+ * Pure; any thread. */
 void frame_pack(uint8_t *to, uint64_t nonce, struct frame *frame, const struct batch *batch);
+/* The same in two steps: the payload, which is most of the work, before the frame's place and group are known
+ * (only kind and count must be set), then the header. */
+void frame_pack_payload(uint8_t *to, uint64_t nonce, struct frame *frame, const struct batch *batch);
+void frame_pack_header(uint8_t *to, uint64_t nonce, const struct frame *frame);
 /* Size in the file of a parsed frame. */
 size_t frame_size(const struct frame *frame);
 /* Parses and verifies the frame at `offset` of a journal image of `size` bytes. 1 = a valid frame, with *ret_frame
@@ -53,8 +58,9 @@ size_t frame_size(const struct frame *frame);
  * payload's checksum. */
 int frame_parse(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, bool verify_payload,
     struct frame *ret_frame);
-/* Sets *view to the points of a verified frame, borrowing the image's memory where the form allows it. Structure is
- * checked again (bounded lengths, msgpack validated when `untrusted`). 0 or -EBADMSG. */
+/* Sets *view to the points of a verified frame of kind FRAME_POINTS, borrowing the image's memory (8-byte aligned,
+ * as a map is; only read it): no batch_free. What keeps a reader within the frame is checked always; `untrusted`
+ * checks the rest too: numbers and times finite and in order, msgpack valid. 0 or -EBADMSG. */
 int frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view,
     struct error *ret_error);
 
@@ -67,12 +73,15 @@ struct journal_file {
     char *path;
 };
 
-/* Makes journal-<id> in the directory ready to append to: `size` bytes, zero-filled (or renamed from `recycle`, a
- * journal that nobody reads any more), header with a new random nonce, synced, directory synced. 0 or -errno
- * (-ENOSPC: nothing is left behind but perhaps `recycle` itself). */
+/* Makes journal-<id> in the directory ready to append to: `size` bytes (a multiple of 4096, within the limits),
+ * zero-filled (or renamed from `recycle`, a path in the same directory of a journal that nobody reads any more and no
+ * manifest names; of another size it is unlinked instead; NULL = none), header with a new random nonce, synced,
+ * directory synced. Reads nothing from the device later: its pages are in the cache. 0 or -errno (-EEXIST; -ENOSPC:
+ * nothing is left behind but perhaps `recycle` itself). */
 int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint64_t size, const char *recycle,
     struct journal_file **ret_journal, struct error *ret_error);
-/* Opens an existing journal for reading. 0; -EBADMSG header damaged; -ENOTSUP newer version; -errno. */
+/* Opens an existing journal for reading. 0; -EBADMSG header damaged or not this journal's, or the file has another
+ * size than it was made with; -ENOTSUP newer version or unknown flag; -errno. */
 int journal_file_open(const char *directory, uint64_t id, struct journal_file **ret_journal,
     struct error *ret_error);
 void journal_file_close(struct journal_file *journal); /* accepts NULL; does not unlink */
@@ -81,13 +90,16 @@ struct journal_scan {
     uint64_t end;          /* offset after the last valid frame */
     uint64_t frames;
     uint64_t points;
-    uint64_t torn_bytes;   /* from end to the last non-zero byte or later valid frame's... what is cut off as tail */
+    uint64_t torn_bytes;   /* cut off as tail: from end to the last byte of this journal that was found after it (a
+                            * recycled file is full of stale bytes: there only frames of this journal count) */
 };
 
-/* Recovery's reader, also used by check and inspect: visits every valid frame in order. expected_end: the end that a
- * clean close recorded, 0 = unknown. 0 with *ret_scan; -EBADMSG = corruption as engine.md defines it: a bad frame
- * below expected_end or below the largest synced_to of any later valid frame (message: file, offset, expected,
- * found, `connectordb repair`). A visitor's negative return ends the scan and is returned. */
+/* Recovery's reader, also used by check and inspect: visits the valid frames from the first one up to the end, in
+ * order. expected_end: the end that a clean close recorded: frames fill the journal exactly up to it and what lies
+ * behind is not looked at; 0 = unknown. 0 with *ret_scan; -EBADMSG = corruption: a bad frame below expected_end or
+ * below the synced_to of any later frame with a valid header (message: file, offset, expected, found, `connectordb
+ * repair`; frames before it were visited); -EIO the file could not be read. A visitor's negative return ends the scan
+ * and is returned. */
 int journal_file_scan(const struct journal_file *journal, uint64_t expected_end,
     int (*visit)(void *context, const struct frame *frame), void *context, struct journal_scan *ret_scan,
     struct error *ret_error);
