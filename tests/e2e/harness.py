@@ -1,0 +1,125 @@
+"""What the end-to-end scripts share: the program, a database in a temporary directory, HTTP. Standard library only."""
+import base64
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = os.environ.get("CONNECTORDB", "")
+SOURCE = os.environ.get("CONNECTORDB_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.realpath(__file__))))
+SHARED = os.environ.get("CONNECTORDB_SHARED") or os.path.join(SOURCE, "..", "shared")
+SKIPPED = 77
+COMMAND_SECONDS_MAX = 120
+
+
+def shared(*parts):
+    """A path in the shared folder; skips the test when it is not there."""
+    path = os.path.join(SHARED, *parts)
+    if not os.path.exists(path):
+        raise unittest.SkipTest(f"{path} is not there")
+    return path
+
+
+def command(*arguments, exit_code=0):
+    """Runs `connectordb arguments...`; returns what it printed. Any other exit code fails the test."""
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX,
+                          stdin=subprocess.DEVNULL)
+    if done.returncode != exit_code:
+        raise AssertionError(f"connectordb {' '.join(arguments)}: exit {done.returncode}, not {exit_code}\n"
+                             f"{done.stdout}{done.stderr}")
+    return done
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class DatabaseTest(unittest.TestCase):
+    """Each test has self.directory and self.database (a path that does not exist yet); a server that the test started is
+    stopped after it."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="connectordb-e2e-")
+        self.database = os.path.join(self.directory, "db")
+        self.port = None
+        self.addCleanup(self.clean_up)
+
+    def clean_up(self):
+        if self.port is not None:
+            self.stop()
+        shutil.rmtree(self.directory)
+
+    def start(self, *arguments):
+        """Starts the daemon on a free port."""
+        printed = command("start", self.database, "--port", "0", *arguments)
+        found = re.search(r"http://[^\s/]+:(\d+)", printed.stdout + printed.stderr)
+        self.assertIsNotNone(found, f"start does not say where it listens: {printed.stdout}{printed.stderr}")
+        self.port = int(found.group(1))
+
+    def stop(self):
+        command("stop", self.database)
+        self.port = None
+
+    def request(self, method, path, body=None, login=None, status=200):
+        """One request on its own connection. login: "user:password"; body: bytes, or anything else as JSON."""
+        headers = {}
+        if login is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=COMMAND_SECONDS_MAX)
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            answer = Answer(connection.getresponse())
+        finally:
+            connection.close()
+        self.assertEqual(answer.status, status, f"{method} {path}: {answer.body[:500]!r}")
+        return answer
+
+
+def read_json(*parts):
+    with open(os.path.join(*parts), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def folder_points(root):
+    """{path of a stream's data or downlink file below root: its datapoints} of an export folder"""
+    found = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if name in ("data.json", "downlink.json"):
+                path = os.path.join(folder, name)
+                found[os.path.relpath(path, root)] = read_json(path)
+    return found
+
+
+def canonical(value):
+    """A text that is the same for the same JSON value: 5 is 5.0 but neither 5.5 nor true; keys in any order."""
+    def whole(item):
+        if isinstance(item, float) and item.is_integer() and abs(item) < 2**53:
+            return int(item)
+        if isinstance(item, list):
+            return [whole(each) for each in item]
+        if isinstance(item, dict):
+            return {key: whole(each) for key, each in item.items()}
+        return item
+    return json.dumps(whole(value), sort_keys=True)
+
+
+def main():
+    if not os.access(PROGRAM, os.X_OK):
+        print("skipped: CONNECTORDB does not name the program")
+        sys.exit(SKIPPED)
+    unittest.main(verbosity=2)
