@@ -10,6 +10,7 @@
 #include "columns.h"
 #include "error.h"
 #include "io.h"
+#include "wide.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,7 +51,7 @@ struct block_aggregate {
     double min;
     double max;
     uint8_t exponent; /* sum is sum / 10^exponent, exact */
-    __int128 sum;
+    int128 sum;
 };
 
 /* ---- writing ---- */

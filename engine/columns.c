@@ -1,0 +1,167 @@
+#include "columns_private.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+int columns_open(struct columns **ret_columns)
+{
+    struct columns *columns = calloc(1, sizeof(*columns));
+    if (!columns)
+        return -ENOMEM;
+    batch_init(&columns->narrow);
+    columns->compressor = ZSTD_createCCtx();
+    columns->decompressor = ZSTD_createDCtx();
+    if (!columns->compressor || !columns->decompressor) {
+        columns_close(columns);
+        return -ENOMEM;
+    }
+    for (unsigned n = 1; n <= ENTROPY_SAMPLE; n++)
+        columns->entropy_terms[n] = (float)(n * log2(n));
+    *ret_columns = columns;
+    return 0;
+}
+
+void columns_close(struct columns *columns)
+{
+    if (!columns)
+        return;
+    ZSTD_freeCCtx(columns->compressor);
+    ZSTD_freeDCtx(columns->decompressor);
+    buffer_free(&columns->bytes);
+    buffer_free(&columns->places);
+    batch_free(&columns->narrow);
+    free(columns);
+}
+
+/* ---- reading, every length bounded ---- */
+
+int column_read_byte(struct column_reader *reader, uint8_t *ret_byte, struct error *ret_error)
+{
+    if (reader->from == reader->end)
+        return error_set(ret_error, EBADMSG, "the column is cut off");
+    *ret_byte = *reader->from++;
+    return 0;
+}
+
+int column_read_varint(struct column_reader *reader, uint64_t max, uint64_t *ret_value, struct error *ret_error)
+{
+    uint64_t value;
+    const uint8_t *after = varint_get(reader->from, reader->end, &value);
+    if (!after)
+        return error_set(ret_error, EBADMSG, "the column is cut off within a number");
+    if (value > max)
+        return error_set(ret_error, EBADMSG, "a number in the column: expected at most %llu, found %llu",
+            (unsigned long long)max, (unsigned long long)value);
+    reader->from = after;
+    *ret_value = value;
+    return 0;
+}
+
+int column_read_bytes(struct column_reader *reader, size_t size, const uint8_t **ret_data, struct error *ret_error)
+{
+    size_t left = (size_t)(reader->end - reader->from);
+    if (size > left)
+        return error_set(ret_error, EBADMSG, "the column is cut off: expected %zu bytes, found %zu", size, left);
+    *ret_data = reader->from;
+    reader->from += size;
+    return 0;
+}
+
+/* ---- one column each ---- */
+
+static int check_column(const struct column_reader *reader, uint32_t count, struct error *ret_error)
+{
+    if (count < 1 || count > COLUMN_POINTS_MAX)
+        return error_set(ret_error, EBADMSG, "a column of %u points (at most %d)", count, COLUMN_POINTS_MAX);
+    if (reader->from == reader->end)
+        return error_set(ret_error, EBADMSG, "an empty column");
+    return 0;
+}
+
+static int check_end(const struct column_reader *reader, struct error *ret_error)
+{
+    if (reader->from != reader->end)
+        return error_set(ret_error, EBADMSG, "%zu bytes too many at the end of a column",
+            (size_t)(reader->end - reader->from));
+    return 0;
+}
+
+int columns_encode_times(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
+    struct buffer *out)
+{
+    CHECK(from <= batch->count && count <= batch->count - from);
+    return lane_encode(columns, &batch->times, from, count, out);
+}
+
+int columns_decode_times(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
+    struct batch *batch, struct error *ret_error)
+{
+    struct column_reader reader = {data, data + size};
+    int result = check_column(&reader, count, ret_error);
+    CHECK(count <= batch->capacity || result < 0);
+    if (result == 0)
+        result = lane_decode(columns, &reader, &batch->times, count, ret_error);
+    return result < 0 ? result : check_end(&reader, ret_error);
+}
+
+int columns_encode_values(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
+    struct buffer *out)
+{
+    CHECK(count >= 1 && count <= COLUMN_POINTS_MAX && from <= batch->count && count <= batch->count - from);
+    switch (batch->form) {
+    case VALUES_NUMBERS:
+        return lane_encode(columns, &batch->numbers, from, count, out);
+    case VALUES_BOOLEANS:
+        return booleans_encode(columns, batch->booleans + from, count, out);
+    case VALUES_MSGPACK:
+        return values_encode(columns, batch, from, count, out);
+    case VALUES_NONE:
+        break;
+    }
+    CHECK(!"a batch with points has values");
+    return -EINVAL;
+}
+
+int columns_decode_values(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
+    struct batch *batch, struct error *ret_error)
+{
+    struct column_reader reader = {data, data + size};
+    int result = check_column(&reader, count, ret_error);
+    if (result < 0)
+        return result;
+    CHECK(count <= batch->capacity);
+    uint8_t tag = data[0];
+    if (tag < COLUMN_FALSE) {
+        result = lane_decode(columns, &reader, &batch->numbers, count, ret_error);
+        batch->form = VALUES_NUMBERS;
+    } else if (tag < COLUMN_DICTIONARY) {
+        result = booleans_decode(columns, &reader, batch->booleans, count, ret_error);
+        batch->form = VALUES_BOOLEANS;
+    } else {
+        result = values_decode(columns, &reader, batch, count, ret_error);
+        batch->form = VALUES_MSGPACK;
+    }
+    return result < 0 ? result : check_end(&reader, ret_error);
+}
+
+int columns_encode_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
+    struct buffer *out)
+{
+    CHECK(count >= 1 && count <= COLUMN_POINTS_MAX && from <= batch->count && count <= batch->count - from);
+    return senders_encode(columns, batch, from, count, out);
+}
+
+int columns_decode_senders(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
+    struct batch *batch, struct error *ret_error)
+{
+    struct column_reader reader = {data, data + size};
+    int result = check_column(&reader, count, ret_error);
+    if (result < 0)
+        return result;
+    CHECK(count <= batch->capacity);
+    result = senders_decode(columns, &reader, batch, count, ret_error);
+    return result < 0 ? result : check_end(&reader, ret_error);
+}

@@ -1,0 +1,149 @@
+/* Booleans and senders: small columns of few distinct things. */
+#include "columns_private.h"
+
+#include <errno.h>
+
+/* ---- booleans ---- */
+
+enum { BITMAP_LEVEL = 1, BITMAP_WORTH = 16 };
+
+int booleans_encode(struct columns *columns, const uint8_t *booleans, uint32_t count, struct buffer *out)
+{
+    uint32_t trues = 0, size = (count + 7) / 8;
+    for (uint32_t i = 0; i < count; i++)
+        trues += booleans[i] != 0;
+    if (buffer_reserve(out, 1) < 0)
+        return -ENOMEM;
+    if (trues == 0 || trues == count) {
+        out->data[out->size++] = trues == 0 ? COLUMN_FALSE : COLUMN_TRUE;
+        return 0;
+    }
+    out->data[out->size++] = COLUMN_BITMAP;
+    memset(columns->plane, 0, size);
+    for (uint32_t i = 0; i < count; i++)
+        columns->plane[i / 8] |= (uint8_t)((booleans[i] != 0) << (i % 8));
+    return bytes_encode(columns, columns->plane, size, BITMAP_LEVEL, BITMAP_WORTH, out);
+}
+
+int booleans_decode(struct columns *columns, struct column_reader *reader, uint8_t *booleans, uint32_t count,
+    struct error *ret_error)
+{
+    uint8_t tag;
+    int result = column_read_byte(reader, &tag, ret_error);
+    if (result < 0)
+        return result;
+    if (tag == COLUMN_FALSE || tag == COLUMN_TRUE) {
+        memset(booleans, tag == COLUMN_TRUE, count);
+        return 0;
+    }
+    if (tag != COLUMN_BITMAP)
+        return error_set(ret_error, EBADMSG, "unknown form 0x%02x of booleans", tag);
+    result = bytes_decode(columns, reader, columns->plane, (count + 7) / 8, ret_error);
+    for (uint32_t i = 0; result == 0 && i < count; i++)
+        booleans[i] = (columns->plane[i / 8] >> (i % 8)) & 1;
+    return result;
+}
+
+/* ---- senders ---- */
+
+/* Names of the batch that these points use get places in the column, in order of appearance: places[name], from 1;
+ * 0 = unused. Sets the words to the places. */
+static uint32_t number_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
+    uint16_t *places)
+{
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t sender = batch->senders[from + i];
+        if (sender != 0 && places[sender] == 0)
+            places[sender] = (uint16_t)++used;
+        columns->words[i] = places[sender];
+    }
+    return used;
+}
+
+/* Finds the bytes of the names numbered above in one walk over the batch's names. */
+static int put_names(struct columns *columns, const struct batch *batch, const uint16_t *places, uint32_t used,
+    struct buffer *out)
+{
+    const uint8_t *name = batch->sender_names.data;
+    for (uint32_t sender = 1; sender <= batch->sender_count; sender++, name += 1 + name[0]) {
+        if (places[sender] != 0)
+            columns->entries[places[sender] - 1] = name;
+    }
+    if (buffer_reserve(out, VARINT_BYTES_MAX) < 0)
+        return -ENOMEM;
+    out->size = (size_t)(varint_put(out->data + out->size, used) - out->data);
+    for (uint32_t i = 0; i < used; i++) {
+        if (buffer_append(out, columns->entries[i], 1u + columns->entries[i][0]) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int senders_encode(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
+    struct buffer *out)
+{
+    if (!batch->has_senders)
+        return 0;
+    size_t size = (batch->sender_count + 1u) * sizeof(uint16_t);
+    columns->places.size = 0;
+    if (buffer_reserve(&columns->places, size) < 0)
+        return -ENOMEM;
+    memset(columns->places.data, 0, size);
+    uint16_t *places = (uint16_t *)(void *)columns->places.data;
+    uint32_t used = number_senders(columns, batch, from, count, places);
+    if (used == 0)
+        return 0;
+    if (buffer_reserve(out, 1) < 0)
+        return -ENOMEM;
+    out->data[out->size++] = COLUMN_SENDERS;
+    int result = put_names(columns, batch, places, used, out);
+    return result < 0 ? result : words_encode(columns, columns->words, count, out);
+}
+
+static int read_names(struct column_reader *reader, struct batch *batch, uint64_t names, struct error *ret_error)
+{
+    batch->sender_names.size = 0;
+    for (uint64_t i = 0; i < names; i++) {
+        uint8_t size = 0;
+        const uint8_t *name;
+        struct column_reader peek = *reader;
+        int result = column_read_byte(&peek, &size, ret_error);
+        if (result == 0 && size == 0)
+            result = error_set(ret_error, EBADMSG, "a sender without a name");
+        if (result == 0)
+            result = column_read_bytes(reader, 1 + (size_t)size, &name, ret_error);
+        if (result == 0)
+            result = buffer_append(&batch->sender_names, name, 1 + (size_t)size);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+int senders_decode(struct columns *columns, struct column_reader *reader, struct batch *batch, uint32_t count,
+    struct error *ret_error)
+{
+    uint8_t tag;
+    uint64_t names;
+    int result = column_read_byte(reader, &tag, ret_error);
+    if (result == 0 && tag != COLUMN_SENDERS)
+        return error_set(ret_error, EBADMSG, "unknown form 0x%02x of senders", tag);
+    if (result == 0)
+        result = column_read_varint(reader, count, &names, ret_error);
+    if (result == 0)
+        result = read_names(reader, batch, names, ret_error);
+    if (result == 0)
+        result = words_decode(columns, reader, columns->words, count, ret_error);
+    for (uint32_t i = 0; result == 0 && i < count; i++) {
+        if (columns->words[i] > names)
+            return error_set(ret_error, EBADMSG, "sender %llu of %llu", (unsigned long long)columns->words[i],
+                (unsigned long long)names);
+        batch->senders[i] = (uint16_t)columns->words[i];
+    }
+    if (result < 0)
+        return result;
+    batch->has_senders = true;
+    batch->sender_count = (uint32_t)names;
+    return 0;
+}
