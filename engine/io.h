@@ -1,9 +1,9 @@
 /* The engine's door to the file system: everything that changes a file or directory passes through a struct io,
  * so that tests can record it and make any call fail. Reading is by mmap (map.h) and plain pread.
  *
- * Two backends: uring.c (the only file that knows liburing) and io_posix.c (pwrite, fdatasync). io_open_default
- * takes io_uring unless the system forbids it (ENOSYS, EPERM, EACCES, ENOMEM on setup) or the environment
- * variable CONNECTORDB_IO is "posix". io_fault.c wraps another io for tests.
+ * Two backends: uring.c (the only file that knows liburing; submit and wait are asynchronous, the rest are plain
+ * calls) and io_posix.c. io_open_default takes io_uring unless the system forbids it (ENOSYS, EPERM, EACCES, ENOMEM
+ * on setup) or the environment variable CONNECTORDB_IO is "posix". io_fault.c wraps another io for tests.
  *
  * An io may be used by several threads at once, except io_write_sync: one at a time (the group commit). */
 #ifndef CONNECTORDB_IO_H

@@ -18,7 +18,7 @@ int io_posix_open(struct io *io, const char *path, int flags, mode_t mode)
     return file < 0 ? -errno : file;
 }
 
-static long posix_write(struct io *io, int file, const void *data, size_t size, uint64_t offset)
+long io_posix_write(struct io *io, int file, const void *data, size_t size, uint64_t offset)
 {
     (void)io;
     ssize_t written;
@@ -81,7 +81,7 @@ int io_posix_make_directory(struct io *io, const char *path, mode_t mode)
 
 static void posix_submit(struct io *io, struct io_request *request)
 {
-    request->result = posix_write(io, request->file, request->data, request->size, request->offset);
+    request->result = io_posix_write(io, request->file, request->data, request->size, request->offset);
     request->pending = false;
 }
 
@@ -99,7 +99,7 @@ static void posix_close(struct io *io)
 static const struct io_operations POSIX_OPERATIONS = {
     .name = "posix",
     .open = io_posix_open,
-    .write = posix_write,
+    .write = io_posix_write,
     .sync_data = io_posix_sync_data,
     .sync = io_posix_sync,
     .sync_directory = io_posix_sync_directory,

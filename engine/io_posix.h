@@ -5,6 +5,7 @@
 #include "io.h"
 
 int io_posix_open(struct io *io, const char *path, int flags, mode_t mode);
+long io_posix_write(struct io *io, int file, const void *data, size_t size, uint64_t offset);
 int io_posix_sync_data(struct io *io, int file);
 int io_posix_sync(struct io *io, int file);
 int io_posix_sync_directory(struct io *io, const char *path);

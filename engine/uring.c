@@ -1,11 +1,13 @@
-/* The io_uring backend; the only file that knows liburing.
+/* The io_uring backend; the only file that knows liburing. Writes that somebody does not want to wait for go through
+ * it: those of file_writer, which fills one buffer while the device takes the other.
  *
  * A request takes a ring of its own for as long as it is under way: rings are small, kept in a pool, and belong to
  * one thread at a time (handed over under the pool's lock), so that no ring needs a lock of its own and a slow
- * write of one thread never holds up the commit of another.
+ * write of one thread never holds up another.
  *
- * Syncs are direct system calls: io_uring always gives an fsync to a worker thread, which costs more than the
- * commit's write itself (docs/decisions/0002-commit-write-path.md). */
+ * Calls that are waited for at once are plain system calls, the commit's write and sync among them: the kernel gives
+ * every fsync, and on ext4 every buffered write, of a ring to a worker thread, which costs more than the call itself
+ * (docs/decisions/0002-commit-write-path.md). */
 #include "check.h"
 #include "io_posix.h"
 
@@ -141,16 +143,6 @@ static void uring_wait(struct io *io, struct io_request *request)
     request->queue = NULL;
 }
 
-static long uring_write(struct io *io, int file, const void *data, size_t size, uint64_t offset)
-{
-    struct io_request request = {.file = file, .data = data, .size = size, .offset = offset};
-    do {
-        uring_submit(io, &request);
-        uring_wait(io, &request);
-    } while (request.result == -EINTR || request.result == -EAGAIN);
-    return request.result;
-}
-
 static void uring_close(struct io *io)
 {
     struct uring_io *uring = uring_of(io);
@@ -166,7 +158,7 @@ static void uring_close(struct io *io)
 static const struct io_operations URING_OPERATIONS = {
     .name = "io_uring",
     .open = io_posix_open,
-    .write = uring_write,
+    .write = io_posix_write,
     .sync_data = io_posix_sync_data,
     .sync = io_posix_sync,
     .sync_directory = io_posix_sync_directory,
