@@ -28,13 +28,16 @@ struct transfer_options {
     void *context;
     const atomic_bool *cancel;     /* set by another thread or a signal handler: stop soon with -ECANCELED; may be NULL */
     /* import only */
-    bool resume;                   /* go on after a killed import */
+    bool resume;                   /* go on after a killed or cancelled import: users that are there already are skipped, series that were
+                                      finished are kept; what this import finishes is kept when it fails */
+    bool restart;                  /* throw away what a killed or cancelled import left */
     bool sort;                     /* accept unordered data: sort it (stable, by time) */
     bool skip_meta;                /* leave meta devices' streams out, as the reference does */
 };
 
 struct transfer_result {
     uint64_t users, devices, streams, points, bytes;
+    uint64_t users_skipped; /* import with resume: users that were there already */
     double seconds;
 };
 
@@ -43,8 +46,10 @@ struct transfer_result {
 int export_database(struct database *database, const char *directory, const struct transfer_options *options,
     struct transfer_result *ret_result, struct error *ret_error);
 
-/* Reads a folder into the database. All-or-nothing per user: users that are complete stay when a later one fails. -EEXIST: a user of that
- * name is there (checked for all users before anything is read). -EBADMSG: bad file (file, line, byte offset, what). */
+/* Reads a folder into the database. All-or-nothing per user: users that are complete stay when a later one fails.
+ * -EEXIST: a user of that name is there (checked for all users before anything is read), or an earlier import of the user was
+ * killed or cancelled (the message names --resume and --restart). -EBADMSG: bad file (file, line, byte offset, what);
+ * -ENOENT: not an export folder, or a filter that names nothing in it. One import at a time in a database. */
 int import_database(struct database *database, const char *directory, const struct transfer_options *options,
     struct transfer_result *ret_result, struct error *ret_error);
 
