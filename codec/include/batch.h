@@ -54,8 +54,9 @@ struct batch {
     uint32_t sender_count;       /* distinct names */
     struct buffer sender_names;  /* per name: one length byte, then its bytes */
 
-    /* Made by batch_set_last_sender to find names quickly; a batch whose senders were filled in by hand has
-     * neither (both NULL) and is read all the same, with a walk over the names. */
+    /* Kept by batch_set_last_sender to find names quickly. Who fills in senders by hand (after batch_clear)
+     * leaves this alone; such names are found by a walk. */
+    uint32_t sender_indexed;     /* how many names the index knows */
     uint32_t *sender_offsets;    /* where name i starts in sender_names */
     uint32_t *sender_slots;      /* hash table over the names: 0 = empty, else 1 + place */
     uint32_t sender_slot_count;  /* a power of two */

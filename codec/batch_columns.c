@@ -1,0 +1,228 @@
+/* Batches as wholes: appending, slicing, measuring, comparing. */
+#include "batch.h"
+
+#include "batch_internal.h"
+#include "bytes.h"
+#include "check.h"
+#include "lane_internal.h"
+#include "number_internal.h"
+#include "powers.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* The lanes' words mean the same: they can be copied. An empty lane takes on what the other one is. */
+static bool lane_take_kind(struct lane *to, uint32_t to_count, const struct lane *from)
+{
+    if (to_count == 0) {
+        to->kind = from->kind;
+        to->exponent = from->exponent;
+    }
+    return to->kind == from->kind && to->exponent == from->exponent;
+}
+
+static void append_times(struct batch *to, const struct batch *from, uint32_t first, uint32_t count)
+{
+    if (lane_take_kind(&to->times, to->count, &from->times)) {
+        memcpy(to->times.words + to->count, from->times.words + first, count * sizeof(*to->times.words));
+        to->missing_times |= from->missing_times;
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct number time;
+        lane_number(&from->times, first + i, &time);
+        bool missing = time.kind == NUMBER_DOUBLE && isnan(time.real);
+        batch_put_time(to, to->count + i, missing ? NULL : &time);
+    }
+}
+
+static int append_values_bytes(struct batch *to, const struct batch *from, uint32_t first, uint32_t count)
+{
+    uint32_t start = batch_msgpack_offset(from, first);
+    uint32_t size = from->msgpack_ends[first + count - 1] - start;
+    if (size > BATCH_BYTES_MAX - to->msgpack.size)
+        return -E2BIG;
+    uint32_t shift = (uint32_t)to->msgpack.size - start; /* wraps around like the sum below */
+    int r = buffer_append(&to->msgpack, from->msgpack.data + start, size);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < count; i++)
+        to->msgpack_ends[to->count + i] = from->msgpack_ends[first + i] + shift;
+    return 0;
+}
+
+static void load_value(const struct batch *batch, uint32_t i, struct point_value *ret_value)
+{
+    if (batch->form == VALUES_NUMBERS) {
+        ret_value->kind = POINT_NUMBER;
+        lane_canonical(&batch->numbers, i, &ret_value->number);
+    } else if (batch->form == VALUES_BOOLEANS) {
+        ret_value->kind = POINT_BOOLEAN;
+        ret_value->boolean = batch->booleans[i];
+    } else {
+        ret_value->kind = POINT_MSGPACK;
+        ret_value->msgpack = batch_value(batch, i, NULL, &ret_value->size);
+    }
+}
+
+static int append_values(struct batch *to, const struct batch *from, uint32_t first, uint32_t count)
+{
+    if (to->count == 0) {
+        to->form = from->form;
+        to->msgpack.size = 0;
+        to->msgpack_start = 0;
+    }
+    if (to->form == from->form && to->form == VALUES_MSGPACK)
+        return append_values_bytes(to, from, first, count);
+    if (to->form == from->form && to->form == VALUES_BOOLEANS) {
+        memcpy(to->booleans + to->count, from->booleans + first, count);
+        return 0;
+    }
+    if (to->form == from->form && lane_take_kind(&to->numbers, to->count, &from->numbers)) {
+        memcpy(to->numbers.words + to->count, from->numbers.words + first, count * sizeof(*to->numbers.words));
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct point_value value = {0};
+        load_value(from, first + i, &value);
+        int r = batch_put_value(to, to->count + i, &value);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* The points are counted already. */
+static int append_senders(struct batch *to, const struct batch *from, uint32_t first, uint32_t count)
+{
+    uint32_t start = to->count - count;
+    if (to->has_senders)
+        memset(to->senders + start, 0, count * sizeof(*to->senders));
+    if (!from->has_senders)
+        return 0;
+    uint16_t last_from = 0;
+    uint16_t last_to = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t sender = from->senders[first + i];
+        if (sender == 0)
+            continue;
+        if (sender != last_from) {
+            size_t size;
+            const char *name = batch_sender(from, first + i, &size);
+            int r = batch_put_sender(to, start + i, name, size);
+            if (r < 0)
+                return r;
+            last_from = sender;
+            last_to = to->senders[start + i];
+        }
+        to->senders[start + i] = last_to;
+    }
+    return 0;
+}
+
+int batch_append(struct batch *to, const struct batch *from_batch, uint32_t from, uint32_t count)
+{
+    CHECK(from <= from_batch->count && count <= from_batch->count - from && to != from_batch);
+    if (count == 0)
+        return 0;
+    int r = batch_reserve(to, count);
+    if (r < 0)
+        return r;
+    uint32_t count_before = to->count;
+    r = append_values(to, from_batch, from, count);
+    if (r < 0)
+        goto undo;
+    append_times(to, from_batch, from, count);
+    to->count += count;
+    r = append_senders(to, from_batch, from, count);
+    if (r < 0)
+        goto undo;
+    return 0;
+undo:
+    to->count = count_before;
+    if (count_before == 0)
+        to->form = VALUES_NONE;
+    if (to->form == VALUES_MSGPACK)
+        to->msgpack.size = to->msgpack_ends[count_before - 1];
+    return r;
+}
+
+void batch_slice(const struct batch *batch, uint32_t from, uint32_t count, struct batch *view)
+{
+    CHECK(from <= batch->count && count <= batch->count - from);
+    *view = *batch;
+    view->count = count;
+    view->capacity = 0;
+    if (from == 0)
+        return;
+    view->times.words += from;
+    view->numbers.words = batch->numbers.words ? batch->numbers.words + from : NULL;
+    view->booleans = batch->booleans ? batch->booleans + from : NULL;
+    view->senders = batch->senders ? batch->senders + from : NULL;
+    if (batch->form == VALUES_MSGPACK) {
+        view->msgpack_start = batch->msgpack_ends[from - 1];
+        view->msgpack_ends = batch->msgpack_ends + from;
+    }
+}
+
+static unsigned integer_bytes(int64_t value)
+{
+    if (value >= 0) {
+        return value < 0x80 ? 1 : value <= UINT8_MAX ? 2 : value <= UINT16_MAX ? 3
+            : value <= UINT32_MAX                    ? 5
+                                                     : 9;
+    }
+    return value >= -32 ? 1 : value >= INT8_MIN ? 2 : value >= INT16_MIN ? 3 : value >= INT32_MIN ? 5 : 9;
+}
+
+static uint64_t lane_logical_bytes(const struct lane *lane, uint32_t from, uint32_t count)
+{
+    uint64_t total = 0;
+    for (uint32_t i = from; i < from + count; i++) {
+        struct number number;
+        lane_canonical(lane, i, &number);
+        total += number.kind == NUMBER_DECIMAL && number.exponent == 0 ? integer_bytes(number.integer) : 9;
+    }
+    return total;
+}
+
+uint64_t batch_logical_bytes(const struct batch *batch, uint32_t from, uint32_t count)
+{
+    CHECK(from <= batch->count && count <= batch->count - from);
+    if (count == 0)
+        return 0;
+    if (batch->form == VALUES_BOOLEANS)
+        return count;
+    if (batch->form == VALUES_MSGPACK)
+        return batch->msgpack_ends[from + count - 1] - batch_msgpack_offset(batch, from);
+    return lane_logical_bytes(&batch->numbers, from, count);
+}
+
+static bool point_equal(const struct batch *a, const struct batch *b, uint32_t i)
+{
+    uint8_t scratch_a[9];
+    uint8_t scratch_b[9];
+    size_t size_a;
+    size_t size_b;
+    const uint8_t *value_a = batch_value(a, i, scratch_a, &size_a);
+    const uint8_t *value_b = batch_value(b, i, scratch_b, &size_b);
+    if (size_a != size_b || memcmp(value_a, value_b, size_a) != 0)
+        return false;
+    if (double_bits(batch_time(a, i)) != double_bits(batch_time(b, i)))
+        return false;
+    const char *sender_a = batch_sender(a, i, &size_a);
+    const char *sender_b = batch_sender(b, i, &size_b);
+    return size_a == size_b && memcmp(sender_a, sender_b, size_a) == 0;
+}
+
+bool batch_equal(const struct batch *a, const struct batch *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (!point_equal(a, b, i))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,193 @@
+/* The hot loop of import and insert. It knows one shape of datapoint, reads eight bytes at a time past what it has
+ * looked at (the window ends in zeros) and gives up, without having changed anything, at whatever it does not
+ * expect: the general parser then says what it is. */
+#include "json_internal.h"
+
+#include "digits.h"
+#include "number_internal.h"
+#include "powers.h"
+
+#include <string.h>
+
+enum { FAST_DIGITS_MAX = 19 };
+
+/* The largest integer that times 10^index stays within LANE_DECIMAL_MAX. */
+static const uint64_t SCALE_LIMITS[LANE_EXPONENT_MAX + 1] = {
+    LANE_DECIMAL_MAX, LANE_DECIMAL_MAX / 10, LANE_DECIMAL_MAX / 100, LANE_DECIMAL_MAX / 1000,
+    LANE_DECIMAL_MAX / 10000, LANE_DECIMAL_MAX / 100000, LANE_DECIMAL_MAX / 1000000, LANE_DECIMAL_MAX / 10000000,
+    LANE_DECIMAL_MAX / 100000000, LANE_DECIMAL_MAX / 1000000000, LANE_DECIMAL_MAX / 10000000000,
+    LANE_DECIMAL_MAX / 100000000000, LANE_DECIMAL_MAX / 1000000000000, LANE_DECIMAL_MAX / 10000000000000,
+    LANE_DECIMAL_MAX / 100000000000000, LANE_DECIMAL_MAX / 1000000000000000, 0, 0, 0,
+};
+
+/* mantissa / 10^fraction, negated if `negative`. */
+struct fast_number {
+    uint64_t mantissa;
+    unsigned fraction;
+    bool negative;
+};
+
+/* Takes the bytes of `word`, `bytes` long; NULL when they are not at p. */
+static inline const char *fast_match(const char *p, const char *text, unsigned bytes)
+{
+    uint64_t expected = 0;
+    memcpy(&expected, text, bytes);
+    return (load_u64(p) ^ expected) << (64 - 8 * bytes) == 0 ? p + bytes : NULL;
+}
+
+/* Digits after the first word of a fraction, which had `count` digits in all. */
+static const char *fast_long_fraction(const char *p, unsigned count, struct fast_number *number)
+{
+    uint64_t others;
+    do {
+        uint64_t word = digits_load(p);
+        others = digits_others(word);
+        unsigned bits = others ? (unsigned)__builtin_ctzll(others) - 7 : 64;
+        count += bits / 8;
+        if (count > FAST_DIGITS_MAX)
+            return NULL;
+        number->mantissa = number->mantissa * INTEGER_POWERS_OF_TEN[bits / 8] + digits_value_of(word, bits);
+        number->fraction += bits / 8;
+        p += bits / 8;
+    } while (others == 0);
+    return number->fraction > 0 ? p : NULL;
+}
+
+/* A number without an exponent, of at most 15 integer digits. */
+static inline const char *fast_number(const char *p, struct fast_number *number)
+{
+    number->negative = *p == '-';
+    p += number->negative;
+    uint64_t word = digits_load(p);
+    uint64_t others = digits_others(word);
+    if ((word & 0xff) == 0 && (others & 0x8000) == 0)
+        return NULL; /* a zero, then a digit */
+    uint64_t head = 0;
+    unsigned head_digits = 0;
+    if (others == 0) {
+        head = digits_value(word);
+        head_digits = 8;
+        p += 8;
+        word = digits_load(p);
+        others = digits_others(word);
+        if (others == 0)
+            return NULL;
+    }
+    unsigned whole_bits = (unsigned)__builtin_ctzll(others) - 7;
+    if (whole_bits + head_digits == 0)
+        return NULL;
+    if ((word >> whole_bits & 0xff) != ('.' ^ '0')) {
+        number->mantissa = head * INTEGER_POWERS_OF_TEN[whole_bits / 8] + digits_value_of(word, whole_bits);
+        number->fraction = 0;
+        return p + whole_bits / 8;
+    }
+    /* Close the gap that the point leaves. */
+    uint64_t whole_mask = (UINT64_C(1) << whole_bits) - 1;
+    uint64_t digits = (word & whole_mask) | (word >> 8 & ~whole_mask);
+    others &= others - 1;
+    if (others == 0) {
+        number->mantissa = head * INTEGER_POWERS_OF_TEN[7] + digits_value_of(digits, 56);
+        number->fraction = 7 - whole_bits / 8;
+        return fast_long_fraction(p + 8, head_digits + 7, number);
+    }
+    unsigned end_bits = (unsigned)__builtin_ctzll(others) - 7;
+    unsigned digit_bits = end_bits - 8;
+    if (digit_bits == whole_bits)
+        return NULL;
+    number->mantissa = head * INTEGER_POWERS_OF_TEN[digit_bits / 8] + digits_value(digits << (64 - digit_bits));
+    number->fraction = (digit_bits - whole_bits) / 8;
+    return p + end_bits / 8;
+}
+
+/* Writes the number as value i; false when the lane would have to change for it. */
+static inline bool fast_store(struct lane *lane, uint32_t i, struct fast_number number)
+{
+    if (lane->kind == LANE_DECIMAL) {
+        while (number.fraction > lane->exponent) {
+            if (number.mantissa % 10 != 0)
+                return false;
+            number.mantissa /= 10;
+            number.fraction--;
+        }
+        unsigned scale = lane->exponent - number.fraction;
+        if (number.mantissa > SCALE_LIMITS[scale] || (number.mantissa == 0 && number.negative))
+            return false;
+        int64_t integer = (int64_t)(number.mantissa * INTEGER_POWERS_OF_TEN[scale]);
+        lane->integers[i] = number.negative ? -integer : integer;
+        return true;
+    }
+    double value = number_scale(number.mantissa, -(int64_t)number.fraction);
+    if (value >= 0x1p53)
+        return false; /* perhaps an integer that is no double */
+    lane->doubles[i] = number.negative ? -value : value;
+    return true;
+}
+
+static inline const char *fast_value(const char *p, struct batch *batch, uint32_t i)
+{
+    if (batch->form == VALUES_BOOLEANS) {
+        bool yes = *p == 't';
+        batch->booleans[i] = yes;
+        return yes ? fast_match(p, "true", 4) : fast_match(p, "false", 5);
+    }
+    struct fast_number number;
+    p = fast_number(p, &number);
+    return p && fast_store(&batch->numbers, i, number) ? p : NULL;
+}
+
+/* One datapoint, written as point i. Returns the byte after it, or NULL. */
+static inline const char *fast_point(const char *p, struct batch *batch, uint32_t i, bool zero_is_missing)
+{
+    p = fast_match(p, "{\"t\":", 5);
+    if (!p)
+        return NULL;
+    p += *p == ' ';
+    struct fast_number time;
+    p = fast_number(p, &time);
+    if (!p || (zero_is_missing && time.mantissa == 0) || !fast_store(&batch->times, i, time))
+        return NULL;
+    const char *key = p;
+    p = fast_match(key, ",\"d\":", 5);
+    if (!p) {
+        p = fast_match(key, ", \"d\":", 6);
+        if (!p)
+            return NULL;
+    }
+    p += *p == ' ';
+    p = fast_value(p, batch, i);
+    return p && *p == '}' ? p + 1 : NULL;
+}
+
+uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max, bool zero_is_missing,
+    bool *ret_after)
+{
+    *ret_after = false;
+    if (batch->count == 0 || (batch->form != VALUES_NUMBERS && batch->form != VALUES_BOOLEANS))
+        return 0;
+    uint32_t room = batch->capacity - batch->count;
+    uint32_t first = batch->count;
+    uint32_t last = first + (points_max < room ? points_max : room);
+    uint32_t i = first;
+    const char *p = parser->p;
+    while (i < last) {
+        const char *after = fast_point(p, batch, i, zero_is_missing);
+        if (!after)
+            break;
+        i++;
+        parser->point = p;
+        if (after[0] == ',' && after[1] == '{') {
+            p = after + 1;
+        } else if (after[0] == ',' && (after[1] == ' ' || after[1] == '\n') && after[2] == '{') {
+            p = after + 2;
+        } else {
+            p = after;
+            *ret_after = true;
+            break;
+        }
+    }
+    if (batch->has_senders)
+        memset(batch->senders + first, 0, (i - first) * sizeof(*batch->senders));
+    batch->count = i;
+    parser->p = p;
+    return i - first;
+}

@@ -1,0 +1,179 @@
+#include "json_points.h"
+
+#include "json_internal.h"
+#include "lane_internal.h"
+#include "msgpack_internal.h"
+#include "msgpack_value.h"
+#include "number_internal.h"
+#include "number_print.h"
+#include "utf8.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    /* ,{"t":NUMBER,"d":NUMBER} with room to scribble */
+    POINT_TEXT_MAX = 6 + 5 + 1 + 3 * NUMBER_TEXT_MAX,
+};
+
+/* How one lane's values are printed. */
+struct lane_printer {
+    const struct lane *lane;
+    struct decimal_printer decimal;
+};
+
+static struct lane_printer lane_printer_make(const struct lane *lane)
+{
+    unsigned exponent = lane->kind == LANE_DECIMAL ? lane->exponent : 0;
+    return (struct lane_printer){.lane = lane, .decimal = decimal_printer_make(exponent)};
+}
+
+/* Results of queries may hold what JSON has no word for: it becomes null. */
+static char *print_any_double(char *out, double value)
+{
+    if (isfinite(value))
+        return print_double(out, value);
+    memcpy(out, "null", 4);
+    return out + 4;
+}
+
+static inline char *print_time(const struct lane_printer *printer, char *out, uint32_t i)
+{
+    if (printer->lane->kind == LANE_DECIMAL)
+        return print_decimal(&printer->decimal, out, printer->lane->integers[i]);
+    return print_any_double(out, printer->lane->doubles[i]);
+}
+
+static char *print_number(char *out, const struct number *number)
+{
+    if (number->kind == NUMBER_DOUBLE)
+        return print_any_double(out, number->real);
+    if (number->kind == NUMBER_UNSIGNED)
+        return print_integer(out, number->unsigned_integer);
+    return out + number_print_decimal(out, number->integer, number->exponent);
+}
+
+/* A value differs from a time in one thing: an integer beyond 2^53 has all its digits. */
+static inline char *print_lane_value(const struct lane_printer *printer, char *out, uint32_t i)
+{
+    if (printer->lane->kind == LANE_DECIMAL)
+        return print_decimal(&printer->decimal, out, printer->lane->integers[i]);
+    double value = printer->lane->doubles[i];
+    if (fabs(value) < 0x1p53)
+        return print_double(out, value);
+    struct number number;
+    number_from_double(value, &number);
+    return print_number(out, &number);
+}
+
+/* Copies `bytes` <= 8 constant bytes with one store. */
+static inline char *print_constant(char *out, const char *text, unsigned bytes)
+{
+    uint64_t word = 0;
+    memcpy(&word, text, bytes);
+    store_u64(out, word);
+    return out + bytes;
+}
+
+/* Numbers and booleans without senders: as many points as fit one reservation. Returns the next point. */
+static uint32_t print_run(char **out, const char *limit, const struct batch *batch, uint32_t i,
+    const struct lane_printer *times, const struct lane_printer *numbers)
+{
+    char *p = *out;
+    while (i < batch->count && p <= limit) {
+        p = print_constant(p, ",{\"t\":", 6);
+        p = print_time(times, p, i);
+        p = print_constant(p, ",\"d\":", 5);
+        if (batch->form == VALUES_NUMBERS) {
+            p = print_lane_value(numbers, p, i);
+        } else {
+            bool yes = batch->booleans[i];
+            p = print_constant(p, yes ? "true" : "false", 5);
+            p -= yes;
+        }
+        *p++ = '}';
+        i++;
+    }
+    *out = p;
+    return i;
+}
+
+static int print_runs(struct sink *sink, const struct batch *batch, bool first)
+{
+    struct lane_printer times = lane_printer_make(&batch->times);
+    struct lane_printer numbers = lane_printer_make(&batch->numbers);
+    for (uint32_t i = 0; i < batch->count;) {
+        char *out = (char *)sink_reserve(sink, SINK_RESERVE_MAX);
+        if (!out)
+            return sink->failed;
+        char *end = out;
+        i = print_run(&end, out + SINK_RESERVE_MAX - POINT_TEXT_MAX, batch, i, &times, &numbers);
+        size_t size = (size_t)(end - out);
+        if (first) /* no ',' before the first point */
+            memmove(out, out + 1, --size);
+        first = false;
+        sink_commit(sink, size);
+    }
+    return 0;
+}
+
+static int print_sender(struct sink *sink, const struct batch *batch, uint32_t i)
+{
+    size_t size;
+    const char *sender = batch_sender(batch, i, &size);
+    if (size == 0)
+        return 0;
+    int r = sink_write(sink, ",\"o\":", 5);
+    return r < 0 ? r : json_print_string(sink, sender, size);
+}
+
+static int print_value(struct sink *sink, const struct batch *batch, uint32_t i,
+    const struct lane_printer *numbers)
+{
+    if (batch->form == VALUES_NUMBERS) {
+        char *out = (char *)sink_reserve(sink, NUMBER_TEXT_MAX);
+        if (!out)
+            return sink->failed;
+        sink_commit(sink, (size_t)(print_lane_value(numbers, out, i) - out));
+        return 0;
+    }
+    uint8_t scratch[9];
+    size_t size;
+    const uint8_t *value = batch_value(batch, i, scratch, &size);
+    return msgpack_print_json(sink, value, size);
+}
+
+/* One point with anything in it. */
+static int print_point(struct sink *sink, const struct batch *batch, uint32_t i, const struct lane_printer *times,
+    const struct lane_printer *numbers, bool comma)
+{
+    char *out = (char *)sink_reserve(sink, POINT_TEXT_MAX);
+    if (!out)
+        return sink->failed;
+    char *p = out;
+    *p = ',';
+    p = print_constant(p + comma, "{\"t\":", 5);
+    p = print_time(times, p, i);
+    p = print_constant(p, ",\"d\":", 5);
+    sink_commit(sink, (size_t)(p - out));
+    int r = print_value(sink, batch, i, numbers);
+    if (r >= 0)
+        r = print_sender(sink, batch, i);
+    return r < 0 ? r : sink_write(sink, "}", 1);
+}
+
+int json_points_print(struct sink *sink, const struct batch *batch, bool first)
+{
+    if (batch->count == 0)
+        return sink->failed;
+    if (batch->form != VALUES_MSGPACK && !batch->has_senders)
+        return print_runs(sink, batch, first);
+    struct lane_printer times = lane_printer_make(&batch->times);
+    struct lane_printer numbers = lane_printer_make(&batch->numbers);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        int r = print_point(sink, batch, i, &times, &numbers, i > 0 || !first);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
