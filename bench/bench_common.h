@@ -27,14 +27,14 @@ uint64_t bench_folder_bytes(const char *path);
 
 double bench_now(void);         /* seconds, monotonic */
 double bench_cpu_seconds(void); /* user + system of this process */
-/* RssAnon of this process, in bytes: private memory, without the page cache and mapped files. */
+/* RssAnon of this process, in bytes: private memory, without mapped files and shared memory. */
 uint64_t bench_private_bytes(void);
 
 struct bench_result {
     double seconds;         /* median of the repeats */
     double seconds_least;
     double cpu_seconds;     /* of the median run */
-    uint64_t private_bytes; /* most that any run held above what was held before the first, sampled every ms */
+    uint64_t private_bytes; /* most that any run held above what was held before the first, sampled every 3 ms */
 };
 
 /* Runs work(context) `warmups` times unmeasured, then `repeats` times. prepare (may be NULL) runs unmeasured before
