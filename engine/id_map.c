@@ -1,0 +1,81 @@
+#include "id_map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Fibonacci hashing: ids are dense and ascending. */
+static size_t place_of(const struct id_map *map, uint64_t id)
+{
+    return (size_t)((id * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (map->capacity - 1);
+}
+
+static struct id_map_entry *find(const struct id_map *map, uint64_t id)
+{
+    size_t place = place_of(map, id);
+    while (map->entries[place].value && map->entries[place].id != id)
+        place = (place + 1) & (map->capacity - 1);
+    return &map->entries[place];
+}
+
+void *id_map_get(const struct id_map *map, uint64_t id)
+{
+    return map->count ? find(map, id)->value : NULL;
+}
+
+static int grow(struct id_map *map)
+{
+    struct id_map larger = {.capacity = map->capacity ? map->capacity * 2 : 16};
+    larger.entries = calloc(larger.capacity, sizeof(*larger.entries));
+    if (!larger.entries)
+        return -ENOMEM;
+    for (size_t i = 0; i < map->capacity; i++) {
+        if (map->entries[i].value)
+            *find(&larger, map->entries[i].id) = map->entries[i];
+    }
+    larger.count = map->count;
+    free(map->entries);
+    *map = larger;
+    return 0;
+}
+
+int id_map_put(struct id_map *map, uint64_t id, void *value)
+{
+    if (map->count * 4 >= map->capacity * 3) {
+        int r = grow(map);
+        if (r < 0)
+            return r;
+    }
+    struct id_map_entry *entry = find(map, id);
+    if (!entry->value)
+        map->count++;
+    *entry = (struct id_map_entry){.id = id, .value = value};
+    return 0;
+}
+
+void *id_map_remove(struct id_map *map, uint64_t id)
+{
+    if (map->count == 0)
+        return NULL;
+    struct id_map_entry *entry = find(map, id);
+    void *value = entry->value;
+    if (!value)
+        return NULL;
+    size_t mask = map->capacity - 1;
+    size_t hole = (size_t)(entry - map->entries);
+    for (size_t next = (hole + 1) & mask; map->entries[next].value; next = (next + 1) & mask) {
+        size_t home = place_of(map, map->entries[next].id);
+        if (((next - home) & mask) >= ((next - hole) & mask)) {
+            map->entries[hole] = map->entries[next];
+            hole = next;
+        }
+    }
+    map->entries[hole].value = NULL;
+    map->count--;
+    return value;
+}
+
+void id_map_free(struct id_map *map)
+{
+    free(map->entries);
+    *map = (struct id_map){0};
+}

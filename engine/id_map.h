@@ -1,0 +1,29 @@
+/* A hash map from 64-bit ids to pointers: open addressing, linear probing, backward-shift deletion (Knuth, TAOCP
+ * vol. 3, 6.4, algorithm R). Not synchronised. Zero-initialise it. */
+#ifndef CONNECTORDB_ID_MAP_H
+#define CONNECTORDB_ID_MAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct id_map_entry {
+    uint64_t id;
+    void *value; /* NULL = free place */
+};
+
+struct id_map {
+    struct id_map_entry *entries;
+    size_t capacity; /* a power of two, or 0 */
+    size_t count;
+};
+
+/* The value, or NULL. */
+void *id_map_get(const struct id_map *map, uint64_t id);
+/* Puts or replaces; value is not NULL. 0 or -ENOMEM (unchanged). */
+int id_map_put(struct id_map *map, uint64_t id, void *value);
+/* Takes it out and returns its value, or NULL. */
+void *id_map_remove(struct id_map *map, uint64_t id);
+void id_map_free(struct id_map *map);
+/* Visits all entries: `for (size_t i = 0; i < map->capacity; i++) if (map->entries[i].value)`. */
+
+#endif
