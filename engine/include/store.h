@@ -130,6 +130,8 @@ int store_bulk_open(struct store *store, const char *name, bool resume, struct s
 /* Looks in a resumed staging for a series that was loaded completely under this tag (what the loader gave to
  * store_bulk_series, e.g. a hash of the source's path, size and mtime). True: load it no more, use *ret_series_id. */
 bool store_bulk_find(struct store_bulk *bulk, uint64_t tag, uint64_t *ret_series_id, uint64_t *ret_points);
+/* The staging directory, for the loader's own temporary files; what is left there goes with it. Valid until close. */
+const char *store_bulk_directory(const struct store_bulk *bulk);
 int store_bulk_writer_open(struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error);
 /* Starts the next series of this writer. Ids must ascend within a writer (else it starts a new segment); a series is loaded by
  * one writer, from index 0, and must be new to the store. */
@@ -151,6 +153,7 @@ struct store_stats {
     uint64_t journal_count, journal_bytes_used, segment_count, segment_bytes, segment_points;
     uint64_t appended_points, appended_batches, commits, sealed_journals, inserts_waited, deleted_series;
     bool journal_dead;
+    struct error background_error; /* of the last attempt to seal; code 0 = none */
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
 /* Seals all closed journals and, if `active`, the active one too; returns when done. For tests, benches and backups. */

@@ -1,0 +1,726 @@
+/* Group commit: appenders reserve a place in the filling group, pack their frame into it outside the lock, and one
+ * of them, the leader, writes and syncs the whole group, publishes its frames and wakes the others. While group N
+ * is on its way to the disk, group N+1 fills: the device's speed is the clock, there is no timer.
+ * (DeWitt et al., "Implementation techniques for main memory database systems", SIGMOD 1984, section 5.2.)
+ *
+ * Why an acknowledged batch is on disk: `done` with result 0 is set only after io_write_sync returned 0 for a range
+ * that includes the frame. Why order holds: first index and place in the journal are given in one critical
+ * section, groups are written one after the other, and published in that order. */
+#include "check.h"
+#include "clock.h"
+#include "store_internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+/* ---- groups ---- */
+
+static struct group *group_new(size_t capacity)
+{
+    struct group *group = calloc(1, sizeof(*group));
+    if (!group)
+        return NULL;
+    group->data = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (group->data == MAP_FAILED || pthread_cond_init(&group->changed, NULL) != 0) {
+        if (group->data != MAP_FAILED)
+            (void)munmap(group->data, capacity);
+        free(group);
+        return NULL;
+    }
+    group->capacity = capacity;
+    group->references = 1;
+    return group;
+}
+
+static void group_free(struct group *group)
+{
+    if (!group)
+        return;
+    journal_release(group->journal);
+    (void)munmap(group->data, group->capacity);
+    (void)pthread_cond_destroy(&group->changed);
+    free(group->frames);
+    free(group->batches);
+    free(group);
+}
+
+/* Lets go of the group; the last one puts it back into the pool. commit.lock is held. */
+static void group_release(struct store *store, struct group *group)
+{
+    if (--group->references > 0)
+        return;
+    struct commit *commit = &store->commit;
+    journal_release(group->journal);
+    group->journal = NULL;
+    if (group->size > GROUP_BYTES_HOT)
+        (void)madvise(group->data + GROUP_BYTES_HOT, group->capacity - GROUP_BYTES_HOT, MADV_DONTNEED);
+    group->size = 0;
+    group->frame_count = 0;
+    group->done = false;
+    group->result = 0;
+    for (unsigned i = 0; i < GROUP_POOL; i++) {
+        if (!commit->pool[i]) {
+            commit->pool[i] = group;
+            (void)pthread_cond_broadcast(&commit->room);
+            return;
+        }
+    }
+    group_free(group);
+}
+
+static struct group *pool_take(struct commit *commit)
+{
+    for (unsigned i = 0; i < GROUP_POOL; i++) {
+        struct group *group = commit->pool[i];
+        if (group) {
+            commit->pool[i] = NULL;
+            group->references = 1;
+            return group;
+        }
+    }
+    return NULL;
+}
+
+static int group_reserve_frames(struct group *group, uint32_t extra)
+{
+    if (group->frame_capacity - group->frame_count >= extra)
+        return 0;
+    uint32_t capacity = group->frame_capacity ? group->frame_capacity : 64;
+    while (capacity - group->frame_count < extra)
+        capacity *= 2;
+    struct frame *frames = realloc(group->frames, capacity * sizeof(*frames));
+    if (!frames)
+        return -ENOMEM;
+    group->frames = frames;
+    const struct batch **batches = realloc(group->batches, capacity * sizeof(*batches));
+    if (!batches)
+        return -ENOMEM;
+    group->batches = batches;
+    group->frame_capacity = capacity;
+    return 0;
+}
+
+/* ---- life ---- */
+
+int commit_init(struct store *store, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    pthread_condattr_t attributes;
+    (void)pthread_mutex_init(&commit->lock, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&commit->room, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    for (unsigned i = 0; i < GROUP_POOL; i++) {
+        commit->pool[i] = group_new(store->options.journal_bytes);
+        if (!commit->pool[i])
+            return error_set(ret_error, ENOMEM, "out of memory for the commit groups");
+    }
+    commit->filling = pool_take(commit);
+    commit->filling->number = ++commit->group_number;
+    return 0;
+}
+
+void commit_free(struct store *store)
+{
+    struct commit *commit = &store->commit;
+    group_free(commit->filling);
+    for (unsigned i = 0; i < GROUP_POOL; i++)
+        group_free(commit->pool[i]);
+    for (size_t i = 0; i < commit->states.capacity; i++)
+        free(commit->states.entries[i].value);
+    id_map_free(&commit->states);
+    journal_release(commit->active);
+    journal_release(commit->spare);
+    (void)pthread_cond_destroy(&commit->room);
+    (void)pthread_mutex_destroy(&commit->lock);
+}
+
+/* ---- series states ---- */
+
+int commit_put_state(struct store *store, uint64_t series_id, const struct series_state *state)
+{
+    struct commit *commit = &store->commit;
+    struct series_state *known = id_map_get(&commit->states, series_id);
+    if (!known) {
+        known = malloc(sizeof(*known));
+        if (!known)
+            return -ENOMEM;
+        if (id_map_put(&commit->states, series_id, known) < 0) {
+            free(known);
+            return -ENOMEM;
+        }
+    }
+    *known = *state;
+    return 0;
+}
+
+static int load_state(struct store *store, uint64_t series_id, struct series_state *ret_state,
+    struct error *ret_error)
+{
+    *ret_state = (struct series_state){.deleted = store_is_deleted(store, series_id, UINT64_MAX - 1)};
+    struct version *version = version_current(store);
+    struct segment_series found;
+    int r = version_find_segment(version, series_id, &found, ret_error);
+    if (r == 1) {
+        ret_state->length = found.first_index + found.count;
+        ret_state->time_last = found.time_last;
+        ret_state->logical_bytes = found.logical_bytes;
+    }
+    version_release(version);
+    return r < 0 ? r : 0;
+}
+
+/* The state of a series; loaded from the segments when it has none in memory. commit.lock is held, but let go of
+ * for the loading; an eviction meanwhile (a journal became a segment) makes it look again. */
+static int get_state(struct store *store, uint64_t series_id, struct series_state **ret_state,
+    struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    for (;;) {
+        *ret_state = id_map_get(&commit->states, series_id);
+        if (*ret_state)
+            return 0;
+        uint64_t generation = commit->state_generation;
+        struct series_state loaded;
+        (void)pthread_mutex_unlock(&commit->lock);
+        int r = load_state(store, series_id, &loaded, ret_error);
+        (void)pthread_mutex_lock(&commit->lock);
+        if (r < 0)
+            return r;
+        if (generation != commit->state_generation || id_map_get(&commit->states, series_id))
+            continue;
+        if (commit_put_state(store, series_id, &loaded) < 0)
+            return error_set(ret_error, ENOMEM, "out of memory for a series' state");
+    }
+}
+
+void commit_evict(struct store *store, const struct journal *journal)
+{
+    struct commit *commit = &store->commit;
+    uint64_t sealed_id = journal->file->id;
+    struct id_map kept = {0};
+    (void)pthread_mutex_lock(&commit->lock);
+    commit->state_generation++;
+    for (size_t i = 0; i < commit->states.capacity; i++) {
+        const struct id_map_entry *entry = &commit->states.entries[i];
+        const struct series_state *state = entry->value;
+        if (state && state->journal_id > sealed_id && id_map_put(&kept, entry->id, entry->value) < 0) {
+            id_map_free(&kept); /* out of memory: the states may as well stay */
+            (void)pthread_mutex_unlock(&commit->lock);
+            return;
+        }
+    }
+    for (size_t i = 0; i < commit->states.capacity; i++) {
+        struct series_state *state = commit->states.entries[i].value;
+        if (state && state->journal_id <= sealed_id)
+            free(state);
+    }
+    id_map_free(&commit->states);
+    commit->states = kept;
+    (void)pthread_mutex_unlock(&commit->lock);
+}
+
+/* ---- room ---- */
+
+struct request {
+    enum frame_kind kind;
+    const uint64_t *series_ids;
+    uint32_t frames; /* 1 for points */
+    size_t size;     /* of all frames */
+    struct batch *batch;
+    unsigned flags;
+    uint64_t logical_bytes;
+    uint64_t deadline_ns; /* 0 = has not waited yet */
+};
+
+static int dead_error(const struct store *store, struct error *ret_error)
+{
+    return error_set(ret_error, EIO, "%s; whether inserts that were under way are stored is unknown until the "
+                                     "database is opened again", store->commit.dead_error.message);
+}
+
+/* Waits for room to change. 0 = look again; -EAGAIN = waited long enough. */
+static int wait_for_room(struct store *store, struct request *request, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    uint64_t now = clock_monotonic_ns();
+    if (request->deadline_ns == 0) {
+        request->deadline_ns = now + (uint64_t)store->options.wait_ms_max * 1000000u;
+        commit->waited++;
+    }
+    if (now >= request->deadline_ns)
+        return error_set(ret_error, EAGAIN, "the store cannot keep up at the moment (waited %u ms for a free journal); "
+                                            "try again", store->options.wait_ms_max);
+    struct timespec deadline = {
+        .tv_sec = (time_t)(request->deadline_ns / 1000000000u),
+        .tv_nsec = (long)(request->deadline_ns % 1000000000u),
+    };
+    (void)pthread_cond_timedwait(&commit->room, &commit->lock, &deadline);
+    return 0;
+}
+
+/* The active journal is full: goes on with the spare. 0 = rotated; 1 = there is no spare yet. */
+static int rotate(struct store *store, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    if (commit->spare) {
+        commit->active->closed = true;
+        journal_release(commit->active);
+        commit->active = commit->spare;
+        commit->spare = NULL;
+        (void)pthread_cond_broadcast(&commit->room);
+        background_wake(store);
+        return 0;
+    }
+    background_wake(store);
+    if (commit->prepare_error.code == ENOSPC)
+        return error_set(ret_error, ENOSPC, "no space for the next journal: %s", commit->prepare_error.message);
+    return 1;
+}
+
+/* Makes sure that the request's frames fit into the filling group. 0 = they do; 1 = the lock was let go of, look at
+ * everything again; negative: error. */
+static int find_room(struct store *store, struct request *request, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    struct group *group = commit->filling;
+    bool wait = group->journal && group->journal != commit->active; /* the group of before a rotation */
+    if (!wait && commit->active->file->size - commit->active->reserved_end < request->size) {
+        int r = rotate(store, ret_error);
+        if (r < 0)
+            return r;
+        if (r == 0)
+            return 1;
+        wait = true;
+    }
+    if (!wait && group->frame_count > 0 && group->size + request->size > GROUP_BYTES_SOFT)
+        wait = true;
+    if (wait) {
+        int r = wait_for_room(store, request, ret_error);
+        return r < 0 ? r : 1;
+    }
+    if (group_reserve_frames(group, request->frames) < 0)
+        return error_set(ret_error, ENOMEM, "out of memory for the commit group");
+    return 0;
+}
+
+/* ---- times ---- */
+
+static void times_to_doubles(struct batch *batch)
+{
+    if (batch->times.kind == LANE_DOUBLE)
+        return;
+    for (uint32_t i = 0; i < batch->count; i++)
+        batch->times.doubles[i] = lane_double(&batch->times, i);
+    batch->times.kind = LANE_DOUBLE;
+    batch->times.exponent = 0;
+}
+
+static int order_error(uint32_t point, double time, double before, struct error *ret_error)
+{
+    return error_set(ret_error, EINVAL, "times must not decrease: point %u has t=%.17g after t=%.17g", point, time, before);
+}
+
+int batch_check_times(const struct batch *batch, double previous, struct error *ret_error)
+{
+    double before = previous;
+    if (batch->times.kind == LANE_DECIMAL && batch->count > 0) {
+        const int64_t *integers = batch->times.integers;
+        for (uint32_t i = 1; i < batch->count; i++) {
+            if (integers[i] < integers[i - 1])
+                return order_error(i, batch_time(batch, i), batch_time(batch, i - 1), ret_error);
+        }
+        if (batch_time(batch, 0) < previous)
+            return order_error(0, batch_time(batch, 0), previous, ret_error);
+        return 0;
+    }
+    for (uint32_t i = 0; i < batch->count; i++) {
+        double time = batch->times.doubles[i];
+        if (isnan(time) && batch->missing_times)
+            continue;
+        if (!isfinite(time))
+            return error_set(ret_error, EINVAL, "point %u has a time that is no finite number", i);
+        if (time < before)
+            return order_error(i, time, before, ret_error);
+        before = time;
+    }
+    return 0;
+}
+
+static int stamp_missing(struct batch *batch, double last, struct error *ret_error)
+{
+    times_to_doubles(batch);
+    double now = clock_now_seconds();
+    double before = last > now ? last : now;
+    double latest = -INFINITY;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        double *time = &batch->times.doubles[i];
+        if (isnan(*time))
+            *time = latest > before ? latest : before;
+        else if (*time < latest)
+            return order_error(i, *time, latest, ret_error);
+        latest = *time;
+    }
+    batch->missing_times = false;
+    return 0;
+}
+
+/* PUT: leading points that are not later than the series' last one move to it, or just behind it. */
+static void restamp(struct batch *batch, double last)
+{
+    if (batch_time(batch, 0) >= last)
+        return;
+    times_to_doubles(batch);
+    double limit = last == floor(last) ? last + 0.00001 : last;
+    for (uint32_t i = 0; i < batch->count && batch->times.doubles[i] <= limit; i++)
+        batch->times.doubles[i] = limit;
+}
+
+static int settle_times(struct request *request, double last, struct error *ret_error)
+{
+    struct batch *batch = request->batch;
+    if (batch->missing_times) {
+        int r = stamp_missing(batch, last, ret_error);
+        if (r < 0)
+            return r;
+    }
+    if (request->flags & STORE_APPEND_RESTAMP)
+        restamp(batch, last);
+    if (batch_time(batch, 0) < last)
+        return error_set(ret_error, EINVAL, "Greater timestamp already exists for this stream: first time %.17g, "
+                                            "last stored time %.17g", batch_time(batch, 0), last);
+    return 0;
+}
+
+/* ---- reserving ---- */
+
+static struct frame *add_frame(struct group *group, struct journal *journal, uint64_t size)
+{
+    if (!group->journal) {
+        group->journal = journal_hold(journal);
+        group->offset = journal->reserved_end;
+    }
+    struct frame *frame = &group->frames[group->frame_count];
+    *frame = (struct frame){
+        .group = group->number,
+        .synced_to = atomic_load(&journal->synced_end),
+        .offset = journal->reserved_end,
+    };
+    journal->reserved_end += size;
+    group->size += size;
+    group->batches[group->frame_count++] = NULL;
+    return frame;
+}
+
+static void reserve_points(struct store *store, struct request *request, struct series_state *state,
+    struct frame *ret_frame)
+{
+    struct commit *commit = &store->commit;
+    struct batch *batch = request->batch;
+    struct frame *frame = add_frame(commit->filling, commit->active, request->size);
+    commit->filling->batches[commit->filling->frame_count - 1] = batch;
+    frame->kind = FRAME_POINTS;
+    frame->series_id = request->series_ids[0];
+    frame->first_index = state->length;
+    frame->count = batch->count;
+    frame->time_first = batch_time(batch, 0);
+    frame->time_last = batch_time(batch, batch->count - 1);
+    state->length += batch->count;
+    state->time_last = frame->time_last;
+    state->logical_bytes += request->logical_bytes;
+    state->journal_id = commit->active->file->id;
+    frame->logical_bytes = state->logical_bytes;
+    commit->appended_points += batch->count;
+    commit->appended_batches++;
+    *ret_frame = *frame;
+}
+
+/* Reserves the request's place; commit.lock is held. On success the group holds a reference for the caller and counts
+ * it as packing. */
+static int reserve(struct store *store, struct request *request, struct group **ret_group,
+    struct frame *ret_frame, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    struct series_state *state = NULL;
+    int r;
+    do {
+        if (commit->dead)
+            return dead_error(store, ret_error);
+        if (request->kind == FRAME_POINTS) {
+            r = get_state(store, request->series_ids[0], &state, ret_error);
+            if (r < 0)
+                return r;
+            if (state->deleted)
+                return error_set(ret_error, ENOENT, "series %llu was deleted",
+                    (unsigned long long)request->series_ids[0]);
+        }
+        r = find_room(store, request, ret_error);
+        if (r < 0)
+            return r;
+    } while (r > 0);
+    if (request->kind == FRAME_POINTS) {
+        r = settle_times(request, state->time_last, ret_error);
+        if (r < 0)
+            return r;
+        reserve_points(store, request, state, ret_frame);
+    } else {
+        for (uint32_t i = 0; i < request->frames; i++) {
+            struct frame *frame = add_frame(commit->filling, commit->active, request->size / request->frames);
+            frame->kind = FRAME_TOMBSTONE;
+            frame->series_id = request->series_ids[i];
+            state = id_map_get(&commit->states, frame->series_id);
+            if (state) {
+                state->deleted = true;
+                state->journal_id = commit->active->file->id;
+            }
+            if (i == 0)
+                *ret_frame = *frame;
+        }
+    }
+    commit->filling->packing++;
+    commit->filling->references++;
+    *ret_group = commit->filling;
+    return 0;
+}
+
+/* ---- committing ---- */
+
+static void tell_listener(struct store *store, const struct group *group)
+{
+    (void)pthread_mutex_lock(&store->listener_lock);
+    for (uint32_t i = 0; store->listener && i < group->frame_count; i++) {
+        const struct frame *frame = &group->frames[i];
+        if (frame->kind == FRAME_POINTS)
+            store->listener(store->listener_context, frame->series_id, frame->first_index, group->batches[i]);
+    }
+    (void)pthread_mutex_unlock(&store->listener_lock);
+}
+
+/* Makes a durable group visible. Only the thread with the committing token calls this. */
+static int publish(struct store *store, struct group *group)
+{
+    struct journal *journal = group->journal;
+    for (uint32_t i = 0; i < group->frame_count; i++) {
+        int r = head_index_add(&journal->index, &group->frames[i]);
+        if (r == 0 && group->frames[i].kind == FRAME_TOMBSTONE)
+            r = store_mark_deleted(store, group->frames[i].series_id);
+        if (r < 0)
+            return r;
+    }
+    (void)pthread_mutex_lock(&store->version_lock);
+    journal->published_end = group->offset + group->size;
+    (void)pthread_mutex_unlock(&store->version_lock);
+    if (store->options.fsync == STORE_FSYNC_ALWAYS)
+        atomic_store(&journal->synced_end, group->offset + group->size);
+    tell_listener(store, group);
+    return 0;
+}
+
+static int write_group(struct store *store, struct group *group, struct error *ret_error)
+{
+    struct journal_file *file = group->journal->file;
+    int r = io_write_sync(store->io, file->file, file->path, group->data, group->size, group->offset,
+        store->options.fsync == STORE_FSYNC_ALWAYS, ret_error);
+    if (r < 0)
+        return r;
+    r = publish(store, group);
+    if (r < 0)
+        return error_set(ret_error, ENOMEM, "out of memory for the index of %s", file->path);
+    return 0;
+}
+
+/* Commits the filling group; commit.lock is held at entry and exit, let go of meanwhile. May come back without
+ * having done so when memory is short. */
+static void lead(struct store *store)
+{
+    struct commit *commit = &store->commit;
+    struct group *group = commit->filling;
+    struct group *next = pool_take(commit);
+    if (!next)
+        next = group_new(store->options.journal_bytes);
+    if (!next) {
+        (void)pthread_cond_wait(&commit->room, &commit->lock); /* a group comes back when its appenders are done */
+        return;
+    }
+    next->number = ++commit->group_number;
+    commit->filling = next;
+    commit->committing = true;
+    commit->commits++;
+    (void)pthread_cond_broadcast(&commit->room);
+    (void)pthread_mutex_unlock(&commit->lock);
+
+    struct error error = {0};
+    int r = write_group(store, group, &error);
+
+    (void)pthread_mutex_lock(&commit->lock);
+    if (r < 0) {
+        commit->dead = true;
+        commit->dead_error = error;
+        (void)pthread_cond_broadcast(&commit->room);
+        (void)pthread_cond_broadcast(&commit->filling->changed);
+    }
+    group->result = r;
+    group->done = true;
+    commit->committing = false;
+    (void)pthread_cond_broadcast(&group->changed);
+    (void)pthread_cond_signal(&commit->filling->changed); /* one of its appenders leads next */
+    if (group->journal->closed)
+        background_wake(store);
+    group_release(store, group); /* the reference of having been the filling group */
+}
+
+/* The frame is packed: waits until its group is done, leading it if nobody else does. Drops the reference.
+ * When several appenders wait and one is still packing, that one will lead: it sees packing == 0 last. */
+static int await_group(struct store *store, struct group *group, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    group->packing--;
+    while (!group->done && !commit->dead) {
+        if (group == commit->filling && !commit->committing && group->packing == 0)
+            lead(store);
+        else
+            (void)pthread_cond_wait(&group->changed, &commit->lock);
+    }
+    int r = group->done && group->result == 0 ? 0 : dead_error(store, ret_error);
+    group_release(store, group);
+    return r;
+}
+
+static int run(struct store *store, struct request *request, struct frame *ret_frame, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    if (request->size > store->options.journal_bytes - JOURNAL_HEADER_BYTES)
+        return error_set(ret_error, E2BIG, "a batch of %zu bytes does not fit into a journal of %llu bytes; insert fewer "
+                                           "points at once", request->size, (unsigned long long)store->options.journal_bytes);
+    uint64_t flight = atomic_fetch_add(&commit->flight_bytes, request->size) + request->size;
+    if (flight > store->options.flight_bytes_max && flight != request->size) {
+        atomic_fetch_sub(&commit->flight_bytes, request->size);
+        return error_set(ret_error, EAGAIN, "too many inserts under way (%llu bytes); try again",
+            (unsigned long long)flight);
+    }
+    struct group *group;
+    struct frame frame;
+    (void)pthread_mutex_lock(&commit->lock);
+    int r = reserve(store, request, &group, &frame, ret_error);
+    if (r == 0) {
+        uint8_t *to = group->data + (frame.offset - group->offset);
+        uint64_t nonce = group->journal->file->nonce;
+        (void)pthread_mutex_unlock(&commit->lock);
+        *ret_frame = frame;
+        for (uint32_t i = 0; i < request->frames; i++) {
+            frame.series_id = request->series_ids[i];
+            frame_pack(to, nonce, &frame, request->batch);
+            to += request->size / request->frames;
+            frame.offset += request->size / request->frames;
+        }
+        (void)pthread_mutex_lock(&commit->lock);
+        r = await_group(store, group, ret_error);
+    }
+    (void)pthread_mutex_unlock(&commit->lock);
+    atomic_fetch_sub(&commit->flight_bytes, request->size);
+    return r;
+}
+
+/* ---- the door ---- */
+
+int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags,
+    uint64_t *ret_first_index, struct error *ret_error)
+{
+    if (batch->count == 0)
+        return 0;
+    int r = batch_check_times(batch, -INFINITY, ret_error);
+    if (r < 0)
+        return r;
+    struct request request = {
+        .kind = FRAME_POINTS,
+        .series_ids = &series_id,
+        .frames = 1,
+        .size = frame_bytes(batch),
+        .batch = batch,
+        .flags = flags,
+        .logical_bytes = batch_logical_bytes(batch, 0, batch->count),
+    };
+    if (request.size == 0)
+        return error_set(ret_error, E2BIG, "a batch of %u points is larger than %d bytes; insert fewer points at once",
+            batch->count, FRAME_BYTES_MAX);
+    struct frame frame;
+    r = run(store, &request, &frame, ret_error);
+    if (r == 0 && ret_first_index)
+        *ret_first_index = frame.first_index;
+    return r;
+}
+
+int store_delete_series(struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error)
+{
+    size_t each = frame_size(&(struct frame){.kind = FRAME_TOMBSTONE});
+    size_t at_once = (JOURNAL_BYTES_MIN - JOURNAL_HEADER_BYTES) / each;
+    for (size_t from = 0; from < count; from += at_once) {
+        size_t part = count - from < at_once ? count - from : at_once;
+        struct request request = {
+            .kind = FRAME_TOMBSTONE,
+            .series_ids = series_ids + from,
+            .frames = (uint32_t)part,
+            .size = part * each,
+        };
+        struct frame frame;
+        int r = run(store, &request, &frame, ret_error);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+void store_set_listener(struct store *store, store_listener listener, void *context)
+{
+    (void)pthread_mutex_lock(&store->listener_lock);
+    store->listener = listener;
+    store->listener_context = context;
+    (void)pthread_mutex_unlock(&store->listener_lock);
+}
+
+/* ---- for the sealer ---- */
+
+bool commit_wants_spare(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->commit.lock);
+    bool wants = !store->commit.spare && !store->commit.dead;
+    (void)pthread_mutex_unlock(&store->commit.lock);
+    return wants;
+}
+
+void commit_offer_spare(struct store *store, struct journal *spare, const struct error *prepare_error)
+{
+    struct commit *commit = &store->commit;
+    (void)pthread_mutex_lock(&commit->lock);
+    commit->prepare_error = prepare_error ? *prepare_error : (struct error){0};
+    if (spare) {
+        CHECK(!commit->spare);
+        commit->spare = spare;
+    }
+    (void)pthread_cond_broadcast(&commit->room);
+    (void)pthread_mutex_unlock(&commit->lock);
+}
+
+int commit_rotate(struct store *store, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    struct request request = {0};
+    int r = 0;
+    (void)pthread_mutex_lock(&commit->lock);
+    const struct journal *active = commit->active;
+    while (r == 0 && commit->active == active && active->reserved_end > JOURNAL_HEADER_BYTES) {
+        if (commit->dead)
+            r = dead_error(store, ret_error);
+        else
+            r = rotate(store, ret_error);
+        if (r == 1)
+            r = wait_for_room(store, &request, ret_error);
+    }
+    (void)pthread_mutex_unlock(&commit->lock);
+    return r;
+}

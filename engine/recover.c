@@ -1,0 +1,486 @@
+/* Recovery: from a directory to a running store. Nothing is served before it is durable, an old journal is never
+ * appended to: the end of the log is copied into a new, synced journal, and appending goes on there. (What the page
+ * cache shows of a file whose sync failed or never came need not be on disk.) Journals that the manifest calls
+ * durable to their end are kept as they are and wait for the sealer. */
+#include "check.h"
+#include "bytes.h"
+#include "clock.h"
+#include "store_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { COPY_BUFFER_BYTES = 4 << 20 };
+
+/* ---- trash ---- */
+
+static int make_trash(struct store *store, struct error *ret_error)
+{
+    char *path = store_path(store, "trash", 0);
+    if (!path)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    int r = store->io->operations->make_directory(store->io, path, 0700);
+    if (r == -EEXIST)
+        r = 0;
+    if (r < 0)
+        (void)error_set(ret_error, -r, "%s: cannot be made", path);
+    free(path);
+    return r;
+}
+
+static bool is_named(const struct store *store, const char *name)
+{
+    char expected[64];
+    if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, "trash") == 0 || strncmp(name, "import-", 7) == 0)
+        return true;
+    for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
+        (void)snprintf(expected, sizeof(expected), "journal-%llu", (unsigned long long)store->manifest.journals[i].id);
+        if (strcmp(name, expected) == 0)
+            return true;
+    }
+    for (uint32_t i = 0; i < store->manifest.segment_count; i++) {
+        (void)snprintf(expected, sizeof(expected), "segment-%llu", (unsigned long long)store->manifest.segments[i].id);
+        if (strcmp(name, expected) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int trash_file(struct store *store, const char *name, struct error *ret_error)
+{
+    int r = make_trash(store, ret_error);
+    if (r < 0)
+        return r;
+    char *from = NULL, *to = NULL;
+    if (asprintf(&from, "%s/%s", store->directory, name) < 0 ||
+        asprintf(&to, "%s/trash/%s.%llu", store->directory, name, (unsigned long long)store->manifest.version) < 0)
+        r = error_set(ret_error, ENOMEM, "out of memory");
+    if (r == 0) {
+        r = store->io->operations->rename(store->io, from, to);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: cannot be moved to %s", from, to);
+    }
+    free(from);
+    free(to);
+    store->recovery.trashed_files++;
+    return r;
+}
+
+/* Moves what the manifest does not name into trash: an interrupted segment, a spare journal, a foreign file. */
+static int trash_unnamed(struct store *store, struct error *ret_error)
+{
+    DIR *directory = opendir(store->directory);
+    if (!directory)
+        return error_set(ret_error, errno, "%s: %s", store->directory, strerror(errno));
+    int r = 0;
+    const struct dirent *entry;
+    while (r == 0 && (entry = readdir(directory))) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_named(store, name))
+            r = trash_file(store, name, ret_error);
+    }
+    (void)closedir(directory);
+    return r;
+}
+
+/* Keeps a copy of the bytes that are cut off a journal's end. */
+static int trash_tail(struct store *store, const struct journal_file *file, const struct journal_scan *scan,
+    struct error *ret_error)
+{
+    if (scan->torn_bytes == 0)
+        return 0;
+    int r = make_trash(store, ret_error);
+    char *path = NULL;
+    if (r == 0 && asprintf(&path, "%s/trash/journal-%llu.tail-%llu.%llu", store->directory, (unsigned long long)file->id,
+                      (unsigned long long)scan->end, (unsigned long long)store->manifest.version) < 0)
+        r = error_set(ret_error, ENOMEM, "out of memory");
+    if (r == 0) {
+        int copy = store->io->operations->open(store->io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (copy < 0)
+            r = error_set(ret_error, -copy, "%s: %s", path, strerror(-copy));
+        else
+            r = io_write_all(store->io, copy, path, map_data(file->map) + scan->end, scan->torn_bytes, 0, ret_error);
+        if (copy >= 0) {
+            int synced = store->io->operations->sync(store->io, copy);
+            if (r == 0 && synced < 0)
+                r = error_set(ret_error, -synced, "%s: sync failed", path);
+            (void)close(copy);
+        }
+    }
+    free(path);
+    store->recovery.torn_bytes += scan->torn_bytes;
+    return r;
+}
+
+/* ---- what is there ---- */
+
+struct found {
+    struct segment_file **segments;
+    struct journal **journals; /* old ones, then new ones */
+    struct journal_scan *scans;
+    uint32_t journal_count, kept, journal_capacity;
+};
+
+static int open_segments(struct store *store, struct found *found, struct error *ret_error)
+{
+    for (uint32_t i = 0; i < store->manifest.segment_count; i++) {
+        const struct manifest_segment *named = &store->manifest.segments[i];
+        char *path = store_path(store, "segment-%llu", named->id);
+        struct segment *segment = NULL;
+        int r = path ? segment_open(path, named->id, &segment, ret_error)
+                     : error_set(ret_error, ENOMEM, "out of memory");
+        if (r == 0 && (segment_file_size(segment) != named->size || segment_footer_checksum(segment) != named->checksum)) {
+            r = error_set(ret_error, EBADMSG, "%s: is not the file the manifest names: expected %llu bytes with footer checksum "
+                                              "%016llx, found %llu bytes with %016llx; see `connectordb repair`", path,
+                (unsigned long long)named->size, (unsigned long long)named->checksum,
+                (unsigned long long)segment_file_size(segment), (unsigned long long)segment_footer_checksum(segment));
+        }
+        if (r == 0) {
+            found->segments[i] = segment_file_new(store->io, segment);
+            if (!found->segments[i])
+                r = error_set(ret_error, ENOMEM, "out of memory");
+        }
+        if (r < 0)
+            segment_close(segment);
+        free(path);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* One frame of a journal becomes known: to its journal's index, to the series' state, to the deletions. */
+static int take_frame(struct store *store, struct journal *journal, const struct frame *frame,
+    struct error *ret_error)
+{
+    int r = head_index_add(&journal->index, frame);
+    if (r == 0 && frame->kind == FRAME_TOMBSTONE) {
+        r = store_mark_deleted(store, frame->series_id);
+        struct series_state *state = id_map_get(&store->commit.states, frame->series_id);
+        if (state)
+            state->deleted = true;
+    } else if (r == 0) {
+        const struct series_state *before = id_map_get(&store->commit.states, frame->series_id);
+        if (before && before->length != frame->first_index)
+            return error_set(ret_error, EBADMSG, "%s: offset %llu: series %llu goes on at index %llu, expected %llu; see "
+                                                 "`connectordb repair`", journal->file->path,
+                (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
+                (unsigned long long)frame->first_index, (unsigned long long)before->length);
+        r = commit_put_state(store, frame->series_id, &(struct series_state){
+            .length = frame->first_index + frame->count,
+            .time_last = frame->time_last,
+            .logical_bytes = frame->logical_bytes,
+            .journal_id = journal->file->id,
+            .deleted = before && before->deleted,
+        });
+    }
+    return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for the index of %s", journal->file->path) : 0;
+}
+
+struct visit {
+    struct store *store;
+    struct journal *journal;
+    struct error *error;
+};
+
+static int visit_frame(void *context, const struct frame *frame)
+{
+    struct visit *visit = context;
+    return take_frame(visit->store, visit->journal, frame, visit->error);
+}
+
+static int add_journal(struct found *found, struct journal *journal)
+{
+    if (found->journal_count == found->journal_capacity) {
+        uint32_t capacity = found->journal_capacity ? found->journal_capacity * 2 : 16;
+        struct journal **journals = realloc(found->journals, capacity * sizeof(*journals));
+        if (!journals)
+            return -ENOMEM;
+        found->journals = journals;
+        found->journal_capacity = capacity;
+    }
+    found->journals[found->journal_count++] = journal;
+    return 0;
+}
+
+static int open_journal(struct store *store, struct found *found, uint64_t id, struct journal **ret_journal,
+    struct error *ret_error)
+{
+    struct journal_file *file;
+    int r = journal_file_open(store->directory, id, &file, ret_error);
+    if (r < 0)
+        return r;
+    struct journal *journal = journal_new(file);
+    if (!journal || add_journal(found, journal) < 0) {
+        journal_file_close(file);
+        return error_set(ret_error, ENOMEM, "out of memory");
+    }
+    journal->recycle_to = store;
+    journal->recovered = journal->closed = true;
+    *ret_journal = journal;
+    return 0;
+}
+
+static int scan_journals(struct store *store, struct found *found, struct error *ret_error)
+{
+    for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
+        struct journal *journal;
+        int r = open_journal(store, found, store->manifest.journals[i].id, &journal, ret_error);
+        if (r < 0)
+            return r;
+        struct visit visit = {.store = store, .journal = journal, .error = ret_error};
+        r = journal_file_scan(journal->file, store->manifest.journals[i].clean_end, visit_frame, &visit, &found->scans[i],
+            ret_error);
+        if (r < 0)
+            return r;
+        journal->reserved_end = journal->published_end = found->scans[i].end;
+        atomic_store(&journal->synced_end, store->manifest.journals[i].clean_end);
+        store->recovery.frames += found->scans[i].frames;
+        store->recovery.points += found->scans[i].points;
+        store->recovery.clean = store->recovery.clean && store->manifest.journals[i].clean_end != 0;
+    }
+    store->recovery.journal_count = store->manifest.journal_count;
+    return 0;
+}
+
+/* How many of the oldest journals may stay as they are: all before the first whose end is not known to be durable; and
+ * what is left of small ones after a clean close is rather copied together than made into tiny segments. */
+static uint32_t count_kept(const struct store *store, const struct found *found)
+{
+    uint32_t kept = 0;
+    while (kept < store->manifest.journal_count && store->manifest.journals[kept].clean_end != 0)
+        kept++;
+    uint64_t bytes = 0;
+    if (kept < store->manifest.journal_count)
+        return kept;
+    while (kept > 0) {
+        bytes += found->scans[kept - 1].end - JOURNAL_HEADER_BYTES;
+        if (bytes > (store->options.journal_bytes - JOURNAL_HEADER_BYTES) / 2)
+            break;
+        kept--;
+    }
+    return kept;
+}
+
+/* ---- copying the end of the log ---- */
+
+struct copy {
+    struct store *store;
+    struct found *found;
+    struct journal *to; /* the journal being filled, or NULL */
+    uint8_t *buffer;
+    size_t used;
+    uint64_t written; /* file offset of buffer[0] */
+    struct error *error;
+    const struct journal *from;
+};
+
+static int copy_flush(struct copy *copy, bool sync)
+{
+    struct journal_file *file = copy->to->file;
+    int r = io_write_sync(copy->store->io, file->file, file->path, copy->buffer, copy->used, copy->written, sync, copy->error);
+    copy->written += copy->used;
+    copy->used = 0;
+    return r;
+}
+
+/* Ends the journal being filled: all of it durable. */
+static int copy_end(struct copy *copy)
+{
+    if (!copy->to)
+        return 0;
+    int r = copy_flush(copy, true);
+    copy->to->reserved_end = copy->to->published_end = copy->written;
+    atomic_store(&copy->to->synced_end, copy->written);
+    return r;
+}
+
+static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
+{
+    struct store *store = copy->store;
+    int r = copy_end(copy);
+    if (r < 0)
+        return r;
+    if (copy->to)
+        copy->to->closed = true;
+    uint64_t size = store->options.journal_bytes;
+    if (size < frame_bytes_needed + JOURNAL_HEADER_BYTES)
+        size = align_up(frame_bytes_needed + JOURNAL_HEADER_BYTES, JOURNAL_HEADER_BYTES);
+    struct journal_file *file;
+    r = journal_file_prepare(store->io, store->directory, manifest_take_file_id(store), size, NULL, &file, copy->error);
+    if (r < 0)
+        return r;
+    struct journal *journal = journal_new(file);
+    if (!journal || add_journal(copy->found, journal) < 0) {
+        journal_file_close(file);
+        return error_set(copy->error, ENOMEM, "out of memory");
+    }
+    journal->recycle_to = store;
+    copy->to = journal;
+    copy->written = JOURNAL_HEADER_BYTES;
+    return 0;
+}
+
+static int copy_frame(void *context, const struct frame *old)
+{
+    struct copy *copy = context;
+    size_t size = frame_size(old);
+    struct batch view = {0};
+    if (old->kind == FRAME_POINTS) {
+        int r = frame_view(map_data(copy->from->file->map), old, true, &view, copy->error);
+        if (r < 0)
+            return r;
+    }
+    uint64_t end = copy->to ? copy->written + copy->used : 0;
+    if (!copy->to || copy->to->file->size - end < size) {
+        int r = copy_begin(copy, size);
+        if (r < 0)
+            return r;
+    }
+    if (copy->used > 0 && copy->used + size > COPY_BUFFER_BYTES) {
+        int r = copy_flush(copy, false);
+        if (r < 0)
+            return r;
+    }
+    struct frame frame = *old;
+    frame.group = 0;
+    frame.synced_to = JOURNAL_HEADER_BYTES;
+    frame.offset = copy->written + copy->used;
+    uint8_t *to = copy->buffer + copy->used;
+    uint8_t *large = NULL;
+    if (size > COPY_BUFFER_BYTES) { /* the buffer is empty now; this one frame goes by itself */
+        to = large = malloc(size);
+        if (!large)
+            return error_set(copy->error, ENOMEM, "out of memory for a frame of %zu bytes", size);
+    }
+    frame_pack(to, copy->to->file->nonce, &frame, old->kind == FRAME_POINTS ? &view : NULL);
+    int r = 0;
+    if (large) {
+        r = io_write_all(copy->store->io, copy->to->file->file, copy->to->file->path, large, size, copy->written, copy->error);
+        copy->written += size;
+        free(large);
+    } else {
+        copy->used += size;
+    }
+    if (r == 0 && head_index_add(&copy->to->index, &frame) < 0)
+        r = error_set(copy->error, ENOMEM, "out of memory for the index of %s", copy->to->file->path);
+    struct series_state *state = id_map_get(&copy->store->commit.states, frame.series_id);
+    if (state)
+        state->journal_id = copy->to->file->id;
+    return r;
+}
+
+static int copy_journals(struct store *store, struct found *found, struct error *ret_error)
+{
+    struct copy copy = {.store = store, .found = found, .error = ret_error};
+    copy.buffer = malloc(COPY_BUFFER_BYTES);
+    if (!copy.buffer)
+        return error_set(ret_error, ENOMEM, "out of memory for recovery");
+    int r = 0;
+    for (uint32_t i = found->kept; r == 0 && i < store->manifest.journal_count; i++) {
+        struct journal_scan scan;
+        copy.from = found->journals[i];
+        r = trash_tail(store, copy.from->file, &found->scans[i], ret_error);
+        if (r == 0 && found->scans[i].frames > 0)
+            r = journal_file_scan(copy.from->file, store->manifest.journals[i].clean_end, copy_frame, &copy, &scan, ret_error);
+    }
+    if (r == 0 && !copy.to)
+        r = copy_begin(&copy, 0);
+    if (r == 0)
+        r = copy_end(&copy);
+    free(copy.buffer);
+    return r;
+}
+
+/* ---- putting it together ---- */
+
+/* The manifest names the kept journals and the new ones; the copied ones go. */
+static int name_journals(struct store *store, struct found *found, struct error *ret_error)
+{
+    struct manifest *manifest = &store->manifest;
+    uint32_t old_count = manifest->journal_count;
+    manifest->journal_count = found->kept;
+    for (uint32_t i = old_count; i < found->journal_count; i++) {
+        struct manifest_journal named = {.id = found->journals[i]->file->id};
+        if (found->journals[i]->closed)
+            named.clean_end = found->journals[i]->reserved_end;
+        if (manifest_add_journal(manifest, named) < 0)
+            return error_set(ret_error, ENOMEM, "out of memory for the manifest");
+    }
+    int r = manifest_publish(store, ret_error);
+    if (r < 0)
+        return r;
+    for (uint32_t i = found->kept; i < old_count; i++) {
+        atomic_store(&found->journals[i]->obsolete, true);
+        journal_release(found->journals[i]);
+        found->journals[i] = NULL;
+    }
+    uint32_t count = found->kept;
+    for (uint32_t i = old_count; i < found->journal_count; i++)
+        found->journals[count++] = found->journals[i];
+    found->journal_count = count;
+    return 0;
+}
+
+static int take_deletions(struct store *store, struct error *ret_error)
+{
+    for (uint64_t i = 0; i < store->manifest.deleted_count; i++) {
+        if (store_mark_deleted(store, store->manifest.deleted[i]) < 0)
+            return error_set(ret_error, ENOMEM, "out of memory for deleted series");
+    }
+    return 0;
+}
+
+static int assemble(struct store *store, struct found *found, struct error *ret_error)
+{
+    int r = trash_unnamed(store, ret_error);
+    if (r == 0)
+        r = take_deletions(store, ret_error);
+    if (r == 0)
+        r = open_segments(store, found, ret_error);
+    if (r == 0)
+        r = scan_journals(store, found, ret_error);
+    if (r < 0)
+        return r;
+    found->kept = count_kept(store, found);
+    r = copy_journals(store, found, ret_error);
+    if (r == 0)
+        r = name_journals(store, found, ret_error);
+    if (r < 0)
+        return r;
+    if (version_init(store, found->segments, store->manifest.segment_count, found->journals, found->journal_count) < 0)
+        return error_set(ret_error, ENOMEM, "out of memory for the list of files");
+    store->commit.active = journal_hold(found->journals[found->journal_count - 1]);
+    return 0;
+}
+
+int recover(struct store *store, struct error *ret_error)
+{
+    uint64_t begun = clock_monotonic_ns();
+    int r = manifest_read(store->directory, &store->manifest, ret_error);
+    if (r < 0)
+        return r;
+    store->recovery.clean = true;
+    struct found found = {0};
+    found.segments = calloc((size_t)store->manifest.segment_count + 1, sizeof(struct segment_file *));
+    found.scans = calloc((size_t)store->manifest.journal_count + 1, sizeof(struct journal_scan));
+    if (!found.segments || !found.scans)
+        r = error_set(ret_error, ENOMEM, "out of memory for recovery");
+    uint32_t segment_count = store->manifest.segment_count;
+    if (r == 0)
+        r = assemble(store, &found, ret_error);
+    for (uint32_t i = 0; found.segments && i < segment_count; i++)
+        segment_file_release(found.segments[i]);
+    for (uint32_t i = 0; i < found.journal_count; i++)
+        journal_release(found.journals[i]);
+    free(found.segments);
+    free(found.scans);
+    free(found.journals);
+    store->recovery.seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
+    return r;
+}

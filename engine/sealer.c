@@ -1,0 +1,476 @@
+/* The background thread: turns closed journals into segments and keeps a spare journal ready, so that appenders
+ * never wait for either while it keeps up. */
+#include "check.h"
+#include "clock.h"
+#include "store_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+void background_wake(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->background.lock);
+    store->background.work = true;
+    (void)pthread_cond_signal(&store->background.wake);
+    (void)pthread_mutex_unlock(&store->background.lock);
+}
+
+/* ---- the spare journal ---- */
+
+static char *take_recyclable(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->recycle_lock);
+    char *path = store->recycle_path;
+    store->recycle_path = NULL;
+    (void)pthread_mutex_unlock(&store->recycle_lock);
+    return path;
+}
+
+/* Prepares a journal file and names it in the manifest and the version. */
+static int make_journal(struct store *store, struct journal **ret_journal, struct error *ret_error)
+{
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    uint64_t id = manifest_take_file_id(store);
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    char *recycle = take_recyclable(store);
+    struct journal_file *file = NULL;
+    int r = journal_file_prepare(store->io, store->directory, id, store->options.journal_bytes, recycle, &file, ret_error);
+    free(recycle);
+    if (r < 0)
+        return r;
+    struct journal *journal = journal_new(file);
+    if (!journal) {
+        (void)store->io->operations->unlink(store->io, file->path);
+        journal_file_close(file);
+        return error_set(ret_error, ENOMEM, "out of memory for a journal");
+    }
+    journal->recycle_to = store;
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    r = manifest_add_journal(&store->manifest, (struct manifest_journal){.id = id});
+    if (r == 0)
+        r = manifest_publish(store, ret_error);
+    else
+        r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
+    if (r < 0)
+        (void)manifest_remove_journal(&store->manifest, id);
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    if (r == 0) {
+        r = version_apply(store, &(struct version_edit){.add_journal = journal});
+        if (r < 0)
+            r = error_set(ret_error, ENOMEM, "out of memory for the list of files");
+    }
+    if (r < 0) {
+        journal_release(journal);
+        return r;
+    }
+    *ret_journal = journal;
+    return 0;
+}
+
+static int prepare_spare(struct store *store)
+{
+    struct version *version = version_current(store);
+    uint32_t live = version->journal_count;
+    version_release(version);
+    if (!commit_wants_spare(store) || live >= store->options.journals_max)
+        return 0;
+    struct journal *journal;
+    struct error error = {0};
+    int r = make_journal(store, &journal, &error);
+    commit_offer_spare(store, r == 0 ? journal : NULL, r == 0 ? NULL : &error);
+    return r;
+}
+
+/* ---- sealing ---- */
+
+/* The oldest journal that is closed and whose frames are all published, with a reference; or NULL. */
+static struct journal *next_to_seal(struct store *store)
+{
+    struct journal *found = NULL;
+    (void)pthread_mutex_lock(&store->commit.lock);
+    (void)pthread_mutex_lock(&store->version_lock);
+    if (store->version->journal_count > 0) {
+        struct journal *oldest = store->version->journals[0];
+        if (oldest->closed && oldest->published_end == oldest->reserved_end)
+            found = journal_hold(oldest);
+    }
+    (void)pthread_mutex_unlock(&store->version_lock);
+    (void)pthread_mutex_unlock(&store->commit.lock);
+    return found;
+}
+
+/* Records in the manifest that everything in the journal is durable up to its end: recovery then takes any damage
+ * below it for what it is, and need not copy the file. */
+static int record_end(struct store *store, struct journal *journal, struct error *ret_error)
+{
+    if (atomic_load(&journal->synced_end) < journal->reserved_end) {
+        int r = store->io->operations->sync_data(store->io, journal->file->file);
+        if (r < 0)
+            return error_set(ret_error, -r, "%s: sync failed", journal->file->path);
+        atomic_store(&journal->synced_end, journal->reserved_end);
+    }
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    int r = 0;
+    for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
+        struct manifest_journal *entry = &store->manifest.journals[i];
+        if (entry->id == journal->file->id && entry->clean_end != journal->reserved_end) {
+            entry->clean_end = journal->reserved_end;
+            r = manifest_publish(store, ret_error);
+        }
+    }
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    return r;
+}
+
+static int seal_frame(struct journal *journal, const struct frame_reference *reference,
+    struct segment_writer *writer, struct error *ret_error)
+{
+    const uint8_t *image = map_data(journal->file->map);
+    uint64_t offset = (uint64_t)reference->place * 8;
+    struct frame frame;
+    struct batch view;
+    if (frame_parse(image, journal->file->size, offset, journal->file->nonce, true, &frame) != 1 ||
+        map_faulted(journal->file->map))
+        return error_set(ret_error, EBADMSG, "%s: offset %llu: the frame does not have the checksum it was written with",
+            journal->file->path, (unsigned long long)offset);
+    int r = frame_view(image, &frame, false, &view, ret_error);
+    if (r < 0)
+        return r;
+    return segment_writer_append(writer, &view, ret_error);
+}
+
+static int seal_series(struct journal *journal, uint64_t series_id, struct segment_writer *writer,
+    struct error *ret_error)
+{
+    const struct head_series *series;
+    uint32_t count = head_index_find(&journal->index, series_id, UINT64_MAX, &series);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct frame_reference *reference = head_reference(series, i);
+        if (i == 0) {
+            const uint8_t *image = map_data(journal->file->map);
+            struct frame frame;
+            struct batch view;
+            uint64_t before = reference->logical_bytes;
+            if (frame_parse(image, journal->file->size, (uint64_t)reference->place * 8, journal->file->nonce, true, &frame) == 1 &&
+                frame_view(image, &frame, false, &view, NULL) == 0)
+                before -= batch_logical_bytes(&view, 0, view.count);
+            int r = segment_writer_series(writer, series_id, reference->first_index, before, ret_error);
+            if (r < 0)
+                return r;
+        }
+        int r = seal_frame(journal, reference, writer, ret_error);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int write_segment(struct store *store, struct journal *journal, struct segment_writer *writer,
+    struct error *ret_error)
+{
+    uint64_t *ids;
+    size_t count;
+    if (head_index_series(&journal->index, &ids, &count) < 0)
+        return error_set(ret_error, ENOMEM, "out of memory for sealing %s", journal->file->path);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        if (!store_is_deleted(store, ids[i], UINT64_MAX - 1))
+            r = seal_series(journal, ids[i], writer, ret_error);
+    }
+    free(ids);
+    return r;
+}
+
+/* Writes the journal's points as segment `id`; *ret_file stays NULL when there are none. */
+static int make_segment(struct store *store, struct journal *journal, uint64_t id,
+    struct segment_file **ret_file, struct error *ret_error)
+{
+    struct segment_writer *writer = NULL;
+    struct segment *segment = NULL;
+    *ret_file = NULL;
+    char *path = store_path(store, "segment-%llu", id);
+    if (!path)
+        return error_set(ret_error, ENOMEM, "out of memory for sealing");
+    int r = segment_writer_open(store->io, path, id, &writer, ret_error);
+    if (r == 0)
+        r = write_segment(store, journal, writer, ret_error);
+    if (r == 0 && segment_writer_points(writer) > 0) {
+        r = segment_writer_finish(writer, ret_error);
+        if (r == 0) {
+            r = store->io->operations->sync_directory(store->io, store->directory);
+            if (r < 0)
+                (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
+        }
+        if (r == 0)
+            r = segment_open(path, id, &segment, ret_error);
+        if (r == 0) {
+            *ret_file = segment_file_new(store->io, segment);
+            if (!*ret_file) {
+                segment_close(segment);
+                r = error_set(ret_error, ENOMEM, "out of memory for sealing");
+            }
+        }
+        if (r < 0)
+            (void)store->io->operations->unlink(store->io, path);
+    }
+    segment_writer_close(writer);
+    free(path);
+    return r;
+}
+
+/* Whether some file other than this journal may still hold the series. manifest_lock is held. */
+static bool is_held_elsewhere(struct version *version, const struct journal *journal, uint64_t series_id)
+{
+    struct segment_series found;
+    if (version_find_segment(version, series_id, &found, NULL) != 0)
+        return true; /* also when the segment cannot tell */
+    const struct head_series *series;
+    for (uint32_t i = 0; i < version->journal_count; i++) {
+        if (version->journals[i] != journal &&
+            head_index_find(&version->journals[i]->index, series_id, UINT64_MAX, &series) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* The manifest takes over from the journal: its segment and those of its tombstones that are still needed. */
+static int replace_journal(struct store *store, struct journal *journal, struct segment_file *file,
+    struct error *ret_error)
+{
+    struct version *version = version_current(store);
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < journal->index.tombstone_count; i++) {
+        if (is_held_elsewhere(version, journal, journal->index.tombstones[i]))
+            r = manifest_add_deleted(&store->manifest, journal->index.tombstones[i]);
+    }
+    if (r == 0 && file) {
+        r = manifest_add_segment(&store->manifest, (struct manifest_segment){
+            .id = segment_id(file->segment),
+            .size = segment_file_size(file->segment),
+            .checksum = segment_footer_checksum(file->segment),
+        });
+    }
+    if (r < 0) {
+        r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
+    } else {
+        struct manifest_journal kept = store->manifest.journals[0];
+        CHECK(kept.id == journal->file->id); /* sealed in order of age */
+        (void)manifest_remove_journal(&store->manifest, kept.id);
+        r = manifest_publish(store, ret_error);
+        if (r < 0) { /* the old one may be in force: go on naming the journal, and sealing it again */
+            if (file)
+                store->manifest.segment_count--;
+            store->manifest.journal_count++;
+            for (uint32_t i = store->manifest.journal_count - 1; i > 0; i--)
+                store->manifest.journals[i] = store->manifest.journals[i - 1];
+            store->manifest.journals[0] = kept;
+        }
+    }
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    version_release(version);
+    return r;
+}
+
+static int seal(struct store *store, struct journal *journal, struct error *ret_error)
+{
+    int r = record_end(store, journal, ret_error);
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    uint64_t id = manifest_take_file_id(store);
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    struct segment_file *file;
+    r = make_segment(store, journal, id, &file, ret_error);
+    if (r < 0)
+        return r;
+    r = replace_journal(store, journal, file, ret_error);
+    if (r == 0) {
+        struct version_edit edit = {
+            .remove_journal = journal,
+            .add_segments = &file,
+            .add_segment_count = file ? 1 : 0,
+        };
+        version_apply_surely(store, &edit);
+        commit_evict(store, journal);
+    }
+    segment_file_release(file); /* a segment that the manifest may name stays on disk; open sorts it out */
+    return r;
+}
+
+/* Seals one journal if one is due. 1 = did, 0 = nothing to do. */
+static int seal_next(struct store *store)
+{
+    struct journal *journal = next_to_seal(store);
+    if (!journal)
+        return 0;
+    struct error error = {0};
+    int r = seal(store, journal, &error);
+    journal_release(journal);
+    (void)pthread_mutex_lock(&store->background.lock);
+    store->background.seal_error = error;
+    if (r == 0) {
+        store->background.sealed_journals++;
+        store->background.seal_error = (struct error){0};
+    }
+    (void)pthread_cond_broadcast(&store->background.done);
+    (void)pthread_mutex_unlock(&store->background.lock);
+    if (r == 0) {
+        (void)pthread_mutex_lock(&store->commit.lock);
+        (void)pthread_cond_broadcast(&store->commit.room);
+        (void)pthread_mutex_unlock(&store->commit.lock);
+    }
+    return r < 0 ? r : 1;
+}
+
+static struct timespec in_ms(uint32_t ms)
+{
+    uint64_t at = clock_monotonic_ns() + (uint64_t)ms * 1000000u;
+    return (struct timespec){.tv_sec = (time_t)(at / 1000000000u), .tv_nsec = (long)(at % 1000000000u)};
+}
+
+/* Waits for work; after a failure only until it is time to try again. False = stop. */
+static bool await_work(struct background *background, bool failed)
+{
+    struct timespec retry = in_ms(RETRY_MS);
+    bool timed_out = false;
+    (void)pthread_mutex_lock(&background->lock);
+    while (!background->stop && !background->work && !timed_out) {
+        if (failed)
+            timed_out = pthread_cond_timedwait(&background->wake, &background->lock, &retry) == ETIMEDOUT;
+        else
+            (void)pthread_cond_wait(&background->wake, &background->lock);
+    }
+    background->work = false;
+    bool go_on = !background->stop;
+    (void)pthread_mutex_unlock(&background->lock);
+    return go_on;
+}
+
+static void *work(void *argument)
+{
+    struct store *store = argument;
+    bool failed = false;
+    while (await_work(&store->background, failed)) {
+        failed = prepare_spare(store) < 0;
+        int r;
+        while ((r = seal_next(store)) == 1)
+            failed = prepare_spare(store) < 0;
+        failed = failed || r < 0;
+    }
+    return NULL;
+}
+
+/* STORE_FSYNC_INTERVAL: syncs the active journal every so often. A failed sync kills the journal like any other. */
+static void *sync_at_intervals(void *argument)
+{
+    struct store *store = argument;
+    struct background *background = &store->background;
+    for (;;) {
+        struct timespec next = in_ms(store->options.fsync_interval_ms);
+        (void)pthread_mutex_lock(&background->lock);
+        int r = 0;
+        while (!background->stop && r != ETIMEDOUT)
+            r = pthread_cond_timedwait(&background->done, &background->lock, &next);
+        bool stop = background->stop;
+        (void)pthread_mutex_unlock(&background->lock);
+        if (stop)
+            return NULL;
+        (void)pthread_mutex_lock(&store->commit.lock);
+        struct journal *journal = journal_hold(store->commit.active);
+        (void)pthread_mutex_unlock(&store->commit.lock);
+        (void)pthread_mutex_lock(&store->version_lock);
+        uint64_t end = journal->published_end;
+        (void)pthread_mutex_unlock(&store->version_lock);
+        if (end > atomic_load(&journal->synced_end)) {
+            r = store->io->operations->sync_data(store->io, journal->file->file);
+            if (r == 0) {
+                atomic_store(&journal->synced_end, end);
+            } else {
+                (void)pthread_mutex_lock(&store->commit.lock);
+                store->commit.dead = true;
+                (void)error_set(&store->commit.dead_error, -r, "%s: sync failed", journal->file->path);
+                (void)pthread_cond_broadcast(&store->commit.room);
+                (void)pthread_cond_broadcast(&store->commit.filling->changed);
+                (void)pthread_mutex_unlock(&store->commit.lock);
+            }
+        }
+        journal_release(journal);
+    }
+}
+
+int background_start(struct store *store, struct error *ret_error)
+{
+    struct background *background = &store->background;
+    background->work = true;
+    int code = pthread_create(&background->thread, NULL, work, store);
+    background->started = code == 0;
+    if (code == 0 && store->options.fsync == STORE_FSYNC_INTERVAL) {
+        code = pthread_create(&background->sync_thread, NULL, sync_at_intervals, store);
+        background->sync_started = code == 0;
+    }
+    if (code != 0)
+        return error_set(ret_error, code, "cannot start a thread for the store");
+    return 0;
+}
+
+void background_stop(struct store *store)
+{
+    struct background *background = &store->background;
+    (void)pthread_mutex_lock(&background->lock);
+    background->stop = true;
+    (void)pthread_cond_broadcast(&background->wake);
+    (void)pthread_cond_broadcast(&background->done);
+    (void)pthread_mutex_unlock(&background->lock);
+    if (background->started)
+        (void)pthread_join(background->thread, NULL);
+    if (background->sync_started)
+        (void)pthread_join(background->sync_thread, NULL);
+    background->started = background->sync_started = false;
+}
+
+static bool has_closed_journal(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->commit.lock);
+    (void)pthread_mutex_lock(&store->version_lock);
+    bool closed = store->version->journal_count > 0 && store->version->journals[0]->closed;
+    (void)pthread_mutex_unlock(&store->version_lock);
+    (void)pthread_mutex_unlock(&store->commit.lock);
+    return closed;
+}
+
+int store_seal(struct store *store, bool active, struct error *ret_error)
+{
+    if (active) {
+        int r = commit_rotate(store, ret_error);
+        if (r < 0)
+            return r;
+    }
+    struct background *background = &store->background;
+    (void)pthread_mutex_lock(&background->lock);
+    background->seal_error = (struct error){0};
+    int r = 0;
+    for (;;) {
+        uint64_t sealed = background->sealed_journals;
+        (void)pthread_mutex_unlock(&background->lock);
+        bool closed = has_closed_journal(store);
+        if (closed)
+            background_wake(store);
+        (void)pthread_mutex_lock(&background->lock);
+        if (!closed)
+            break;
+        if (background->seal_error.code) {
+            r = -background->seal_error.code;
+            if (ret_error)
+                *ret_error = background->seal_error;
+            break;
+        }
+        if (sealed == background->sealed_journals) {
+            struct timespec look_again = in_ms(RETRY_MS);
+            (void)pthread_cond_timedwait(&background->done, &background->lock, &look_again);
+        }
+    }
+    (void)pthread_mutex_unlock(&background->lock);
+    return r;
+}

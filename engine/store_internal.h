@@ -1,0 +1,229 @@
+/* What the files of the store share. Who may touch what:
+ *
+ *   commit.lock      states, the filling group, reservation in the active journal, the spare, rotation (commit.c)
+ *   committing token one thread at a time writes, syncs and publishes a group (commit.c)
+ *   version_lock     the current version, published ends, the sequence of deletions (version.c)
+ *   manifest_lock    the manifest in memory and on disk (store.c)
+ *   background.lock  what the sealer thread shall do (sealer.c)
+ * Order of taking: manifest_lock, commit.lock, version_lock, background.lock; head_index.lock is innermost. */
+#ifndef CONNECTORDB_STORE_INTERNAL_H
+#define CONNECTORDB_STORE_INTERNAL_H
+
+#include "head.h"
+#include "id_map.h"
+#include "io.h"
+#include "journal_file.h"
+#include "manifest.h"
+#include "segment.h"
+#include "store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum {
+    GROUP_BYTES_SOFT = 16 << 20, /* a group that holds this much takes no further frame */
+    GROUP_BYTES_HOT = 2 << 20,   /* memory a pooled group keeps */
+    GROUP_POOL = 3,
+    JOURNALS_MAX_DEFAULT = 4,
+    WAIT_MS_DEFAULT = 5000,
+    FLIGHT_BYTES_DEFAULT = 128 << 20,
+    RETRY_MS = 500,              /* between attempts of background work that failed */
+    FILE_IDS_PER_BULK = 1 << 16, /* file ids that a bulk load takes in advance */
+};
+
+/* ---- files shared by versions: freed when the last version that holds them goes ---- */
+struct journal {
+    atomic_uint references;
+    struct journal_file *file;
+    struct head_index index;
+    uint64_t reserved_end;        /* commit.lock */
+    bool closed;                  /* commit.lock: takes no more frames */
+    bool recovered;               /* survived as a whole: holds frames of an earlier process */
+    uint64_t published_end;       /* version_lock */
+    _Atomic uint64_t synced_end;  /* everything below is known to be on disk */
+    struct store *recycle_to;     /* on free: hand the file to this store for reuse, else unlink it if `obsolete` */
+    atomic_bool obsolete;         /* the manifest names it no more */
+};
+
+struct segment_file {
+    atomic_uint references;
+    struct segment *segment;
+    atomic_bool obsolete; /* unlink on free */
+    struct io *io;
+};
+
+/* An immutable list of files; oldest first. */
+struct version {
+    atomic_uint references;
+    struct segment_file **segments;
+    uint32_t segment_count;
+    struct journal **journals;
+    uint32_t journal_count;
+};
+
+/* ---- appending ---- */
+struct series_state { /* commit.lock */
+    uint64_t length;  /* reserved, perhaps not durable yet */
+    double time_last;
+    uint64_t logical_bytes;
+    uint64_t journal_id; /* of the last reservation */
+    bool deleted;
+};
+
+struct group {
+    uint64_t number;
+    struct journal *journal; /* NULL until the first frame; holds a reference */
+    uint64_t offset;         /* in the file */
+    uint8_t *data;           /* `capacity` bytes of reserved address space */
+    size_t size, capacity;
+    struct frame *frames;
+    const struct batch **batches; /* for the listener; borrowed from the waiting appenders */
+    uint32_t frame_count, frame_capacity;
+    uint32_t packing;    /* frames reserved but not yet packed */
+    uint32_t references; /* appenders that still look at it, and the store */
+    bool done;
+    int result;
+    struct error error;
+    pthread_cond_t changed;
+};
+
+struct commit {
+    pthread_mutex_t lock;
+    pthread_cond_t room; /* a group was taken, a spare came, a journal was sealed, flight bytes were freed */
+    struct id_map states; /* series id -> struct series_state */
+    uint64_t state_generation; /* counts evictions */
+    struct journal *active, *spare;
+    struct group *filling;
+    struct group *pool[GROUP_POOL];
+    bool committing;
+    bool closing;
+    bool dead;
+    struct error dead_error;
+    uint64_t group_number;
+    _Atomic uint64_t flight_bytes;
+    struct error prepare_error; /* code 0 = none: why there is no spare */
+    uint64_t appended_points, appended_batches, commits, waited;
+};
+
+struct background {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;  /* for the sealer */
+    pthread_cond_t done;  /* for store_seal */
+    pthread_t thread;
+    bool started, stop, work;
+    uint64_t sealed_journals;
+    struct error seal_error; /* code 0 = none: the last attempt's failure */
+    pthread_t sync_thread;   /* STORE_FSYNC_INTERVAL */
+    bool sync_started;
+};
+
+/* ---- reading: working memory, reused ---- */
+enum { SCRATCH_POOL = 16, SCRATCH_BYTES_KEPT = 1 << 20 };
+
+struct read_scratch {
+    struct columns *columns;
+    struct batch batch;
+    struct read_scratch *next;
+};
+
+struct scratch_pool {
+    pthread_mutex_t lock;
+    struct read_scratch *first;
+    unsigned count;
+};
+
+struct store {
+    char *directory;
+    struct store_options options;
+    struct io *io;
+    bool io_owned;
+    struct store_recovery recovery;
+
+    pthread_mutex_t manifest_lock;
+    struct manifest manifest;
+
+    pthread_mutex_t version_lock;
+    struct version *version;
+    uint64_t delete_sequence;
+    struct id_map deleted; /* series id -> delete sequence + 1, as a pointer-sized integer */
+
+    struct commit commit;
+    struct background background;
+
+    pthread_mutex_t listener_lock;
+    store_listener listener;
+    void *listener_context;
+
+    struct scratch_pool scratch;
+
+    pthread_mutex_t recycle_lock;
+    char *recycle_path; /* a journal file that nobody names or reads any more, or NULL */
+};
+
+/* ---- version.c ---- */
+struct journal *journal_new(struct journal_file *file); /* one reference; NULL = no memory (file is not closed) */
+struct journal *journal_hold(struct journal *journal);
+void journal_release(struct journal *journal); /* accepts NULL */
+struct segment_file *segment_file_new(struct io *io, struct segment *segment);
+void segment_file_release(struct segment_file *file);
+
+struct version *version_current(struct store *store); /* a reference */
+void version_release(struct version *version);        /* accepts NULL */
+/* What a change of the list of files adds and removes. */
+struct version_edit {
+    struct journal *add_journal;          /* referenced by the new version in addition */
+    const struct journal *remove_journal; /* marked obsolete */
+    struct segment_file *const *add_segments;
+    uint32_t add_segment_count;
+};
+/* Makes a new version current in one step. 0 or -ENOMEM (nothing changed). */
+int version_apply(struct store *store, const struct version_edit *edit);
+/* The same when the manifest is in force already and there is no way back: waits for memory. */
+void version_apply_surely(struct store *store, const struct version_edit *edit);
+/* Fills in a version at open. */
+int version_init(struct store *store, struct segment_file **segments, uint32_t segment_count,
+    struct journal **journals, uint32_t journal_count);
+/* Looks the series up in the segments of a version, newest first. 1, 0 or negative. */
+int version_find_segment(const struct version *version, uint64_t series_id, struct segment_series *ret_series,
+    struct error *ret_error);
+/* Whether the series was deleted at or before this moment. version_lock is taken. */
+bool store_is_deleted(struct store *store, uint64_t series_id, uint64_t sequence);
+/* Marks it deleted from now on. 0 or -ENOMEM. */
+int store_mark_deleted(struct store *store, uint64_t series_id);
+
+/* ---- commit.c ---- */
+int commit_init(struct store *store, struct error *ret_error);
+void commit_free(struct store *store);
+/* Drops the states of series whose last reservation is in this (sealed) journal. */
+void commit_evict(struct store *store, const struct journal *journal);
+/* Closes the active journal so that it can be sealed, if it holds frames; waits for a spare. */
+int commit_rotate(struct store *store, struct error *ret_error);
+/* Gives the commit a prepared journal, or says why there is none. */
+void commit_offer_spare(struct store *store, struct journal *spare, const struct error *prepare_error);
+bool commit_wants_spare(struct store *store);
+/* Missing times (if the batch has any) aside: all finite and in order, the first one not before `previous`. */
+int batch_check_times(const struct batch *batch, double previous, struct error *ret_error);
+/* Puts a series' state at recovery. */
+int commit_put_state(struct store *store, uint64_t series_id, const struct series_state *state);
+
+/* ---- sealer.c ---- */
+int background_start(struct store *store, struct error *ret_error);
+void background_stop(struct store *store);
+void background_wake(struct store *store);
+
+/* ---- recover.c ---- */
+int recover(struct store *store, struct error *ret_error);
+
+/* ---- cursor.c ---- */
+struct read_scratch *scratch_take(struct store *store); /* NULL = no memory */
+void scratch_give(struct store *store, struct read_scratch *scratch); /* accepts NULL */
+void scratch_pool_free(struct scratch_pool *pool);
+
+/* ---- store.c ---- */
+char *store_path(const struct store *store, const char *format, uint64_t id); /* malloc'ed DIRECTORY/name */
+uint64_t manifest_take_file_id(struct store *store);                          /* manifest_lock held */
+/* Writes the manifest as the next version; manifest_lock held. */
+int manifest_publish(struct store *store, struct error *ret_error);
+
+#endif
