@@ -1,0 +1,549 @@
+/* Bulk load: series go straight into segments in a staging directory, which then move into the store in one step.
+ * The staging's own small manifest names what is finished there, so that a killed load can go on. */
+#include "bytes.h"
+#include "check.h"
+#include "checksum.h"
+#include "staging_format.h"
+#include "store_internal.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BULK_NAME_BYTES_MAX = 64,
+    BULK_SEGMENT_BYTES = 64 << 20, /* a segment this large is finished before the next series: what resuming may lose */
+    STAGING_BYTES_MAX = 1 << 30,
+};
+
+struct store_bulk {
+    struct store *store;
+    char *directory;
+    pthread_mutex_t lock; /* the fields below */
+    uint64_t next_file_id, file_id_end;
+    struct staging_entry *entries;
+    size_t entry_count, entry_capacity;
+    bool published;
+};
+
+struct store_bulk_writer {
+    struct store_bulk *bulk;
+    struct segment_writer *segment;
+    uint64_t segment_id;
+    char *path;
+    struct staging_entry *pending; /* series of the current segment; the last one is being loaded */
+    size_t pending_count, pending_capacity;
+    double time_last;
+};
+
+static char *bulk_path(const struct store_bulk *bulk, const char *name, uint64_t id)
+{
+    char *path;
+    int length = name ? asprintf(&path, "%s/%s", bulk->directory, name)
+                      : asprintf(&path, "%s/segment-%llu", bulk->directory, (unsigned long long)id);
+    return length < 0 ? NULL : path;
+}
+
+/* ---- the staging's manifest ---- */
+
+static int write_staging(struct store_bulk *bulk, struct error *ret_error)
+{
+    size_t size = sizeof(struct staging_header) + bulk->entry_count * sizeof(struct staging_entry);
+    uint8_t *bytes = malloc(size);
+    if (!bytes)
+        return error_set(ret_error, ENOMEM, "out of memory for the staging");
+    struct staging_header header = {.magic = STAGING_MAGIC, .count = bulk->entry_count};
+    memcpy(bytes, &header, sizeof(header));
+    if (bulk->entry_count > 0)
+        memcpy(bytes + sizeof(header), bulk->entries, bulk->entry_count * sizeof(struct staging_entry));
+    store_u64(bytes, checksum(bytes + sizeof(uint64_t), size - sizeof(uint64_t), 0));
+    int r = io_replace_file(bulk->store->io, bulk->directory, STAGING_NAME, bytes, size, ret_error);
+    free(bytes);
+    return r;
+}
+
+static int parse_staging(struct store_bulk *bulk, const uint8_t *bytes, size_t size)
+{
+    struct staging_header header;
+    if (size < sizeof(header))
+        return -EBADMSG;
+    memcpy(&header, bytes, sizeof(header));
+    if (header.magic != STAGING_MAGIC || header.count != (size - sizeof(header)) / sizeof(struct staging_entry) ||
+        header.checksum != checksum(bytes + sizeof(uint64_t), size - sizeof(uint64_t), 0))
+        return -EBADMSG;
+    bulk->entries = malloc((header.count + 1) * sizeof(struct staging_entry));
+    if (!bulk->entries)
+        return -ENOMEM;
+    memcpy(bulk->entries, bytes + sizeof(header), header.count * sizeof(struct staging_entry));
+    bulk->entry_count = header.count;
+    bulk->entry_capacity = header.count + 1;
+    return 0;
+}
+
+static int read_staging(struct store_bulk *bulk, struct error *ret_error)
+{
+    char *path = bulk_path(bulk, STAGING_NAME, 0);
+    if (!path)
+        return error_set(ret_error, ENOMEM, "out of memory for the staging");
+    int r = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (file < 0) {
+        r = errno == ENOENT ? 0 : error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    } else if (fstat(file, &status) < 0 || status.st_size > STAGING_BYTES_MAX) {
+        r = error_set(ret_error, EBADMSG, "%s: is not a staging's list of series", path);
+    } else {
+        size_t size = (size_t)status.st_size;
+        uint8_t *bytes = malloc(size + 1);
+        r = !bytes ? -ENOMEM : pread(file, bytes, size, 0) != (ssize_t)size ? -EBADMSG : parse_staging(bulk, bytes, size);
+        free(bytes);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: is damaged; start the import anew", path);
+    }
+    if (file >= 0)
+        (void)close(file);
+    free(path);
+    return r;
+}
+
+/* Forgets series whose segment is not there or not whole. */
+static int verify_staging(struct store_bulk *bulk, struct error *ret_error)
+{
+    size_t kept = 0;
+    uint64_t checked_id = 0;
+    bool checked_good = false;
+    for (size_t i = 0; i < bulk->entry_count; i++) {
+        uint64_t id = bulk->entries[i].segment_id;
+        if (i == 0 || id != checked_id) {
+            char *path = bulk_path(bulk, NULL, id);
+            if (!path)
+                return error_set(ret_error, ENOMEM, "out of memory for the staging");
+            struct segment *segment = NULL;
+            checked_good = segment_open(path, id, &segment, NULL) == 0;
+            checked_id = id;
+            segment_close(segment);
+            free(path);
+        }
+        if (checked_good)
+            bulk->entries[kept++] = bulk->entries[i];
+    }
+    bulk->entry_count = kept;
+    return 0;
+}
+
+static bool is_staged(const struct store_bulk *bulk, const char *name)
+{
+    for (size_t i = 0; i < bulk->entry_count; i++) {
+        char expected[64];
+        (void)snprintf(expected, sizeof(expected), "segment-%llu", (unsigned long long)bulk->entries[i].segment_id);
+        if (strcmp(name, expected) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Unlinks everything in the staging directory, or only what is not staged. */
+static void clear_directory(const struct store_bulk *bulk, bool keep_staged)
+{
+    DIR *directory = opendir(bulk->directory);
+    const struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+            continue;
+        if (keep_staged && (strcmp(name, STAGING_NAME) == 0 || is_staged(bulk, name)))
+            continue;
+        char *path = bulk_path(bulk, name, 0);
+        if (path)
+            (void)bulk->store->io->operations->unlink(bulk->store->io, path);
+        free(path);
+    }
+    if (directory)
+        (void)closedir(directory);
+}
+
+/* ---- opening and closing ---- */
+
+static bool name_is_valid(const char *name)
+{
+    size_t length = strlen(name);
+    if (length == 0 || length > BULK_NAME_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!isalnum((unsigned char)name[i]) && name[i] != '-' && name[i] != '_')
+            return false;
+    }
+    return true;
+}
+
+static int take_file_ids(struct store_bulk *bulk, struct error *ret_error)
+{
+    struct store *store = bulk->store;
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    bulk->next_file_id = store->manifest.next_file_id;
+    bulk->file_id_end = bulk->next_file_id + FILE_IDS_PER_BULK;
+    store->manifest.next_file_id = bulk->file_id_end;
+    int r = manifest_publish(store, ret_error);
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    return r;
+}
+
+int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk,
+    struct error *ret_error)
+{
+    if (!name_is_valid(name))
+        return error_set(ret_error, EINVAL, "'%s' is no name for a staging", name);
+    struct store_bulk *bulk = calloc(1, sizeof(*bulk));
+    if (!bulk || asprintf(&bulk->directory, "%s/import-%s", store->directory, name) < 0) {
+        free(bulk);
+        return error_set(ret_error, ENOMEM, "out of memory for the staging");
+    }
+    bulk->store = store;
+    (void)pthread_mutex_init(&bulk->lock, NULL);
+    int r = store->io->operations->make_directory(store->io, bulk->directory, 0700);
+    if (r == -EEXIST && resume) {
+        r = read_staging(bulk, ret_error);
+        if (r == 0)
+            r = verify_staging(bulk, ret_error);
+        if (r == 0)
+            clear_directory(bulk, true);
+    } else if (r < 0) {
+        (void)error_set(ret_error, -r, "%s: %s", bulk->directory, strerror(-r));
+    } else {
+        r = store->io->operations->sync_directory(store->io, store->directory);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
+    }
+    if (r == 0)
+        r = take_file_ids(bulk, ret_error);
+    if (r < 0) {
+        store_bulk_close(bulk, true);
+        return r;
+    }
+    *ret_bulk = bulk;
+    return 0;
+}
+
+void store_bulk_close(struct store_bulk *bulk, bool keep)
+{
+    if (!bulk)
+        return;
+    if (bulk->published || !keep) {
+        clear_directory(bulk, false);
+        (void)rmdir(bulk->directory);
+    }
+    (void)pthread_mutex_destroy(&bulk->lock);
+    free(bulk->entries);
+    free(bulk->directory);
+    free(bulk);
+}
+
+const char *store_bulk_directory(const struct store_bulk *bulk)
+{
+    return bulk->directory;
+}
+
+bool store_bulk_find(struct store_bulk *bulk, uint64_t tag, uint64_t *ret_series_id, uint64_t *ret_points)
+{
+    bool found = false;
+    (void)pthread_mutex_lock(&bulk->lock);
+    for (size_t i = 0; !found && i < bulk->entry_count; i++) {
+        if (bulk->entries[i].tag == tag) {
+            *ret_series_id = bulk->entries[i].series_id;
+            *ret_points = bulk->entries[i].points;
+            found = true;
+        }
+    }
+    (void)pthread_mutex_unlock(&bulk->lock);
+    return found;
+}
+
+/* ---- writing ---- */
+
+int store_bulk_writer_open(struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error)
+{
+    struct store_bulk_writer *writer = calloc(1, sizeof(*writer));
+    if (!writer)
+        return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
+    writer->bulk = bulk;
+    *ret_writer = writer;
+    return 0;
+}
+
+void store_bulk_writer_close(struct store_bulk_writer *writer)
+{
+    if (!writer)
+        return;
+    segment_writer_close(writer->segment);
+    free(writer->path);
+    free(writer->pending);
+    free(writer);
+}
+
+static int begin_segment(struct store_bulk_writer *writer, struct error *ret_error)
+{
+    struct store_bulk *bulk = writer->bulk;
+    (void)pthread_mutex_lock(&bulk->lock);
+    bool exhausted = bulk->next_file_id == bulk->file_id_end;
+    int r = exhausted ? take_file_ids(bulk, ret_error) : 0;
+    writer->segment_id = bulk->next_file_id++;
+    (void)pthread_mutex_unlock(&bulk->lock);
+    if (r < 0)
+        return r;
+    free(writer->path);
+    writer->path = bulk_path(bulk, NULL, writer->segment_id);
+    if (!writer->path)
+        return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
+    return segment_writer_open(bulk->store->io, writer->path, writer->segment_id, &writer->segment, ret_error);
+}
+
+/* Finishes the segment and names its series in the staging. */
+static int end_segment(struct store_bulk_writer *writer, struct error *ret_error)
+{
+    struct store_bulk *bulk = writer->bulk;
+    struct io *io = bulk->store->io;
+    if (!writer->segment)
+        return 0;
+    int r = segment_writer_finish(writer->segment, ret_error);
+    if (r == 0) {
+        r = io->operations->sync_directory(io, bulk->directory);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: sync failed", bulk->directory);
+    }
+    segment_writer_close(writer->segment);
+    writer->segment = NULL;
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&bulk->lock);
+    size_t needed = bulk->entry_count + writer->pending_count;
+    if (needed > bulk->entry_capacity) {
+        struct staging_entry *entries = realloc(bulk->entries, needed * 2 * sizeof(*entries));
+        if (entries) {
+            bulk->entries = entries;
+            bulk->entry_capacity = needed * 2;
+        } else {
+            r = error_set(ret_error, ENOMEM, "out of memory for the staging");
+        }
+    }
+    if (r == 0) {
+        memcpy(bulk->entries + bulk->entry_count, writer->pending, writer->pending_count * sizeof(*writer->pending));
+        bulk->entry_count = needed;
+        r = write_staging(bulk, ret_error);
+    }
+    (void)pthread_mutex_unlock(&bulk->lock);
+    writer->pending_count = 0;
+    return r;
+}
+
+static int add_pending(struct store_bulk_writer *writer, uint64_t series_id, uint64_t tag)
+{
+    if (writer->pending_count == writer->pending_capacity) {
+        size_t capacity = writer->pending_capacity ? writer->pending_capacity * 2 : 16;
+        struct staging_entry *pending = realloc(writer->pending, capacity * sizeof(*pending));
+        if (!pending)
+            return -ENOMEM;
+        writer->pending = pending;
+        writer->pending_capacity = capacity;
+    }
+    writer->pending[writer->pending_count++] =
+        (struct staging_entry){.series_id = series_id, .tag = tag, .segment_id = writer->segment_id};
+    return 0;
+}
+
+static int check_is_new(struct store *store, uint64_t series_id, struct error *ret_error)
+{
+    struct store_snapshot *snapshot;
+    struct store_series series;
+    int r = store_snapshot_open(store, &snapshot, ret_error);
+    if (r < 0)
+        return r;
+    r = store_snapshot_series(snapshot, series_id, &series, ret_error);
+    store_snapshot_close(snapshot);
+    if (r == 0 && series.length > 0)
+        r = error_set(ret_error, EEXIST, "series %llu holds points already", (unsigned long long)series_id);
+    return r;
+}
+
+int store_bulk_series(struct store_bulk_writer *writer, uint64_t series_id, uint64_t tag, struct error *ret_error)
+{
+    int r = check_is_new(writer->bulk->store, series_id, ret_error);
+    if (r == 0 && writer->segment && writer->pending_count > 0 &&
+        (series_id <= writer->pending[writer->pending_count - 1].series_id ||
+            segment_writer_size(writer->segment) > BULK_SEGMENT_BYTES))
+        r = end_segment(writer, ret_error);
+    if (r == 0 && !writer->segment)
+        r = begin_segment(writer, ret_error);
+    if (r == 0)
+        r = segment_writer_series(writer->segment, series_id, 0, 0, ret_error);
+    if (r == 0 && add_pending(writer, series_id, tag) < 0)
+        r = error_set(ret_error, ENOMEM, "out of memory for a bulk load");
+    writer->time_last = -INFINITY;
+    return r;
+}
+
+int store_bulk_append(struct store_bulk_writer *writer, const struct batch *batch, struct error *ret_error)
+{
+    CHECK(writer->segment && writer->pending_count > 0);
+    if (batch->count == 0)
+        return 0;
+    if (batch->missing_times)
+        return error_set(ret_error, EINVAL, "a point without a time cannot be loaded");
+    int r = batch_check_times(batch, writer->time_last, ret_error);
+    if (r == 0)
+        r = segment_writer_append(writer->segment, batch, ret_error);
+    if (r < 0)
+        return r;
+    writer->time_last = batch_time(batch, batch->count - 1);
+    writer->pending[writer->pending_count - 1].points += batch->count;
+    return 0;
+}
+
+int store_bulk_writer_finish(struct store_bulk_writer *writer, struct error *ret_error)
+{
+    return end_segment(writer, ret_error);
+}
+
+/* ---- publishing ---- */
+
+struct move {
+    char *from, *to;
+    uint64_t id;
+    struct segment_file *file;
+    bool moved;
+};
+
+static int compare_moves(const void *a, const void *b)
+{
+    uint64_t x = ((const struct move *)a)->id, y = ((const struct move *)b)->id;
+    return x < y ? -1 : x > y;
+}
+
+/* The distinct segments of the staging. */
+static int list_moves(struct store_bulk *bulk, struct move **ret_moves, uint32_t *ret_count)
+{
+    struct move *moves = calloc(bulk->entry_count + 1, sizeof(*moves));
+    if (!moves)
+        return -ENOMEM;
+    for (size_t i = 0; i < bulk->entry_count; i++)
+        moves[i].id = bulk->entries[i].segment_id;
+    qsort(moves, bulk->entry_count, sizeof(*moves), compare_moves);
+    uint32_t count = 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < bulk->entry_count; i++) {
+        if (count > 0 && moves[count - 1].id == moves[i].id)
+            continue;
+        uint64_t id = moves[i].id;
+        moves[count] = (struct move){
+            .id = id,
+            .from = bulk_path(bulk, NULL, id),
+            .to = store_path(bulk->store, "segment-%llu", id),
+        };
+        r = moves[count].from && moves[count].to ? 0 : -ENOMEM;
+        count++;
+    }
+    *ret_moves = moves;
+    *ret_count = count;
+    return r;
+}
+
+static void free_moves(struct move *moves, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        free(moves[i].from);
+        free(moves[i].to);
+        segment_file_release(moves[i].file);
+    }
+    free(moves);
+}
+
+static int move_segment(struct store *store, struct move *move, struct error *ret_error)
+{
+    int r = store->io->operations->rename(store->io, move->from, move->to);
+    if (r < 0)
+        return error_set(ret_error, -r, "%s: cannot be moved to %s: %s", move->from, move->to, strerror(-r));
+    move->moved = true;
+    struct segment *segment;
+    r = segment_open(move->to, move->id, &segment, ret_error);
+    if (r < 0)
+        return r;
+    if (segment_point_count(segment) == 0) { /* only empty series: nothing to keep */
+        segment_close(segment);
+        (void)store->io->operations->unlink(store->io, move->to);
+        return 0;
+    }
+    move->file = segment_file_new(store->io, segment);
+    if (!move->file) {
+        segment_close(segment);
+        return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
+    }
+    return 0;
+}
+
+static int name_segments(struct store *store, struct move *moves, uint32_t count, struct error *ret_error)
+{
+    struct segment_file **files = calloc((size_t)count + 1, sizeof(struct segment_file *));
+    if (!files)
+        return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
+    uint32_t file_count = 0;
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    uint32_t segment_count = store->manifest.segment_count;
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < count; i++) {
+        if (!moves[i].file)
+            continue;
+        files[file_count++] = moves[i].file;
+        r = manifest_add_segment(&store->manifest, (struct manifest_segment){
+            .id = moves[i].id,
+            .size = segment_file_size(moves[i].file->segment),
+            .checksum = segment_footer_checksum(moves[i].file->segment),
+        });
+    }
+    if (r < 0)
+        r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
+    else if (file_count > 0)
+        r = manifest_publish(store, ret_error);
+    if (r < 0)
+        store->manifest.segment_count = segment_count;
+    else if (file_count > 0)
+        version_apply_surely(store, &(struct version_edit){.add_segments = files, .add_segment_count = file_count});
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    free(files);
+    return r;
+}
+
+int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
+{
+    struct store *store = bulk->store;
+    struct move *moves;
+    uint32_t count = 0;
+    (void)pthread_mutex_lock(&bulk->lock);
+    int r = list_moves(bulk, &moves, &count);
+    if (r < 0)
+        (void)error_set(ret_error, ENOMEM, "out of memory for a bulk load");
+    for (uint32_t i = 0; r == 0 && i < count; i++)
+        r = move_segment(store, &moves[i], ret_error);
+    if (r == 0) {
+        r = store->io->operations->sync_directory(store->io, store->directory);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
+    }
+    for (uint32_t i = 0; r < 0 && i < count; i++) { /* back into the staging, so that a resumed load finds them */
+        if (moves[i].moved)
+            (void)store->io->operations->rename(store->io, moves[i].to, moves[i].from);
+    }
+    /* From here on a manifest that names them may be in force even if writing it failed: the files stay. */
+    if (r == 0) {
+        r = name_segments(store, moves, count, ret_error);
+        bulk->published = r == 0;
+    }
+    free_moves(moves, moves ? count : 0);
+    (void)pthread_mutex_unlock(&bulk->lock);
+    return r;
+}
