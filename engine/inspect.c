@@ -1,0 +1,182 @@
+/* Prints what is in a store directory's files, with recovery's own readers. */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct inspect {
+    const char *directory;
+    void (*line)(void *context, const char *text);
+    void *context;
+};
+
+__attribute__((format(printf, 2, 3))) static void print(const struct inspect *inspect, const char *format, ...)
+{
+    char text[ERROR_MESSAGE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    inspect->line(inspect->context, text);
+}
+
+static int inspect_manifest(const struct inspect *inspect, struct error *ret_error)
+{
+    struct manifest manifest;
+    int r = manifest_read(inspect->directory, &manifest, ret_error);
+    if (r < 0)
+        return r;
+    print(inspect, "manifest version %llu, next file id %llu", (unsigned long long)manifest.version,
+        (unsigned long long)manifest.next_file_id);
+    for (uint32_t i = 0; i < manifest.journal_count; i++) {
+        const struct manifest_journal *journal = &manifest.journals[i];
+        if (journal->clean_end)
+            print(inspect, "  journal-%llu, durable to its end at %llu", (unsigned long long)journal->id,
+                (unsigned long long)journal->clean_end);
+        else
+            print(inspect, "  journal-%llu, in use", (unsigned long long)journal->id);
+    }
+    for (uint32_t i = 0; i < manifest.segment_count; i++)
+        print(inspect, "  segment-%llu, %llu bytes, footer checksum %016llx", (unsigned long long)manifest.segments[i].id,
+            (unsigned long long)manifest.segments[i].size, (unsigned long long)manifest.segments[i].checksum);
+    for (uint64_t i = 0; i < manifest.deleted_count; i++)
+        print(inspect, "  deleted series %llu", (unsigned long long)manifest.deleted[i]);
+    manifest_free(&manifest);
+    return 0;
+}
+
+static int print_frame(void *context, const struct frame *frame)
+{
+    const struct inspect *inspect = context;
+    if (frame->kind == FRAME_TOMBSTONE)
+        print(inspect, "  %10llu  series %llu deleted (group %llu)", (unsigned long long)frame->offset,
+            (unsigned long long)frame->series_id, (unsigned long long)frame->group);
+    else
+        print(inspect, "  %10llu  series %llu, points %llu..%llu, t %.17g..%.17g, %u bytes (group %llu, synced to %llu)",
+            (unsigned long long)frame->offset, (unsigned long long)frame->series_id, (unsigned long long)frame->first_index,
+            (unsigned long long)(frame->first_index + frame->count - 1), frame->time_first, frame->time_last,
+            frame->payload_bytes, (unsigned long long)frame->group, (unsigned long long)frame->synced_to);
+    return 0;
+}
+
+static int skip_frame(void *context, const struct frame *frame)
+{
+    (void)context;
+    (void)frame;
+    return 0;
+}
+
+static int inspect_journal(const struct inspect *inspect, uint64_t id, bool frames, struct error *ret_error)
+{
+    struct journal_file *file;
+    struct journal_scan scan = {0};
+    int r = journal_file_open(inspect->directory, id, &file, ret_error);
+    if (r < 0)
+        return r;
+    print(inspect, "journal-%llu: %llu bytes, nonce %016llx", (unsigned long long)id, (unsigned long long)file->size,
+        (unsigned long long)file->nonce);
+    struct inspect copy = *inspect;
+    int (*visit)(void *, const struct frame *) = frames ? print_frame : skip_frame;
+    r = journal_file_scan(file, 0, visit, &copy, &scan, ret_error);
+    if (r == 0)
+        print(inspect, "  %llu frames with %llu points end at %llu%s", (unsigned long long)scan.frames,
+            (unsigned long long)scan.points, (unsigned long long)scan.end,
+            scan.torn_bytes ? "; something unfinished follows" : "");
+    journal_file_close(file);
+    return r;
+}
+
+struct in_segment {
+    const struct inspect *inspect;
+    const struct segment *segment;
+};
+
+static int print_series(void *context, const struct segment_series *series)
+{
+    const struct in_segment *in = context;
+    print(in->inspect, "  series %llu: points %llu..%llu in %u blocks, t %.17g..%.17g, %llu logical bytes up to here",
+        (unsigned long long)series->series_id, (unsigned long long)series->first_index,
+        (unsigned long long)(series->first_index + series->count - 1), series->block_count, series->time_first,
+        series->time_last, (unsigned long long)series->logical_bytes);
+    return 0;
+}
+
+static int inspect_segment(const struct inspect *inspect, uint64_t id, bool series, struct error *ret_error)
+{
+    struct segment *segment;
+    char *path;
+    if (asprintf(&path, "%s/segment-%llu", inspect->directory, (unsigned long long)id) < 0)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    int r = segment_open(path, id, &segment, ret_error);
+    free(path);
+    if (r < 0)
+        return r;
+    uint64_t points = segment_point_count(segment);
+    print(inspect, "segment-%llu: %llu bytes, %llu series, %llu points, %.3f bytes a point", (unsigned long long)id,
+        (unsigned long long)segment_file_size(segment), (unsigned long long)segment_series_count(segment),
+        (unsigned long long)points, points ? (double)segment_file_size(segment) / (double)points : 0.0);
+    struct in_segment in = {.inspect = inspect, .segment = segment};
+    if (series)
+        r = segment_each_series(segment, print_series, &in, ret_error);
+    segment_close(segment);
+    return r;
+}
+
+static int inspect_all(const struct inspect *inspect, struct error *ret_error)
+{
+    struct manifest manifest;
+    int r = inspect_manifest(inspect, ret_error);
+    if (r < 0)
+        return r;
+    r = manifest_read(inspect->directory, &manifest, ret_error);
+    if (r < 0)
+        return r;
+    int first = 0;
+    for (uint32_t i = 0; i < manifest.segment_count + manifest.journal_count; i++) {
+        struct error error = {0};
+        r = i < manifest.segment_count
+                ? inspect_segment(inspect, manifest.segments[i].id, false, &error)
+                : inspect_journal(inspect, manifest.journals[i - manifest.segment_count].id, false, &error);
+        if (r < 0) { /* go on with the other files; the first failure is the result */
+            print(inspect, "%s", error.message);
+            if (first == 0 && ret_error)
+                *ret_error = error;
+            first = first ? first : r;
+        }
+    }
+    manifest_free(&manifest);
+    return first;
+}
+
+static bool id_of(const char *name, const char *prefix, uint64_t *ret_id)
+{
+    size_t length = strlen(prefix);
+    char *end;
+    if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
+        return false;
+    errno = 0;
+    *ret_id = strtoull(name + length, &end, 10);
+    return errno == 0 && *end == 0;
+}
+
+int store_inspect(const char *directory, const char *file, void (*line)(void *context, const char *text),
+    void *context, struct error *ret_error)
+{
+    struct inspect inspect = {.directory = directory, .line = line, .context = context};
+    uint64_t id;
+    int r = map_install_handler(ret_error);
+    if (r < 0)
+        return r;
+    if (!file)
+        return inspect_all(&inspect, ret_error);
+    if (strcmp(file, MANIFEST_NAME) == 0)
+        return inspect_manifest(&inspect, ret_error);
+    if (id_of(file, "journal-", &id))
+        return inspect_journal(&inspect, id, true, ret_error);
+    if (id_of(file, "segment-", &id))
+        return inspect_segment(&inspect, id, true, ret_error);
+    return error_set(ret_error, EINVAL, "'%s' is no file of a store; give MANIFEST, journal-N or segment-N", file);
+}
