@@ -121,7 +121,7 @@ int columns_encode_values(struct columns *columns, const struct batch *batch, ui
     case VALUES_NONE:
         break;
     }
-    CHECK(!"a batch with points has values");
+    CHECK(false && "a batch with points has values");
     return -EINVAL;
 }
 
