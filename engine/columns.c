@@ -111,6 +111,7 @@ int columns_encode_values(struct columns *columns, const struct batch *batch, ui
     struct buffer *out)
 {
     CHECK(count >= 1 && count <= COLUMN_POINTS_MAX && from <= batch->count && count <= batch->count - from);
+    columns->encoded_words = NULL;
     switch (batch->form) {
     case VALUES_NUMBERS:
         return lane_encode(columns, &batch->numbers, from, count, out);
@@ -123,6 +124,15 @@ int columns_encode_values(struct columns *columns, const struct batch *batch, ui
     }
     CHECK(false && "a batch with points has values");
     return -EINVAL;
+}
+
+bool columns_encoded_decimals(const struct columns *columns, struct lane *ret_lane)
+{
+    if (!columns->encoded_words)
+        return false;
+    *ret_lane = (struct lane){.kind = LANE_DECIMAL, .exponent = columns->encoded_exponent,
+        .words = (uint64_t *)columns->encoded_words};
+    return true;
 }
 
 int columns_decode_values(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,

@@ -50,6 +50,8 @@ static int decimals_encode(struct columns *columns, const uint64_t *words, uint3
         words = columns->words;
         exponent = reduce_exponent(columns->words, count, exponent);
     }
+    columns->encoded_words = words;
+    columns->encoded_exponent = exponent;
     if (put_tag(out, (unsigned)COLUMN_DECIMAL + exponent) < 0)
         return -ENOMEM;
     return words_encode(columns, words, count, out);

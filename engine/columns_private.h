@@ -60,6 +60,9 @@ struct columns {
     uint16_t exception_places[COLUMN_POINTS_MAX];
     uint64_t exception_bits[COLUMN_POINTS_MAX];
     uint32_t exception_count;
+    /* The decimals that were encoded last, or NULL. */
+    const uint64_t *encoded_words;
+    uint8_t encoded_exponent;
     /* Values and senders: the dictionary under construction; where its entries end in `bytes`. */
     struct dictionary_slot slots[DICTIONARY_SLOTS];
     const uint8_t *entries[COLUMN_POINTS_MAX];

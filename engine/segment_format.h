@@ -1,0 +1,157 @@
+/* A segment's bytes <-> structures; pure, no I/O. docs/FORMAT.md, section 5, is normative. */
+#ifndef CONNECTORDB_SEGMENT_FORMAT_H
+#define CONNECTORDB_SEGMENT_FORMAT_H
+
+#include "buffer.h"
+#include "bytes.h"
+#include "error.h"
+#include "segment.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SEGMENT_MAGIC UINT64_C(0x474553424454430a)        /* "\nCTDBSEG" */
+#define SEGMENT_FOOTER_MAGIC UINT64_C(0x444e454244544309) /* "\tCTDBEND" */
+
+enum {
+    SEGMENT_VERSION = 1,
+    SEGMENT_FLAGS_KNOWN = 0,
+    SEGMENT_ALIGNMENT = 8,          /* of the block index */
+    DIRECTORY_PAGE_ENTRIES = 128,
+    DIRECTORY_ENTRY_BYTES_MAX = 7 * VARINT_BYTES_MAX + 8,
+    BLOCK_HEADER_BYTES_MAX = 8 + 6 * VARINT_BYTES_MAX,
+    BLOCK_HEADER_BYTES_MIN = 8 + 6,
+    BLOCK_OFFSET_BITS = 38,
+    BLOCK_SIZE_BITS = 26,
+    BLOCK_BYTES_MAX = (1 << BLOCK_SIZE_BITS) - 1,
+};
+#define SEGMENT_BYTES_MAX (UINT64_C(1) << BLOCK_OFFSET_BITS)
+
+struct segment_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t reserved;   /* 0 */
+    uint64_t segment_id;
+    uint64_t checksum;   /* of the 24 bytes before it; seed 0 */
+};
+static_assert(sizeof(struct segment_header) == 32, "no hidden padding on disk");
+
+struct index_entry {
+    uint64_t first_index;
+    double time_first;
+    double time_last;
+    uint64_t place;      /* offset | size << BLOCK_OFFSET_BITS */
+};
+static_assert(sizeof(struct index_entry) == 32, "no hidden padding on disk");
+
+struct aggregate_entry {
+    double min;
+    double max;
+    uint64_t sum_low;
+    uint64_t sum_high;
+    uint32_t count;
+    uint8_t exponent;
+    uint8_t valid;       /* 0 or 1; 0: all else is 0 */
+    uint16_t reserved;   /* 0 */
+};
+static_assert(sizeof(struct aggregate_entry) == 40, "no hidden padding on disk");
+
+struct page_entry {
+    uint64_t first_series;
+    uint64_t blocks_offset; /* where the first block of the page's first series starts */
+    uint64_t index_start;   /* the index entry that the page's first series with several blocks starts at */
+    uint64_t page_offset;   /* of the page, in the directory */
+};
+static_assert(sizeof(struct page_entry) == 32, "no hidden padding on disk");
+
+struct segment_footer {
+    uint64_t checksum;           /* of the rest of the footer, seeded with the segment id */
+    uint64_t magic;
+    uint32_t version;
+    uint32_t flags;              /* an unknown one: refuse */
+    uint64_t segment_id;
+    uint64_t file_size;
+    uint64_t blocks_end;         /* blocks are [sizeof(header), blocks_end) */
+    uint64_t index_count;        /* entries of the index and of the aggregates */
+    uint64_t index_checksum;
+    uint64_t aggregates_checksum;
+    uint64_t directory_size;     /* pages and page table */
+    uint64_t directory_checksum;
+    uint64_t series_count;
+    uint64_t point_count;
+    uint64_t reserved[3];        /* 0 */
+};
+static_assert(sizeof(struct segment_footer) == 128, "no hidden padding on disk");
+
+/* Where the parts are, from a footer that was found sound. */
+struct segment_layout {
+    uint64_t index_offset;
+    uint64_t aggregates_offset;
+    uint64_t directory_offset;
+    uint64_t page_table_offset;
+    uint64_t page_count;
+    uint64_t footer_offset;
+};
+
+/* Checksums of index, aggregates and directory are seeded with the segment's id, those of blocks also with the place. */
+static inline uint64_t block_seed(uint64_t segment_id, uint64_t offset)
+{
+    return segment_id * UINT64_C(0x9e3779b97f4a7c15) + offset;
+}
+
+void segment_header_pack(struct segment_header *header, uint64_t segment_id);
+/* 0; -EBADMSG; -ENOTSUP newer version. path: for the message. */
+int segment_header_check(const struct segment_header *header, uint64_t segment_id, const char *path,
+    struct error *ret_error);
+void segment_footer_seal(struct segment_footer *footer);
+/* Verifies the footer against the file's size and sets the layout: all parts lie within the file, one after the
+ * other, and fill it. */
+int segment_footer_check(const struct segment_footer *footer, uint64_t segment_id, uint64_t file_size,
+    const char *path, struct segment_layout *ret_layout, struct error *ret_error);
+
+/* ---- blocks ---- */
+struct block_header {
+    uint64_t size;        /* of the whole block */
+    uint64_t series_id;
+    uint64_t first_index;
+    uint32_t count;
+    uint32_t header_size;
+    uint64_t times_size;
+    uint64_t values_size;
+    uint64_t senders_size;
+};
+
+/* Writes the header of a block right before the columns at `columns`, which follow each other; the block starts at
+ * the returned place, up to BLOCK_HEADER_BYTES_MAX before. Fills in size and header_size. The checksum is set by
+ * block_seal once the block's offset is known. */
+uint8_t *block_header_pack(uint8_t *columns, struct block_header *header);
+void block_seal(uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
+/* Parses the block in data[0, size): size is all that there may be of it; header->size <= size. No checksum yet. 0 or
+ * -EBADMSG. */
+int block_header_parse(const uint8_t *data, uint64_t size, struct block_header *header, struct error *ret_error);
+bool block_is_sealed(const uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
+
+/* ---- directory ---- */
+/* Where a reader or writer of a page is: what the next entry counts from. */
+struct directory_cursor {
+    uint64_t series_id;    /* of the entry before; of the first entry itself at a page's start */
+    uint64_t block_offset; /* of the next series' first block */
+    uint64_t index_start;  /* index entry of the next series with several blocks */
+};
+
+/* Writes the entry (series->block_size: bytes of all its blocks); returns its end, at most
+ * DIRECTORY_ENTRY_BYTES_MAX further. Moves the cursor on. */
+uint8_t *directory_entry_put(uint8_t *to, const struct segment_series *series, struct directory_cursor *cursor);
+/* Reads an entry from [from, end); NULL when it is damaged. blocks_end and index_count bound what it may name. For a
+ * series of several blocks block_size is the sum of theirs. */
+const uint8_t *directory_entry_get(const uint8_t *from, const uint8_t *end, struct directory_cursor *cursor,
+    uint64_t blocks_end, uint64_t index_count, struct segment_series *ret_series);
+
+/* ---- aggregates ---- */
+/* Over points [from, from + count) of the lane; not valid for doubles. */
+void aggregate_compute(const struct lane *lane, uint32_t from, uint32_t count, struct block_aggregate *ret_aggregate);
+void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_entry *entry);
+void aggregate_unpack(const struct aggregate_entry *entry, struct block_aggregate *ret_aggregate);
+
+#endif
