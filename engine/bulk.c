@@ -521,7 +521,7 @@ static int name_segments(struct store *store, struct move *moves, uint32_t count
 int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
 {
     struct store *store = bulk->store;
-    struct move *moves;
+    struct move *moves = NULL;
     uint32_t count = 0;
     (void)pthread_mutex_lock(&bulk->lock);
     int r = list_moves(bulk, &moves, &count);

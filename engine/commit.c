@@ -603,7 +603,7 @@ static int run(struct store *store, struct request *request, struct frame *ret_f
         return error_set(ret_error, EAGAIN, "too many inserts under way (%llu bytes); try again",
             (unsigned long long)flight);
     }
-    struct group *group;
+    struct group *group = NULL;
     struct frame frame;
     (void)pthread_mutex_lock(&commit->lock);
     int r = reserve(store, request, &group, &frame, ret_error);

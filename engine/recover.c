@@ -229,7 +229,7 @@ static int open_journal(struct store *store, struct found *found, uint64_t id, s
 static int scan_journals(struct store *store, struct found *found, struct error *ret_error)
 {
     for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
-        struct journal *journal;
+        struct journal *journal = NULL;
         int r = open_journal(store, found, store->manifest.journals[i].id, &journal, ret_error);
         if (r < 0)
             return r;

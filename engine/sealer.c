@@ -75,7 +75,7 @@ static int prepare_spare(struct store *store)
     version_release(version);
     if (!commit_wants_spare(store) || live >= store->options.journals_max)
         return 0;
-    struct journal *journal;
+    struct journal *journal = NULL;
     struct error error = {0};
     int r = make_journal(store, &journal, &error);
     commit_offer_spare(store, r == 0 ? journal : NULL, r == 0 ? NULL : &error);
