@@ -139,3 +139,17 @@ int batch_set_last_sender(struct batch *batch, const char *name, size_t size)
         batch->senders[batch->count - 1] = 0;
     return 0;
 }
+
+int batch_set_senders(struct batch *batch, const char *name, size_t size)
+{
+    batch->has_senders = false;
+    batch->sender_count = 0;
+    batch->sender_indexed = 0;
+    batch->sender_names.size = 0;
+    if (size == 0 || batch->count == 0)
+        return 0;
+    int r = batch_put_sender(batch, 0, name, size);
+    for (uint32_t i = 1; r == 0 && i < batch->count; i++)
+        batch->senders[i] = batch->senders[0];
+    return r;
+}

@@ -248,7 +248,7 @@ static int step(struct json_points *reader, struct batch *batch, uint32_t points
     if (r != 0)
         return r;
     char next = *parser->p;
-    bool nulls = !reader->options.import;
+    bool nulls = !reader->options.import && !reader->options.refuse_null;
     switch (reader->state) {
     case STATE_START:
         if (next == '[')

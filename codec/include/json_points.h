@@ -20,6 +20,8 @@ struct json_points_options {
      *   point, a missing, null or 0 time is "missing" (NaN), a missing d is null.
      * true (import): exact keys, an unknown key or a missing t is an error that names it, missing d is null. */
     bool import;
+    /* REST only: null where the array or a datapoint belongs is an error after all. */
+    bool refuse_null;
 };
 
 /* Where the text comes from: fills at most size bytes, returns how many, 0 at the end, or -errno with *ret_error
