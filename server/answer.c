@@ -1,0 +1,132 @@
+#include "request.h"
+
+#include "json_points.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { REF_BYTES = 37 };
+
+void answer_ok(struct request *request)
+{
+    request->exchange->no_store = true;
+    http_answer(request->exchange, 200, HTTP_TEXT, "ok", 2);
+}
+
+void answer_number(struct request *request, enum http_content content, uint64_t number)
+{
+    char text[24];
+    int length = snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+    request->exchange->no_store = true;
+    http_answer(request->exchange, 200, content, text, (size_t)length);
+}
+
+/* A random UUID: names this error in the answer and in the log. */
+static void ref_make(char to[REF_BYTES])
+{
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        memset(bytes, 0, sizeof(bytes));
+    bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
+    bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            to[used++] = '-';
+        used += (size_t)snprintf(to + used, REF_BYTES - used, "%02x", bytes[i]);
+    }
+}
+
+static void send_error(struct request *request, int status, const char *message)
+{
+    struct http_exchange *exchange = request->exchange;
+    char ref[REF_BYTES], head[40];
+    ref_make(ref);
+    log_debug("%s %s: %d %s (ref %s)", exchange->method_name, exchange->path, status, message, ref);
+    exchange->no_store = true;
+    struct sink *sink = http_answer_open(exchange, status, HTTP_JSON);
+    int length = snprintf(head, sizeof(head), "{\"code\":%d,\"msg\":", status);
+    (void)sink_write(sink, head, (size_t)length);
+    (void)json_print_string(sink, message, strlen(message));
+    (void)sink_write(sink, ",\"ref\":\"", 8);
+    (void)sink_write(sink, ref, strlen(ref));
+    (void)sink_write(sink, "\"}", 2);
+    (void)http_answer_close(exchange, true);
+}
+
+static void format_error(struct request *request, int status, const char *format, va_list arguments)
+{
+    char message[ERROR_MESSAGE_BYTES];
+    (void)vsnprintf(message, sizeof(message), format, arguments);
+    for (char *c = message; *c; c++) {
+        if ((unsigned char)*c >= 0x80)
+            *c = '?'; /* it may be cut within a character */
+    }
+    send_error(request, status, message);
+}
+
+void answer_error(struct request *request, int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    format_error(request, status, format, arguments);
+    va_end(arguments);
+}
+
+void answer_later(struct request *request, int status, const char *format, ...)
+{
+    char seconds[12];
+    va_list arguments;
+    (void)snprintf(seconds, sizeof(seconds), "%d", RETRY_SECONDS);
+    (void)http_answer_header(request->exchange, "Retry-After", seconds);
+    va_start(arguments, format);
+    format_error(request, status, format, arguments);
+    va_end(arguments);
+}
+
+const char *request_path(const struct request *request, char to[PATH_BYTES_MAX + 1])
+{
+    const char *names[] = {request->user, request->device, request->stream};
+    size_t used = 0;
+    to[0] = '\0';
+    for (size_t i = 0; i < 3 && names[i]; i++) {
+        if (!name_valid(names[i]))
+            return "the path";
+        used += (size_t)snprintf(to + used, PATH_BYTES_MAX + 1 - used, "%s%s", i > 0 ? "/" : "", names[i]);
+    }
+    return to;
+}
+
+void answer_failure(struct request *request, int status_missing, int code, const struct error *error)
+{
+    char path[PATH_BYTES_MAX + 1];
+    const char *name = request_path(request, path);
+    switch (code) {
+    case -ENOENT:
+        answer_error(request, status_missing, "%s was not found, or you may not access it", name);
+        return;
+    case -EEXIST:
+        answer_error(request, 409, "%s", error->message);
+        return;
+    case -EINVAL:
+        answer_error(request, 403, "%s", error->message);
+        return;
+    case -EPERM:
+        answer_error(request, 403, "%s", error->message);
+        return;
+    case -ENOSPC:
+        answer_later(request, 503, "The server has no space left on its disk");
+        return;
+    case -EBUSY:
+    case -EAGAIN:
+        answer_later(request, 503, "The server is busy, try again");
+        return;
+    default:
+        log_error("%s %s: %s", request->exchange->method_name, name, error->message);
+        answer_error(request, 500, "The server failed; its log says why");
+    }
+}

@@ -1,0 +1,193 @@
+#include "data.h"
+
+#include "json_points.h"
+#include "log.h"
+#include "permission.h"
+#include "range.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+int data_place(const struct request *request, struct stream_place *ret_place, struct error *ret_error)
+{
+    struct stream_place place;
+    int r = catalog_stream_place(request->server->database->catalog, request->user, request->device,
+        request->stream, &place, ret_error);
+    if (r < 0)
+        return r;
+    if (!permission_read_stream(request_acting(request), place.user_id, place.device_id, place.device_public))
+        return -ENOENT;
+    *ret_place = place;
+    return 0;
+}
+
+/* ---- one series at one moment ---- */
+
+struct reading {
+    struct store_snapshot *snapshot;
+    uint64_t series_id; /* 0: the downlink part of a stream that has none, always empty */
+    uint64_t length;
+};
+
+static int reading_open(const struct request *request, struct reading *reading, struct error *ret_error)
+{
+    struct stream_place place;
+    struct store_series series = {0};
+    int r = data_place(request, &place, ret_error);
+    if (r < 0)
+        return r;
+    reading->series_id = query_flag(&request->query, "downlink") ? place.downlink_series_id : place.series_id;
+    r = store_snapshot_open(request->server->database->store, &reading->snapshot, ret_error);
+    if (r == 0 && reading->series_id)
+        r = store_snapshot_series(reading->snapshot, reading->series_id, &series, ret_error);
+    reading->length = series.length;
+    return r;
+}
+
+static void reading_close(struct reading *reading)
+{
+    store_snapshot_close(reading->snapshot);
+    reading->snapshot = NULL;
+}
+
+static int index_of_time(const struct reading *reading, double time, uint64_t *ret_index,
+    struct error *ret_error)
+{
+    *ret_index = 0;
+    if (reading->length == 0)
+        return 0;
+    return store_snapshot_index_of_time(reading->snapshot, reading->series_id, time, ret_index, ret_error);
+}
+
+/* ---- q=length, q=time2index ---- */
+
+static void answer_length(struct request *request)
+{
+    struct reading reading = {0};
+    struct error error = {0};
+    int r = reading_open(request, &reading, &error);
+    reading_close(&reading);
+    if (r < 0)
+        answer_failure(request, 403, r, &error);
+    else
+        answer_number(request, HTTP_TEXT, reading.length);
+}
+
+static void answer_time_to_index(struct request *request)
+{
+    struct reading reading = {0};
+    struct error error = {0};
+    const char *text = query_value(&request->query, "t");
+    double time = 0;
+    uint64_t index = 0;
+    if (!parameter_time(text, &time)) {
+        answer_error(request, strcasecmp(text, "nan") == 0 ? 400 : 403,
+            "time2index requires an argument of \"t\" which is a decimal timestamp");
+        return;
+    }
+    int r = reading_open(request, &reading, &error);
+    if (r == 0)
+        r = index_of_time(&reading, time, &index, &error);
+    reading_close(&reading);
+    if (r < 0)
+        answer_failure(request, 404, r, &error);
+    else
+        answer_number(request, HTTP_JSON, index);
+}
+
+/* ---- ranges ---- */
+
+static int resolve_times(const struct range *range, const struct reading *reading, uint64_t *ret_from,
+    uint64_t *ret_to, struct error *ret_error)
+{
+    uint64_t from = 0, to = reading->length;
+    int r = index_of_time(reading, range->t1, &from, ret_error);
+    if (r == 0 && range->t2 > 0)
+        r = index_of_time(reading, range->t2, &to, ret_error);
+    if (r < 0)
+        return r;
+    if (to < from)
+        to = from;
+    if (range->limit > 0 && to - from > range->limit)
+        to = from + range->limit;
+    *ret_from = from;
+    *ret_to = to;
+    return 0;
+}
+
+/* Prints points [from, to). 0, or -errno of the cursor or the client. */
+static int print_points(struct sink *sink, const struct reading *reading, uint64_t from, uint64_t to,
+    struct error *ret_error)
+{
+    struct store_cursor *cursor = NULL;
+    const struct batch *batch = NULL;
+    bool first = true;
+    int r = 0;
+    if (from < to)
+        r = store_cursor_open(reading->snapshot, reading->series_id, from, to, false, &cursor, ret_error);
+    while (r == 0 && cursor) {
+        r = store_cursor_next(cursor, &batch, ret_error);
+        if (r < 0 || !batch)
+            break;
+        r = json_points_print(sink, batch, first);
+        first = false;
+    }
+    store_cursor_close(cursor);
+    return r;
+}
+
+static void send_points(struct request *request, struct reading *reading, uint64_t from, uint64_t to)
+{
+    struct error error = {0};
+    request->exchange->no_store = true;
+    struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
+    (void)sink_write(sink, "[", 1);
+    int r = print_points(sink, reading, from, to, &error);
+    if (r == 0)
+        r = sink_write(sink, "]", 1);
+    if (r < 0 && !sink->failed)
+        log_error("reading %s failed: %s", request->exchange->path, error.message);
+    reading_close(reading); /* before the last bytes wait for the client */
+    if (http_answer_close(request->exchange, r == 0))
+        answer_error(request, 500, "The data cannot be read; the server's log says why");
+}
+
+static void answer_range(struct request *request)
+{
+    struct reading reading = {0};
+    struct range range;
+    struct error error = {0};
+    uint64_t from = 0, to = 0;
+    if (range_parse(&request->query, &range, &error) < 0) {
+        answer_error(request, 400, "%s", error.message);
+        return;
+    }
+    int r = reading_open(request, &reading, &error);
+    if (r == 0 && range.by_index)
+        r = range_resolve(&range, reading.length, &from, &to);
+    else if (r == 0)
+        r = resolve_times(&range, &reading, &from, &to, &error);
+    if (r == 0)
+        send_points(request, &reading, from, to);
+    reading_close(&reading);
+    if (r == -EDOM)
+        answer_error(request, 403, "Invalid index range.");
+    else if (r < 0)
+        answer_failure(request, 403, r, &error);
+}
+
+void data_get(struct request *request)
+{
+    const char *q = query_value(&request->query, "q");
+    if (strcmp(q, "length") == 0)
+        answer_length(request);
+    else if (strcmp(q, "time2index") == 0)
+        answer_time_to_index(request);
+    else if (*q)
+        answer_error(request, 400, "Unrecognized query command; known are length, time2index");
+    else if (*query_value(&request->query, "transform"))
+        answer_error(request, 501, "Transforms are not available in this version");
+    else
+        answer_range(request);
+}

@@ -1,0 +1,207 @@
+#include "request.h"
+
+#include "json_object.h"
+#include "list.h"
+#include "permission.h"
+#include "streams.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void answer_device(struct request *request, const struct device *device, enum access access)
+{
+    request->exchange->no_store = true;
+    json_device(http_answer_open(request->exchange, 200, HTTP_JSON), device, access);
+    (void)http_answer_close(request->exchange, true);
+}
+
+static int visit_stream(void *context, const struct stream *stream)
+{
+    struct list *list = context;
+    int r = list_next(list);
+    if (r == 0)
+        json_stream_in_list(list->sink, stream, NULL);
+    return r;
+}
+
+static void list_streams(struct request *request, const struct device *device)
+{
+    struct list list;
+    struct error error = {0};
+    if (list_begin(&list, request) == 0)
+        list_end(&list, catalog_each_stream(list.snapshot, device->id, visit_stream, &list, &error), &error);
+}
+
+void device_get(struct request *request)
+{
+    const char *q = query_value(&request->query, "q");
+    struct device device = {0};
+    struct error error = {0};
+    if (*q && strcmp(q, "ls") != 0 && strcmp(q, "streams") != 0) {
+        answer_error(request, 400, "Unrecognized query command; known are ls, streams");
+        return;
+    }
+    int r = catalog_device_by_name(request->server->database->catalog, request->user, request->device, &device,
+        &error);
+    enum access access = r < 0 ? ACCESS_NONE
+                               : permission_read_device(request_acting(request), device.user_id, device.id,
+                                     device.is_public);
+    if (r == 0 && access == ACCESS_NONE)
+        r = -ENOENT;
+    if (r < 0)
+        answer_failure(request, 404, r, &error);
+    else if (*q)
+        list_streams(request, &device);
+    else
+        answer_device(request, &device, access);
+    device_free(&device);
+}
+
+/* ---- create ---- */
+
+/* A new device as its body describes it; texts are borrowed from the body. */
+struct device_body {
+    struct device device;
+    json_t *streams; /* NULL or an object {name: stream} */
+};
+
+static int body_take(const struct request *request, const json_t *object, struct device_body *ret_body,
+    struct error *ret_error)
+{
+    const char *nickname = "", *description = "", *icon = "", *apikey = "";
+    const char *role = permission_default_device_role(request_acting(request));
+    struct device device = {.enabled = true, .visible = true, .user_editable = true};
+    json_t *streams = NULL;
+    struct member members[] = {
+        {"nickname", MEMBER_TEXT, &nickname},
+        {"description", MEMBER_TEXT, &description},
+        {"icon", MEMBER_TEXT, &icon},
+        {"apikey", MEMBER_TEXT, &apikey},
+        {"role", MEMBER_TEXT, &role},
+        {"enabled", MEMBER_BOOLEAN, &device.enabled},
+        {"public", MEMBER_BOOLEAN, &device.is_public},
+        {"visible", MEMBER_BOOLEAN, &device.visible},
+        {"user_editable", MEMBER_BOOLEAN, &device.user_editable},
+        {"streams", MEMBER_OBJECT, &streams},
+    };
+    if (json_members(object, members, sizeof(members) / sizeof(members[0]), ret_error) < 0)
+        return -EPROTO;
+    device.name = (char *)request->device;
+    device.nickname = (char *)nickname;
+    device.description = (char *)description;
+    device.icon = (char *)icon;
+    device.apikey = (char *)apikey;
+    device.role = (char *)role;
+    *ret_body = (struct device_body){.device = device, .streams = streams};
+    return 0;
+}
+
+static int check_device(const struct device *device, bool user_public, struct error *ret_error)
+{
+    if (!name_valid(device->name))
+        return error_set(ret_error, EINVAL,
+            "The name is not valid: a letter, then at most %d letters, digits, - and _", NAME_BYTES_MAX - 1);
+    if (!icon_valid(device->icon))
+        return error_set(ret_error, EINVAL, "The icon is not valid: material:name, fa:name or base64");
+    if (!permission_device_role_known(device->role))
+        return error_set(ret_error, EINVAL, "The role is not known; none, reader, writer, user are");
+    if (device->is_public && !user_public)
+        return error_set(ret_error, EINVAL, "A private user cannot have a public device");
+    return 0;
+}
+
+static int each_stream(struct request *request, json_t *streams, int64_t device_id, bool create,
+    struct error *ret_error)
+{
+    const char *name;
+    json_t *object;
+    json_object_foreach(streams, name, object) {
+        struct stream stream = {0};
+        char *schema = NULL;
+        if (!json_is_object(object))
+            return error_set(ret_error, EPROTO, "Each member of streams must be an object");
+        int r = stream_from_object(object, name, &stream, &schema, ret_error);
+        stream.device_id = device_id;
+        if (r == 0 && create)
+            r = catalog_create_stream(request->server->database->catalog, &stream, NULL, ret_error);
+        free(schema);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int create_with_streams(struct request *request, struct device_body *body, struct error *ret_error)
+{
+    struct database *database = request->server->database;
+    int64_t id;
+    int r = catalog_create_device(database->catalog, &body->device, &id, ret_error);
+    if (r < 0)
+        return r;
+    r = each_stream(request, body->streams, id, true, ret_error);
+    if (r < 0)
+        (void)database_delete_device(database, id, NULL);
+    return r;
+}
+
+static int create(struct request *request, const json_t *object, struct error *ret_error)
+{
+    struct catalog *catalog = request->server->database->catalog;
+    struct user user = {0};
+    struct device made = {0};
+    struct device_body body = {0};
+    int r = body_take(request, object, &body, ret_error);
+    if (r == 0)
+        r = catalog_user_by_name(catalog, request->user, &user, ret_error);
+    if (r == 0 && !permission_create_device(request_acting(request), user.id))
+        r = -ENOENT;
+    if (r == 0)
+        r = check_device(&body.device, user.is_public, ret_error);
+    if (r == 0)
+        r = each_stream(request, body.streams, 0, false, ret_error);
+    if (r == 0) {
+        body.device.user_id = user.id;
+        r = create_with_streams(request, &body, ret_error);
+    }
+    if (r == 0)
+        r = catalog_device_by_name(catalog, request->user, request->device, &made, ret_error);
+    if (r == 0)
+        answer_device(request, &made, ACCESS_FULL);
+    device_free(&made);
+    user_free(&user);
+    return r;
+}
+
+void device_create(struct request *request)
+{
+    struct error error = {0};
+    if (!name_passes(request, request->device))
+        return;
+    json_t *object = json_body(request);
+    if (!object)
+        return;
+    int r = create(request, object, &error);
+    if (r == -EPROTO)
+        answer_error(request, 400, "%s", error.message);
+    else if (r < 0)
+        answer_failure(request, 403, r, &error);
+    json_decref(object);
+}
+
+void device_delete(struct request *request)
+{
+    struct device device = {0};
+    struct error error = {0};
+    int r = catalog_device_by_name(request->server->database->catalog, request->user, request->device, &device,
+        &error);
+    if (r == 0 && !permission_delete_device(request_acting(request), device.user_id, device.id))
+        r = -ENOENT;
+    if (r == 0)
+        r = database_delete_device(request->server->database, device.id, &error);
+    if (r < 0)
+        answer_failure(request, 403, r, &error);
+    else
+        answer_ok(request);
+    device_free(&device);
+}

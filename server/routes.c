@@ -1,0 +1,227 @@
+#include "routes.h"
+
+#include "auth.h"
+#include "url.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    ANY_METHOD = HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE | HTTP_OTHER,
+    LOCATION_BYTES_MAX = 900,
+};
+
+struct route {
+    unsigned methods;
+    const char *pattern; /* segments; one that begins with ':' takes any name */
+    request_handler handler;
+    bool open; /* no login is looked at */
+};
+
+static const struct route ROUTES[] = {
+    {HTTP_GET, "api/v1", site_get, false},
+    {ANY_METHOD, "api/v1/crud", users_list, false},
+    {HTTP_GET, "api/v1/crud/:user", user_get, false},
+    {HTTP_GET, "api/v1/crud/:user/:device", device_get, false},
+    {HTTP_POST, "api/v1/crud/:user/:device", device_create, false},
+    {HTTP_DELETE, "api/v1/crud/:user/:device", device_delete, false},
+    {HTTP_GET, "api/v1/crud/:user/:device/:stream", stream_get, false},
+    {HTTP_POST, "api/v1/crud/:user/:device/:stream", stream_create, false},
+    {HTTP_DELETE, "api/v1/crud/:user/:device/:stream", stream_delete, false},
+    {HTTP_GET, "api/v1/crud/:user/:device/:stream/data", data_get, false},
+    {HTTP_POST, "api/v1/crud/:user/:device/:stream/data", data_post, false},
+    {HTTP_PUT, "api/v1/crud/:user/:device/:stream/data", data_put, false},
+    {HTTP_GET, "api/v1/meta/version", meta_version, true},
+};
+
+enum { ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]) };
+
+/* ---- matching ---- */
+
+/* names: where the segments go that the pattern's ':' take, in order; may be NULL. */
+static bool pattern_matches(const char *pattern, const struct url_path *path, const char **names)
+{
+    for (size_t i = 0; i < path->count; i++) {
+        size_t length = strcspn(pattern, "/");
+        if (length == 0)
+            return false;
+        if (*pattern == ':') {
+            if (names)
+                *names++ = path->segments[i];
+        } else if (strncmp(path->segments[i], pattern, length) != 0 || path->segments[i][length]) {
+            return false;
+        }
+        pattern += length;
+        if (*pattern == '/')
+            pattern++;
+    }
+    return *pattern == '\0' && path->count > 0;
+}
+
+unsigned routes_methods(const struct url_path *path)
+{
+    unsigned methods = 0;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (pattern_matches(ROUTES[i].pattern, path, NULL))
+            methods |= ROUTES[i].methods;
+    }
+    return methods;
+}
+
+static const struct route *route_find(const struct url_path *path, enum http_method method, const char **names)
+{
+    unsigned wanted = method == HTTP_HEAD ? HTTP_GET : method;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if ((ROUTES[i].methods & wanted) && pattern_matches(ROUTES[i].pattern, path, names))
+            return &ROUTES[i];
+    }
+    return NULL;
+}
+
+/* ---- CORS ---- */
+
+/* The site itself, with or without its port. */
+static bool is_own_origin(const struct server *server, const char *origin)
+{
+    size_t length = strlen(server->site);
+    if (strcmp(origin, server->site) == 0)
+        return true;
+    const char *port = strrchr(server->site, ':');
+    if (port && port[1] != '/')
+        length = (size_t)(port - server->site);
+    return strlen(origin) == length && strncmp(origin, server->site, length) == 0;
+}
+
+static void cors_decide(const struct server *server, struct http_exchange *exchange)
+{
+    const char *origin = http_request_header(exchange, "Origin");
+    exchange->cors = true;
+    if (!origin)
+        return;
+    if (is_own_origin(server, origin)) {
+        exchange->allow_origin = origin;
+    } else if (server->configuration->allowcrossorigin) {
+        exchange->allow_origin = "*";
+        exchange->allow_credentials = false;
+    } else {
+        exchange->allow_origin = server->site;
+    }
+}
+
+/* ---- answers of the table itself ---- */
+
+static void answer_method(struct request *request, unsigned methods)
+{
+    static const struct {
+        unsigned method;
+        const char *name;
+    } NAMES[] = {{HTTP_GET, "GET, HEAD"}, {HTTP_POST, "POST"}, {HTTP_PUT, "PUT"}, {HTTP_DELETE, "DELETE"}};
+    char allow[64] = "";
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (methods & NAMES[i].method) {
+            strcat(allow, NAMES[i].name);
+            strcat(allow, ", ");
+        }
+    }
+    strcat(allow, "OPTIONS");
+    (void)http_answer_header(request->exchange, "Allow", allow);
+    answer_error(request, 405, "The method is not allowed here, only %s", allow);
+}
+
+static void answer_unknown(struct request *request)
+{
+    answer_error(request, 404, "There is nothing at this path");
+}
+
+/* Percent-encodes all but what may stand in a path. False: no room. */
+static bool encode_path(const char *path, char *to, size_t capacity)
+{
+    size_t used = 0;
+    for (; *path; path++) {
+        unsigned char c = (unsigned char)*path;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     strchr("/-._~", c);
+        if (used + 4 > capacity)
+            return false;
+        used += (size_t)snprintf(to + used, 4, plain ? "%c" : "%%%02X", c);
+    }
+    to[used] = '\0';
+    return true;
+}
+
+/* "//", "." and ".." in a path: the cleaned path is elsewhere. */
+static void answer_moved(struct request *request, const char *path)
+{
+    char location[LOCATION_BYTES_MAX];
+    const char *query = request->exchange->query;
+    if (!encode_path(path, location, sizeof(location)) ||
+        strlen(location) + strlen(query) + 2 > sizeof(location)) {
+        answer_unknown(request);
+        return;
+    }
+    if (*query) {
+        strcat(location, "?");
+        strcat(location, query);
+    }
+    if (!http_answer_header(request->exchange, "Location", location)) {
+        answer_unknown(request);
+        return;
+    }
+    http_answer(request->exchange, 301, HTTP_NO_CONTENT, "", 0);
+}
+
+/* ---- one request ---- */
+
+static void run_route(struct request *request, const struct url_path *path)
+{
+    struct http_exchange *exchange = request->exchange;
+    const char *names[3] = {NULL, NULL, NULL};
+    unsigned methods = routes_methods(path);
+    if (exchange->method == HTTP_OPTIONS) {
+        exchange->preflight = exchange->cors;
+        http_answer(exchange, 200, HTTP_NO_CONTENT, "", 0);
+        return;
+    }
+    if (!methods) {
+        answer_unknown(request);
+        return;
+    }
+    const struct route *route = route_find(path, exchange->method, names);
+    if (!route) {
+        answer_method(request, methods);
+        return;
+    }
+    if (query_parse(exchange->query, exchange->worker->query, HTTP_REQUEST_BYTES_MAX, &request->query) < 0) {
+        answer_error(request, 400, "The query has a broken escape or more than %d parameters",
+            QUERY_PARAMETERS_MAX);
+        return;
+    }
+    request->user = names[0];
+    request->device = names[1];
+    request->stream = names[2];
+    if (route->open || authenticate(request) == 0)
+        route->handler(request);
+}
+
+void routes_dispatch(struct server *server, struct http_exchange *exchange)
+{
+    struct request request = {.server = server, .exchange = exchange};
+    struct url_path path;
+    char *decoded = exchange->worker->query; /* free until the query is parsed */
+    char *clean = exchange->worker->path;
+    if (strncmp(exchange->path, "/api", 4) == 0)
+        cors_decide(server, exchange);
+    if (url_decode(exchange->path, false, decoded, HTTP_REQUEST_BYTES_MAX) < 0) {
+        answer_error(&request, 400, "The path has a broken escape");
+        return;
+    }
+    bool moved = url_clean(decoded, clean);
+    if (moved) {
+        answer_moved(&request, clean);
+        return;
+    }
+    if (url_split(clean, &path))
+        run_route(&request, &path);
+    else
+        answer_unknown(&request);
+}

@@ -1,0 +1,13 @@
+/* The table of all routes. */
+#ifndef CONNECTORDB_ROUTES_H
+#define CONNECTORDB_ROUTES_H
+
+#include "request.h"
+
+/* Answers one request: path, CORS, method, login, then its handler. */
+void routes_dispatch(struct server *server, struct http_exchange *exchange);
+
+/* What the table says of a path's segments: the methods it takes (0: there is no such path). Pure. */
+unsigned routes_methods(const struct url_path *path);
+
+#endif

@@ -1,0 +1,115 @@
+#include "server.h"
+
+#include "log.h"
+#include "request.h"
+#include "routes.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void handle(void *context, struct http_exchange *exchange)
+{
+    routes_dispatch(context, exchange);
+}
+
+static void refuse(void *context, struct http_exchange *exchange, int status, const char *text)
+{
+    struct request request = {.server = context, .exchange = exchange};
+    if (status == 503)
+        answer_later(&request, status, "%s", text);
+    else
+        answer_error(&request, status, "%s", text);
+}
+
+static void done(void *context, const struct http_exchange *exchange)
+{
+    (void)context;
+    if (!log_enabled(LOG_DEBUG))
+        return;
+    log_debug("%s %s %d, %llu bytes in, %llu out, %.3f ms", exchange->method_name, exchange->path,
+        exchange->status, (unsigned long long)exchange->body_read, (unsigned long long)exchange->sent_bytes,
+        (double)(clock_monotonic_ns() - exchange->started_ns) / 1e6);
+}
+
+static void complain(void *context, const char *text)
+{
+    (void)context;
+    log_warn("HTTP: %s", text);
+}
+
+/* The site as browsers name it: siteurl, else the host name, else localhost; with the port unless it has one. */
+static void site_set(struct server *server)
+{
+    const struct configuration *configuration = server->configuration;
+    const char *site = *configuration->siteurl ? configuration->siteurl : configuration->hostname;
+    const char *scheme = strstr(site, "://");
+    const char *name = scheme ? scheme + 3 : site;
+    size_t name_length = strcspn(name, "/");
+    char port[8] = "";
+    if (*name != '[' && !memchr(name, ':', name_length) && http_port(server->http) != 80)
+        (void)snprintf(port, sizeof(port), ":%u", http_port(server->http));
+    (void)snprintf(server->site, sizeof(server->site), "%.*s%.*s%s", scheme ? (int)(name - site) : 7,
+        scheme ? site : "http://", *name ? (int)name_length : 9, *name ? name : "localhost", port);
+}
+
+static void warn_clear_text(const char *hostname)
+{
+    static const char *const LOCAL[] = {"", "127.0.0.1", "localhost", "::1"};
+    for (size_t i = 0; i < sizeof(LOCAL) / sizeof(LOCAL[0]); i++) {
+        if (strcmp(hostname, LOCAL[i]) == 0)
+            return;
+    }
+    log_warn("listening on %s without TLS: passwords and keys travel in clear", hostname);
+}
+
+int server_start(struct database *database, const struct configuration *configuration, struct server **ret_server,
+    struct error *ret_error)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    server->database = database;
+    server->configuration = configuration;
+    struct http_options options = {
+        .address = configuration->hostname,
+        .port = configuration->port,
+        .connections_max = configuration->connections_max,
+        .read_timeout_ms = configuration->http_read_timeout_s * 1000,
+        .handle = handle,
+        .done = done,
+        .refuse = refuse,
+        .complain = complain,
+        .context = server,
+    };
+    int r = http_start(&options, &server->http, ret_error);
+    if (r < 0) {
+        free(server);
+        return r;
+    }
+    site_set(server);
+    http_serve(server->http);
+    warn_clear_text(configuration->hostname);
+    log_info("serving the REST API on %s port %u, %u connections at most",
+        *configuration->hostname ? configuration->hostname : "127.0.0.1", http_port(server->http),
+        configuration->connections_max);
+    *ret_server = server;
+    return 0;
+}
+
+uint16_t server_port(const struct server *server)
+{
+    return http_port(server->http);
+}
+
+void server_stop(struct server *server)
+{
+    if (!server)
+        return;
+    http_stop(server->http);
+    free(server);
+    log_info("the server has stopped");
+}
