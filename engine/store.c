@@ -4,10 +4,12 @@
 #include "check.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 char *store_path(const struct store *store, const char *format, uint64_t id)
 {
@@ -31,8 +33,23 @@ int manifest_publish(struct store *store, struct error *ret_error)
     return manifest_write(store->io, store->directory, &store->manifest, ret_error);
 }
 
+/* A store is never overwritten, however damaged its manifest is. */
+static int refuse_existing(const char *directory, struct error *ret_error)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof(path), "%s/" MANIFEST_NAME, directory);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return error_set(ret_error, ENAMETOOLONG, "%s: path too long", directory);
+    if (access(path, F_OK) == 0)
+        return error_set(ret_error, EEXIST, "%s: there is a store already", path);
+    return 0;
+}
+
 int store_create(const char *directory, struct io *io, struct error *ret_error)
 {
+    int refused = refuse_existing(directory, ret_error);
+    if (refused < 0)
+        return refused;
     struct io *own = NULL;
     if (!io) {
         int r = io_open_default(&own, ret_error);

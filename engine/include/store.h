@@ -27,14 +27,15 @@ enum store_fsync {
 struct store_options {
     enum store_fsync fsync;
     uint32_t fsync_interval_ms;    /* STORE_FSYNC_INTERVAL only; 0 = 1000 */
-    uint64_t journal_bytes;        /* size of one journal file; 0 = 64 MiB; at least 64 KiB. An insert's frame must fit in one. */
+    uint64_t journal_bytes;        /* size of one journal file; 0 = 64 MiB; 64 KiB to 1 GiB, a multiple of 4096. An insert's frame
+                                      must fit in one. */
     uint32_t journals_max;         /* live journals before inserts wait for the sealer; 0 = 4 */
     uint32_t wait_ms_max;          /* how long an insert waits for a place before -EAGAIN; 0 = 5000 */
     uint64_t flight_bytes_max;     /* bytes of inserts under way, all threads; 0 = 128 MiB */
     struct io *io;                 /* borrowed; NULL = the store opens the default one */
 };
 
-/* Makes an empty store in `directory` (created by the caller, empty). io may be NULL. */
+/* Makes an empty store in `directory` (created by the caller, empty). io may be NULL. -EEXIST: a store is there. */
 int store_create(const char *directory, struct io *io, struct error *ret_error);
 /* Opens and recovers. Blocks until everything that survived is durable and served. options: copied; NULL = defaults.
  * -EBADMSG: corruption (file, offset, expected, found; names `connectordb repair`). */
