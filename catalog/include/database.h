@@ -27,10 +27,13 @@ int database_close(struct database *database, struct error *ret_error); /* accep
 /* Whether some process holds the LOCK now. 1, 0 or -errno. */
 int database_is_locked(const char *path);
 
-/* Rows first, then tombstones. By path: "user", "user/device", "user/device/stream". */
+/* Rows first, then tombstones. When only the second step fails the object is gone all the same, the message says so, and the next open
+ * deletes the data. */
 int database_delete_user(struct database *database, int64_t user_id, struct error *ret_error);
 int database_delete_device(struct database *database, int64_t device_id, struct error *ret_error);
 int database_delete_stream(struct database *database, int64_t stream_id, struct error *ret_error);
+/* catalog_update_stream; a downlink that is switched off loses its data. */
+int database_update_stream(struct database *database, const struct stream *stream, struct error *ret_error);
 
 /* One moment of catalog and store together. */
 struct database_snapshot {

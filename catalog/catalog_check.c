@@ -1,0 +1,257 @@
+#include "catalog_check.h"
+
+#include "catalog.h"
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FINDINGS_MAX = 100, COPY_BYTES = 64 << 10 };
+
+struct findings {
+    void (*found)(void *context, const char *message);
+    void *context;
+    int count;
+};
+
+/* Each gives a row for every violation: what is wrong, and with whom. The first column fills the %s of the message. */
+static const struct invariant {
+    const char *message, *sql;
+} invariants[] = {
+    {"user '%s' has no device 'user'",
+        "SELECT name FROM users u WHERE NOT EXISTS (SELECT 1 FROM devices WHERE user_id = u.id AND name = 'user')"},
+    {"user '%s' has no device 'meta'",
+        "SELECT name FROM users u WHERE NOT EXISTS (SELECT 1 FROM devices WHERE user_id = u.id AND name = 'meta')"},
+    {"device %s belongs to no user",
+        "SELECT id FROM devices d WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = d.user_id)"},
+    {"stream %s belongs to no device",
+        "SELECT id FROM streams s WHERE NOT EXISTS (SELECT 1 FROM devices WHERE id = s.device_id)"},
+    {"stream %s: its downlink series does not match its downlink flag",
+        "SELECT id FROM streams WHERE (downlink_series_id IS NOT NULL) <> downlink"},
+    {"series %s belongs to a stream and to a downlink",
+        "SELECT a.series_id FROM streams a JOIN streams b ON a.series_id = b.downlink_series_id"},
+    {"the series sequence is missing%s", "SELECT '' WHERE NOT EXISTS (SELECT 1 FROM series_sequence WHERE only = 1)"},
+    {"series %s was never given out",
+        "SELECT max(series_id, coalesce(downlink_series_id, 0)) AS top FROM streams "
+        "WHERE top > (SELECT last FROM series_sequence WHERE only = 1)"},
+};
+
+/* SQLite's indexes are not trusted by these: a whole scan and a sort each. */
+static const struct invariant thorough_invariants[] = {
+    {"series %s belongs to two streams",
+        "SELECT series_id FROM (SELECT +series_id AS series_id FROM streams UNION ALL "
+        "SELECT +downlink_series_id FROM streams WHERE downlink_series_id IS NOT NULL) "
+        "GROUP BY series_id HAVING count(*) > 1"},
+};
+
+int check_version(struct connection *connection, struct error *ret_error)
+{
+    int64_t application, version;
+    int r = connection_integer(connection, "PRAGMA application_id", &application, ret_error);
+    if (r == 0)
+        r = connection_integer(connection, "PRAGMA user_version", &version, ret_error);
+    if (r < 0)
+        return r;
+    if (application != CATALOG_APPLICATION_ID)
+        return error_set(ret_error, EBADMSG, "the catalog is damaged: it is an SQLite database, but no catalog");
+    if (version != CATALOG_VERSION)
+        return error_set(ret_error, ENOTSUP,
+            "the catalog has format version %lld; this program reads version %d: use the program that wrote it",
+            (long long)version, CATALOG_VERSION);
+    return 0;
+}
+
+static void report(struct findings *findings, const char *message)
+{
+    findings->count++;
+    findings->found(findings->context, message);
+}
+
+/* Every row of the statement is a finding, up to FINDINGS_MAX. format: NULL = the row itself. */
+static int report_rows(struct connection *connection, const char *sql, const char *format, struct findings *findings,
+    struct error *ret_error)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
+    if (result != SQLITE_OK)
+        return sql_failure(result, ret_error);
+    int r = 0;
+    for (int i = 0; i < FINDINGS_MAX; i++) {
+        r = statement_step(statement, ret_error);
+        if (r <= 0)
+            break;
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        if (!format && text && strcmp(text, "ok") == 0)
+            continue;
+        char *message = sqlite3_mprintf(format ? format : "%s", text ? text : "?");
+        report(findings, message ? message : "something that there is no memory to describe");
+        sqlite3_free(message);
+    }
+    (void)sqlite3_finalize(statement);
+    return r < 0 ? r : 0;
+}
+
+static int check_invariants(struct connection *connection, const struct invariant *list, size_t count,
+    struct findings *findings, struct error *ret_error)
+{
+    for (size_t i = 0; i < count; i++) {
+        int r = report_rows(connection, list[i].sql, list[i].message, findings, ret_error);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int check_all(struct connection *connection, bool thorough, struct findings *findings, struct error *ret_error)
+{
+    int r = report_rows(connection, thorough ? "PRAGMA integrity_check" : "PRAGMA quick_check", NULL, findings,
+        ret_error);
+    if (r < 0 || findings->count > 0)
+        return r; /* with broken pages the rest would only confuse */
+    r = check_invariants(connection, invariants, sizeof(invariants) / sizeof(invariants[0]), findings, ret_error);
+    if (r == 0 && thorough)
+        r = check_invariants(connection, thorough_invariants, sizeof(thorough_invariants) / sizeof(thorough_invariants[0]),
+            findings, ret_error);
+    return r;
+}
+
+int check_contents(struct connection *connection, void (*found)(void *context, const char *message), void *context,
+    struct error *ret_error)
+{
+    struct findings findings = {.found = found, .context = context};
+    int r = check_all(connection, false, &findings, ret_error);
+    return r < 0 ? r : findings.count;
+}
+
+/* ---- checking a closed catalog without touching it ---- */
+
+static int copy_file(const char *from, const char *to, struct error *ret_error)
+{
+    int r = 0;
+    char *bytes = malloc(COPY_BYTES);
+    int source = open(from, O_RDONLY | O_CLOEXEC);
+    int target = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (!bytes || source < 0 || target < 0)
+        r = -errno;
+    while (r == 0) {
+        ssize_t got = read(source, bytes, COPY_BYTES);
+        if (got <= 0) {
+            r = got < 0 ? -errno : 0;
+            break;
+        }
+        for (ssize_t done = 0; done < got && r == 0;) {
+            ssize_t put = write(target, bytes + done, (size_t)(got - done));
+            if (put < 0)
+                r = -errno;
+            else
+                done += put;
+        }
+    }
+    if (source >= 0)
+        (void)close(source);
+    if (target >= 0 && close(target) < 0 && r == 0)
+        r = -errno;
+    free(bytes);
+    if (r < 0)
+        return error_set(ret_error, -r, "the catalog cannot be copied to %s for checking: %s", to, strerror(-r));
+    return 0;
+}
+
+/* file:PATH + parameters, malloc'ed; what has a meaning in a URI is escaped. */
+static char *file_uri(const char *path, const char *parameters)
+{
+    static const char scheme[] = "file:", hex[] = "0123456789abcdef";
+    char *uri = malloc(sizeof(scheme) + 3 * strlen(path) + strlen(parameters));
+    if (!uri)
+        return NULL;
+    memcpy(uri, scheme, sizeof(scheme));
+    char *to = uri + sizeof(scheme) - 1;
+    for (; *path; path++) {
+        if (strchr("?#%", *path)) {
+            *to++ = '%';
+            *to++ = hex[(unsigned char)*path >> 4];
+            *to++ = hex[*path & 0xf];
+        } else {
+            *to++ = *path;
+        }
+    }
+    memcpy(to, parameters, strlen(parameters) + 1);
+    return uri;
+}
+
+static int check_file(const char *path, const char *parameters, int flags, struct findings *findings,
+    struct error *ret_error)
+{
+    struct connection *connection = NULL;
+    char *uri = file_uri(path, parameters);
+    if (!uri)
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    int r = connection_open(uri, flags | SQLITE_OPEN_URI, &connection, ret_error);
+    free(uri);
+    if (r == 0)
+        r = check_version(connection, ret_error);
+    if (r == 0)
+        r = check_all(connection, true, findings, ret_error);
+    connection_close(connection);
+    return r;
+}
+
+/* A killed process leaves a WAL behind that belongs to the contents, and reading it through SQLite would write it back. */
+static int check_copy(const char *path, const char *wal_path, struct findings *findings, struct error *ret_error)
+{
+    const char *temporary = getenv("TMPDIR");
+    char *directory = sqlite3_mprintf("%s/connectordb-check-XXXXXX", temporary && temporary[0] ? temporary : "/tmp");
+    if (!directory || !mkdtemp(directory)) {
+        int code = directory ? errno : ENOMEM;
+        sqlite3_free(directory);
+        return error_set(ret_error, code, "no temporary directory for checking the catalog: %s", strerror(code));
+    }
+    char *copy = sqlite3_mprintf("%s/catalog.sqlite", directory);
+    char *wal_copy = sqlite3_mprintf("%s/catalog.sqlite-wal", directory);
+    char *shm_copy = sqlite3_mprintf("%s/catalog.sqlite-shm", directory);
+    int r = copy && wal_copy && shm_copy ? 0 : error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    if (r == 0)
+        r = copy_file(path, copy, ret_error);
+    if (r == 0)
+        r = copy_file(wal_path, wal_copy, ret_error);
+    if (r == 0)
+        r = check_file(copy, "", SQLITE_OPEN_READWRITE, findings, ret_error);
+    (void)unlink(copy ? copy : "");
+    (void)unlink(wal_copy ? wal_copy : "");
+    (void)unlink(shm_copy ? shm_copy : "");
+    (void)rmdir(directory);
+    sqlite3_free(copy);
+    sqlite3_free(wal_copy);
+    sqlite3_free(shm_copy);
+    sqlite3_free(directory);
+    return r;
+}
+
+int catalog_check(const char *path, void (*found)(void *context, const char *message), void *context,
+    struct error *ret_error)
+{
+    struct findings findings = {.found = found, .context = context};
+    struct error error = {0};
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    char *wal_path = sqlite3_mprintf("%s-wal", path);
+    if (!wal_path)
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    int r;
+    if (stat(wal_path, &status) == 0 && status.st_size > 0)
+        r = check_copy(path, wal_path, &findings, &error);
+    else
+        r = check_file(path, "?immutable=1", SQLITE_OPEN_READONLY, &findings, &error);
+    sqlite3_free(wal_path);
+    if (r == -EBADMSG) { /* so broken that the check could not go on: that is a finding, too */
+        report(&findings, error.message);
+        r = 0;
+    }
+    return r < 0 ? error_set(ret_error, -r, "%s", error.message) : findings.count;
+}

@@ -1,0 +1,135 @@
+#include "catalog_internal.h"
+#include "objects.h"
+#include "rules.h"
+
+#include <errno.h>
+#include <string.h>
+
+int insert_device(struct catalog *catalog, const struct device *device, int64_t *ret_id, struct error *ret_error)
+{
+    struct connection *writer = catalog->writer;
+    int r = exists_by_id_and_text(writer, STATEMENT_DEVICE_NAME_TAKEN, device->user_id, device->name, ret_error);
+    if (r > 0)
+        return error_set(ret_error, EEXIST, "device '%s' already exists", device->name);
+    if (r == 0)
+        r = exists_by_text(writer, STATEMENT_DEVICE_KEY_TAKEN, device->apikey, ret_error);
+    if (r > 0)
+        return error_set(ret_error, EEXIST, "the API key of device '%s' already exists at another device", device->name);
+    sqlite3_stmt *statement;
+    if (r == 0)
+        r = statement_get(writer, STATEMENT_DEVICE_INSERT, &statement, ret_error);
+    if (r < 0)
+        return r;
+    const int64_t integers[] = {device->user_id, device->enabled, device->is_public, device->visible,
+        device->user_editable};
+    const char *texts[] = {device->name, device->nickname, device->description, device->icon, device->apikey,
+        device->role};
+    enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
+    for (int i = 0; i < INTEGERS; i++)
+        statement_bind_integer(statement, 1 + i, integers[i]);
+    for (int i = 0; i < TEXTS; i++)
+        statement_bind_text(statement, 1 + INTEGERS + i, texts[i]);
+    r = statement_step(statement, ret_error);
+    statement_release(writer, STATEMENT_DEVICE_INSERT, statement);
+    if (r == 0)
+        *ret_id = sqlite3_last_insert_rowid(writer->db);
+    return r;
+}
+
+int insert_user_device(struct catalog *catalog, int64_t user_id, const char *key, struct error *ret_error)
+{
+    char name[] = "user", role[] = "user", icon[] = "material:person";
+    char description[] = "Holds manually inserted data for the user";
+    char apikey[UUID_TEXT_BYTES];
+    memcpy(apikey, key, sizeof(apikey));
+    const struct device device = {.user_id = user_id, .name = name, .description = description, .icon = icon,
+        .apikey = apikey, .role = role, .enabled = true, .visible = true, .user_editable = true};
+    int64_t id;
+    return insert_device(catalog, &device, &id, ret_error);
+}
+
+int insert_meta_device(struct catalog *catalog, int64_t user_id, struct error *ret_error)
+{
+    char name[] = "meta", icon[] = "material:bug_report";
+    char description[] = "The meta device holds automatically generated streams";
+    const struct device device = {.user_id = user_id, .name = name, .description = description, .icon = icon,
+        .enabled = true};
+    int64_t id;
+    return insert_device(catalog, &device, &id, ret_error);
+}
+
+/* Of the owner: it exists, and may have such a device. */
+static int check_owner(struct catalog *catalog, const struct device *device, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    struct user user;
+    int r = select_by_id(catalog->writer, STATEMENT_USER_BY_ID, device->user_id, &statement, ret_error);
+    if (r == -ENOENT)
+        r = error_set(ret_error, ENOENT, "user not found");
+    if (r == 0)
+        r = user_borrow(statement, &user, ret_error);
+    if (r == 0 && device->is_public && !user.is_public)
+        r = error_set(ret_error, EINVAL, "a private user cannot have a public device");
+    statement_release(catalog->writer, STATEMENT_USER_BY_ID, statement);
+    return r;
+}
+
+int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,
+    struct error *ret_error)
+{
+    int r = device_check(device, ret_error);
+    if (r == 0)
+        r = icon_check(device->icon, ret_error);
+    char key[UUID_TEXT_BYTES];
+    if (r == 0)
+        r = uuid_generate(key, ret_error);
+    if (r < 0)
+        return r;
+    struct device made = *device;
+    if (!made.apikey || made.apikey[0] == '\0')
+        made.apikey = key;
+    r = write_begin(catalog, ret_error);
+    if (r < 0)
+        return r;
+    int64_t id = 0;
+    r = check_owner(catalog, &made, ret_error);
+    if (r == 0)
+        r = insert_device(catalog, &made, &id, ret_error);
+    r = write_end(catalog, r, ret_error);
+    if (r == 0 && ret_id)
+        *ret_id = id;
+    return r;
+}
+
+int catalog_device_by_id(struct catalog *catalog, int64_t id, struct device *ret_device, struct error *ret_error)
+{
+    struct connection *reader;
+    int r = reader_take(catalog, &reader, ret_error);
+    if (r < 0)
+        return r;
+    sqlite3_stmt *statement;
+    r = select_by_id(reader, STATEMENT_DEVICE_BY_ID, id, &statement, ret_error);
+    if (r == 0)
+        r = device_load(statement, ret_device, ret_error);
+    statement_release(reader, STATEMENT_DEVICE_BY_ID, statement);
+    reader_give(catalog, reader);
+    return r == -ENOENT ? error_set(ret_error, ENOENT, "device not found") : r;
+}
+
+int catalog_device_by_name(struct catalog *catalog, const char *user, const char *device, struct device *ret_device,
+    struct error *ret_error)
+{
+    if (!name_valid(user) || !name_valid(device))
+        return error_set(ret_error, ENOENT, "device not found");
+    struct connection *reader;
+    int r = reader_take(catalog, &reader, ret_error);
+    if (r < 0)
+        return r;
+    sqlite3_stmt *statement;
+    r = select_by_texts(reader, STATEMENT_DEVICE_BY_NAME, user, device, NULL, &statement, ret_error);
+    if (r == 0)
+        r = device_load(statement, ret_device, ret_error);
+    statement_release(reader, STATEMENT_DEVICE_BY_NAME, statement);
+    reader_give(catalog, reader);
+    return r == -ENOENT ? error_set(ret_error, ENOENT, "device '%s/%s' not found", user, device) : r;
+}

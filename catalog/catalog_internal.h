@@ -1,0 +1,93 @@
+/* What the files of the catalog share. Private. */
+#ifndef CONNECTORDB_CATALOG_INTERNAL_H
+#define CONNECTORDB_CATALOG_INTERNAL_H
+
+#include "cache.h"
+#include "catalog.h"
+#include "password.h"
+#include "password_memory.h"
+#include "sql.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+enum {
+    IDLE_CONNECTIONS_MAX = 8,      /* reading connections kept open while nobody needs them */
+    CACHE_ENTRIES = 64 << 10,      /* of each of the two caches */
+    CACHED_KEY_BYTES_MAX = 64,     /* longer API keys are looked up each time */
+    HASHES_AT_ONCE_MAX = 4,        /* password hashes computed at a time, if there are so many processors */
+    SERIES_RESERVED_MAX = 1 << 30, /* by one call */
+};
+
+/* Whoever has the gate may write. Not a mutex: an import may be begun by one thread and committed by another. */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    bool taken;
+};
+
+struct catalog {
+    char *path;
+    struct gate gate;
+    struct connection *writer; /* of whoever has the gate */
+    pthread_mutex_t idle_lock;
+    struct connection *idle;
+    unsigned idle_count;
+    struct cache *identities; /* API key -> struct identity */
+    struct cache *places;     /* path -> struct stream_place */
+    struct password_memory *passwords;
+    sem_t hashing;
+};
+
+void gate_take(struct gate *gate);
+void gate_leave(struct gate *gate);
+
+/* A connection for reading, used by one thread at a time until it is given back. */
+int reader_take(struct catalog *catalog, struct connection **ret_reader, struct error *ret_error);
+void reader_give(struct catalog *catalog, struct connection *reader); /* accepts NULL */
+
+/* Takes the gate and begins a transaction on catalog->writer. */
+int write_begin(struct catalog *catalog, struct error *ret_error);
+/* Ends it: commits if result is 0, else rolls back; leaves the gate. Returns result, or why the commit failed. Changes that end cached
+ * entries outdate the caches after this. */
+int write_end(struct catalog *catalog, int result, struct error *ret_error);
+
+/* A statement with one integer or up to three texts that gives one row or none; -ENOENT none. The caller releases
+ * *ret_statement (also on failure, where it may be NULL). */
+int select_by_id(struct connection *connection, enum statement id, int64_t value, sqlite3_stmt **ret_statement,
+    struct error *ret_error);
+int select_by_texts(struct connection *connection, enum statement id, const char *first, const char *second,
+    const char *third, sqlite3_stmt **ret_statement, struct error *ret_error);
+/* Whether the statement gives a row: 1, 0 or -errno. */
+int exists_by_id_and_text(struct connection *connection, enum statement id, int64_t value, const char *text,
+    struct error *ret_error);
+int exists_by_text(struct connection *connection, enum statement id, const char *text, struct error *ret_error);
+
+/* Inside a transaction on the writer; checked values, names and keys not taken. Rows as they are given. */
+int insert_user(struct catalog *catalog, const struct user *user, int64_t *ret_id, struct error *ret_error);
+int insert_device(struct catalog *catalog, const struct device *device, int64_t *ret_id, struct error *ret_error);
+int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id, struct error *ret_error);
+/* The devices every user has. key: API key of the device `user`. */
+int insert_user_device(struct catalog *catalog, int64_t user_id, const char *key, struct error *ret_error);
+int insert_meta_device(struct catalog *catalog, int64_t user_id, struct error *ret_error);
+/* The next `count` series ids; *ret_first is the lowest. */
+int take_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error);
+
+/* Series ids of the rows of a statement with two series columns, appended to a list that the caller frees. */
+struct series_list {
+    uint64_t *ids;
+    size_t count, capacity;
+};
+int series_list_add(struct series_list *list, uint64_t series_id, struct error *ret_error); /* 0 is no series */
+int series_of(struct catalog *catalog, enum statement id, int64_t value, struct series_list *list,
+    struct error *ret_error);
+
+/* By name or email address, without case. -ENOENT. */
+int user_by_login(struct catalog *catalog, const char *login, struct user *ret_user, struct error *ret_error);
+/* Stores the user's password, which was right, as a hash of today's kind, unless somebody changed it meanwhile. */
+int upgrade_password(struct catalog *catalog, const struct user *user, const char *password, struct error *ret_error);
+
+/* New users may be whom a remembered login meant: forgets what was remembered of everybody with that name or address. */
+int forget_logins(struct catalog *catalog, const char *name, const char *email, struct error *ret_error);
+
+#endif

@@ -1,0 +1,331 @@
+#include "catalog_check.h"
+#include "catalog_internal.h"
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the gate ---- */
+
+static void gate_init(struct gate *gate)
+{
+    (void)pthread_mutex_init(&gate->lock, NULL);
+    (void)pthread_cond_init(&gate->opened, NULL);
+    gate->taken = false;
+}
+
+static void gate_destroy(struct gate *gate)
+{
+    CHECK(!gate->taken);
+    (void)pthread_cond_destroy(&gate->opened);
+    (void)pthread_mutex_destroy(&gate->lock);
+}
+
+void gate_take(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    while (gate->taken)
+        (void)pthread_cond_wait(&gate->opened, &gate->lock);
+    gate->taken = true;
+    (void)pthread_mutex_unlock(&gate->lock);
+}
+
+void gate_leave(struct gate *gate)
+{
+    (void)pthread_mutex_lock(&gate->lock);
+    CHECK(gate->taken);
+    gate->taken = false;
+    (void)pthread_cond_signal(&gate->opened);
+    (void)pthread_mutex_unlock(&gate->lock);
+}
+
+void catalog_pause_writes(struct catalog *catalog)
+{
+    gate_take(&catalog->gate);
+}
+
+void catalog_resume_writes(struct catalog *catalog)
+{
+    gate_leave(&catalog->gate);
+}
+
+/* ---- connections ---- */
+
+int reader_take(struct catalog *catalog, struct connection **ret_reader, struct error *ret_error)
+{
+    (void)pthread_mutex_lock(&catalog->idle_lock);
+    struct connection *reader = catalog->idle;
+    if (reader) {
+        catalog->idle = reader->next;
+        catalog->idle_count--;
+    }
+    (void)pthread_mutex_unlock(&catalog->idle_lock);
+    if (reader) {
+        *ret_reader = reader;
+        return 0;
+    }
+    return connection_open(catalog->path, SQLITE_OPEN_READONLY, ret_reader, ret_error);
+}
+
+void reader_give(struct catalog *catalog, struct connection *reader)
+{
+    if (!reader)
+        return;
+    (void)pthread_mutex_lock(&catalog->idle_lock);
+    bool keep = catalog->idle_count < IDLE_CONNECTIONS_MAX;
+    if (keep) {
+        reader->next = catalog->idle;
+        catalog->idle = reader;
+        catalog->idle_count++;
+    }
+    (void)pthread_mutex_unlock(&catalog->idle_lock);
+    if (!keep)
+        connection_close(reader);
+}
+
+/* ---- transactions ---- */
+
+int write_begin(struct catalog *catalog, struct error *ret_error)
+{
+    gate_take(&catalog->gate);
+    int r = statement_run(catalog->writer, STATEMENT_BEGIN_WRITE, ret_error);
+    if (r < 0)
+        gate_leave(&catalog->gate);
+    return r;
+}
+
+int write_end(struct catalog *catalog, int result, struct error *ret_error)
+{
+    int r = result;
+    if (r == 0)
+        r = statement_run(catalog->writer, STATEMENT_COMMIT, ret_error);
+    /* SQLite has rolled back by itself after some failures. One of the rollback has nothing to add to the first. */
+    if (r < 0 && !sqlite3_get_autocommit(catalog->writer->db))
+        (void)statement_run(catalog->writer, STATEMENT_ROLLBACK, NULL);
+    gate_leave(&catalog->gate);
+    return r;
+}
+
+int select_by_id(struct connection *connection, enum statement id, int64_t value, sqlite3_stmt **ret_statement,
+    struct error *ret_error)
+{
+    *ret_statement = NULL;
+    int r = statement_get(connection, id, ret_statement, ret_error);
+    if (r < 0)
+        return r;
+    statement_bind_integer(*ret_statement, 1, value);
+    r = statement_step(*ret_statement, ret_error);
+    if (r == 0)
+        return error_set(ret_error, ENOENT, "not found");
+    return r < 0 ? r : 0;
+}
+
+int select_by_texts(struct connection *connection, enum statement id, const char *first, const char *second,
+    const char *third, sqlite3_stmt **ret_statement, struct error *ret_error)
+{
+    *ret_statement = NULL;
+    int r = statement_get(connection, id, ret_statement, ret_error);
+    if (r < 0)
+        return r;
+    statement_bind_text(*ret_statement, 1, first);
+    if (second)
+        statement_bind_text(*ret_statement, 2, second);
+    if (third)
+        statement_bind_text(*ret_statement, 3, third);
+    r = statement_step(*ret_statement, ret_error);
+    if (r == 0)
+        return error_set(ret_error, ENOENT, "not found");
+    return r < 0 ? r : 0;
+}
+
+int exists_by_id_and_text(struct connection *connection, enum statement id, int64_t value, const char *text,
+    struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = statement_get(connection, id, &statement, ret_error);
+    if (r < 0)
+        return r;
+    statement_bind_integer(statement, 1, value);
+    statement_bind_text(statement, 2, text);
+    r = statement_step(statement, ret_error);
+    statement_release(connection, id, statement);
+    return r;
+}
+
+int exists_by_text(struct connection *connection, enum statement id, const char *text, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = statement_get(connection, id, &statement, ret_error);
+    if (r < 0)
+        return r;
+    statement_bind_text(statement, 1, text);
+    r = statement_step(statement, ret_error);
+    statement_release(connection, id, statement);
+    return r;
+}
+
+/* ---- life ---- */
+
+static int sync_path(const char *path, int flags, struct error *ret_error)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC | flags);
+    int r = file < 0 || fsync(file) < 0 ? -errno : 0;
+    if (file >= 0)
+        (void)close(file);
+    if (r < 0)
+        return error_set(ret_error, -r, "%s: cannot be synced: %s", path, strerror(-r));
+    return 0;
+}
+
+static int sync_parent(const char *path, struct error *ret_error)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (!parent)
+        return error_set(ret_error, ENOMEM, "out of memory for a path");
+    int r = sync_path(parent, O_DIRECTORY, ret_error);
+    free(parent);
+    return r;
+}
+
+static int create_tables(const char *path, struct error *ret_error)
+{
+    struct connection *connection;
+    int r = connection_open(path, SQLITE_OPEN_READWRITE, &connection, ret_error);
+    if (r < 0)
+        return r;
+    char *header = sqlite3_mprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", CATALOG_APPLICATION_ID,
+        CATALOG_VERSION);
+    if (!header)
+        r = error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    if (r == 0)
+        r = connection_execute(connection, "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE", ret_error);
+    if (r == 0)
+        r = connection_execute(connection, header, ret_error);
+    if (r == 0)
+        r = connection_execute(connection, catalog_schema_sql, ret_error);
+    if (r == 0)
+        r = connection_execute(connection, "COMMIT", ret_error);
+    sqlite3_free(header);
+    connection_close(connection); /* writes the WAL back and removes it */
+    return r;
+}
+
+int catalog_create(const char *path, struct error *ret_error)
+{
+    /* Made by us, not by SQLite, for its mode (keys and password hashes are in there) and because it must be new. */
+    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: cannot be created: %s", path, strerror(errno));
+    (void)close(file);
+    int r = create_tables(path, ret_error);
+    if (r == 0)
+        r = sync_path(path, 0, ret_error);
+    if (r == 0)
+        r = sync_parent(path, ret_error);
+    if (r < 0)
+        (void)unlink(path);
+    return r;
+}
+
+static unsigned hashes_at_once(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 1 ? 1 : processors > HASHES_AT_ONCE_MAX ? HASHES_AT_ONCE_MAX : (unsigned)processors;
+}
+
+static struct catalog *catalog_allocate(const char *path)
+{
+    struct catalog *catalog = calloc(1, sizeof(*catalog));
+    if (!catalog)
+        return NULL;
+    catalog->path = strdup(path);
+    if (!catalog->path) {
+        free(catalog);
+        return NULL;
+    }
+    gate_init(&catalog->gate);
+    (void)pthread_mutex_init(&catalog->idle_lock, NULL);
+    (void)sem_init(&catalog->hashing, 0, hashes_at_once());
+    return catalog;
+}
+
+static int open_caches(struct catalog *catalog, struct error *ret_error)
+{
+    int r = cache_create(CACHE_ENTRIES, CACHED_KEY_BYTES_MAX, sizeof(struct identity), &catalog->identities, ret_error);
+    if (r == 0)
+        r = cache_create(CACHE_ENTRIES, PATH_BYTES_MAX, sizeof(struct stream_place), &catalog->places, ret_error);
+    if (r == 0)
+        r = password_memory_create(&catalog->passwords, ret_error);
+    return r;
+}
+
+/* Keeps the first finding as the error. */
+static void first_finding(void *context, const char *message)
+{
+    struct error *first = context;
+    if (first->code == 0)
+        (void)error_set(first, EBADMSG, "%s", message);
+}
+
+static int check_at_open(struct catalog *catalog, struct error *ret_error)
+{
+    int r = check_version(catalog->writer, ret_error);
+    if (r < 0)
+        return r;
+    struct error first = {0};
+    r = check_contents(catalog->writer, first_finding, &first, ret_error);
+    if (r > 0)
+        return error_set(ret_error, EBADMSG, "the catalog is damaged: %s (%d finding%s; `connectordb check` lists them)",
+            first.message, r, r == 1 ? "" : "s");
+    return r;
+}
+
+int catalog_open(const char *path, struct catalog **ret_catalog, struct error *ret_error)
+{
+    struct catalog *catalog = catalog_allocate(path);
+    if (!catalog)
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    int r = 0;
+    if (access(path, F_OK) < 0)
+        r = error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    if (r == 0)
+        r = connection_open(path, SQLITE_OPEN_READWRITE, &catalog->writer, ret_error);
+    if (r == 0)
+        r = check_at_open(catalog, ret_error);
+    if (r == 0) /* it is in the file already, unless somebody changed it by hand */
+        r = connection_execute(catalog->writer, "PRAGMA journal_mode = WAL", ret_error);
+    if (r == 0)
+        r = open_caches(catalog, ret_error);
+    if (r < 0) {
+        catalog_close(catalog);
+        return r;
+    }
+    *ret_catalog = catalog;
+    return 0;
+}
+
+void catalog_close(struct catalog *catalog)
+{
+    if (!catalog)
+        return;
+    while (catalog->idle) {
+        struct connection *reader = catalog->idle;
+        catalog->idle = reader->next;
+        connection_close(reader);
+    }
+    connection_close(catalog->writer); /* the last one: writes the WAL back */
+    cache_free(catalog->identities);
+    cache_free(catalog->places);
+    password_memory_free(catalog->passwords);
+    (void)sem_destroy(&catalog->hashing);
+    (void)pthread_mutex_destroy(&catalog->idle_lock);
+    gate_destroy(&catalog->gate);
+    free(catalog->path);
+    free(catalog);
+}

@@ -1,0 +1,187 @@
+#include "catalog_internal.h"
+#include "objects.h"
+#include "rules.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int take_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = select_by_id(catalog->writer, STATEMENT_TAKE_SERIES, (int64_t)count, &statement, ret_error);
+    if (r == 0)
+        *ret_first = (uint64_t)sqlite3_column_int64(statement, 0) - count + 1;
+    statement_release(catalog->writer, STATEMENT_TAKE_SERIES, statement);
+    return r == -ENOENT ? error_set(ret_error, EBADMSG, "the catalog is damaged: the series sequence is missing") : r;
+}
+
+int catalog_reserve_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error)
+{
+    if (count == 0 || count > SERIES_RESERVED_MAX)
+        return error_set(ret_error, EINVAL, "%llu series cannot be reserved at once", (unsigned long long)count);
+    int r = write_begin(catalog, ret_error);
+    if (r < 0)
+        return r;
+    uint64_t first = 0;
+    r = take_series(catalog, count, &first, ret_error);
+    r = write_end(catalog, r, ret_error);
+    if (r == 0)
+        *ret_first = first;
+    return r;
+}
+
+int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id, struct error *ret_error)
+{
+    struct connection *writer = catalog->writer;
+    int r = exists_by_id_and_text(writer, STATEMENT_STREAM_NAME_TAKEN, stream->device_id, stream->name, ret_error);
+    if (r > 0)
+        return error_set(ret_error, EEXIST, "stream '%s' already exists", stream->name);
+    sqlite3_stmt *statement;
+    if (r == 0)
+        r = statement_get(writer, STATEMENT_STREAM_INSERT, &statement, ret_error);
+    if (r < 0)
+        return r;
+    const int64_t integers[] = {stream->device_id, stream->ephemeral, stream->downlink, (int64_t)stream->series_id,
+        (int64_t)stream->downlink_series_id};
+    const char *texts[] = {stream->name, stream->nickname, stream->description, stream->icon, stream->schema,
+        stream->datatype};
+    enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
+    for (int i = 0; i < INTEGERS; i++)
+        statement_bind_integer(statement, 1 + i, integers[i]);
+    for (int i = 0; i < TEXTS; i++)
+        statement_bind_text(statement, 1 + INTEGERS + i, texts[i]);
+    r = statement_step(statement, ret_error);
+    statement_release(writer, STATEMENT_STREAM_INSERT, statement);
+    if (r == 0)
+        *ret_id = sqlite3_last_insert_rowid(writer->db);
+    return r;
+}
+
+/* The transaction of catalog_create_stream: its series come out of the sequence together with the row. */
+static int create_stream(struct catalog *catalog, struct stream *stream, int64_t *ret_id, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = select_by_id(catalog->writer, STATEMENT_DEVICE_BY_ID, stream->device_id, &statement, ret_error);
+    statement_release(catalog->writer, STATEMENT_DEVICE_BY_ID, statement);
+    if (r == -ENOENT)
+        return error_set(ret_error, ENOENT, "device not found");
+    uint64_t first;
+    if (r == 0)
+        r = take_series(catalog, stream->downlink ? 2 : 1, &first, ret_error);
+    if (r < 0)
+        return r;
+    stream->series_id = first;
+    stream->downlink_series_id = stream->downlink ? first + 1 : 0;
+    return insert_stream(catalog, stream, ret_id, ret_error);
+}
+
+int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
+    struct error *ret_error)
+{
+    struct stream made = *stream;
+    made.schema = NULL;
+    int r = stream_check(stream, ret_error);
+    if (r == 0)
+        r = icon_check(stream->icon, ret_error);
+    if (r == 0)
+        r = schema_normalize(stream->schema, &made.schema, ret_error);
+    if (r == 0)
+        r = write_begin(catalog, ret_error);
+    if (r < 0)
+        goto out;
+    int64_t id = 0;
+    r = create_stream(catalog, &made, &id, ret_error);
+    r = write_end(catalog, r, ret_error);
+    if (r == 0 && ret_id)
+        *ret_id = id;
+out:
+    free(made.schema);
+    return r;
+}
+
+static int update_row(struct catalog *catalog, const struct stream *stream, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = statement_get(catalog->writer, STATEMENT_STREAM_UPDATE, &statement, ret_error);
+    if (r < 0)
+        return r;
+    const char *texts[] = {stream->nickname, stream->description, stream->icon, stream->schema, stream->datatype};
+    statement_bind_integer(statement, 1, stream->id);
+    statement_bind_integer(statement, 2, stream->ephemeral);
+    statement_bind_integer(statement, 3, stream->downlink);
+    statement_bind_integer(statement, 4, (int64_t)stream->downlink_series_id);
+    for (int i = 0; i < (int)(sizeof(texts) / sizeof(texts[0])); i++)
+        statement_bind_text(statement, 5 + i, texts[i]);
+    r = statement_step(statement, ret_error);
+    statement_release(catalog->writer, STATEMENT_STREAM_UPDATE, statement);
+    return r;
+}
+
+/* The transaction of catalog_update_stream. A downlink that comes back gets a new series: the old one's data is gone. */
+static int update_stream(struct catalog *catalog, struct stream *stream, uint64_t *ret_dropped, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    uint64_t before = 0;
+    int r = select_by_id(catalog->writer, STATEMENT_STREAM_BY_ID, stream->id, &statement, ret_error);
+    struct stream stored;
+    if (r == 0)
+        r = stream_borrow(statement, &stored, ret_error);
+    if (r == 0)
+        before = stored.downlink_series_id;
+    statement_release(catalog->writer, STATEMENT_STREAM_BY_ID, statement);
+    if (r == -ENOENT)
+        return error_set(ret_error, ENOENT, "stream not found");
+    stream->downlink_series_id = stream->downlink ? before : 0;
+    if (r == 0 && stream->downlink && before == 0)
+        r = take_series(catalog, 1, &stream->downlink_series_id, ret_error);
+    if (r == 0)
+        r = update_row(catalog, stream, ret_error);
+    if (r == 0)
+        *ret_dropped = stream->downlink ? 0 : before;
+    return r;
+}
+
+int catalog_update_stream(struct catalog *catalog, const struct stream *stream, uint64_t *ret_dropped_series,
+    struct error *ret_error)
+{
+    struct stream updated = *stream;
+    updated.schema = NULL;
+    int r = stream_check(stream, ret_error);
+    if (r == 0)
+        r = icon_check(stream->icon, ret_error);
+    if (r == 0)
+        r = schema_normalize(stream->schema, &updated.schema, ret_error);
+    if (r == 0)
+        r = write_begin(catalog, ret_error);
+    if (r < 0)
+        goto out;
+    uint64_t dropped = 0;
+    r = update_stream(catalog, &updated, &dropped, ret_error);
+    r = write_end(catalog, r, ret_error);
+    if (r < 0)
+        goto out;
+    cache_outdate(catalog->places);
+    *ret_dropped_series = dropped;
+out:
+    free(updated.schema);
+    return r;
+}
+
+int catalog_stream_by_name(struct catalog *catalog, const char *user, const char *device, const char *stream,
+    struct stream *ret_stream, struct error *ret_error)
+{
+    if (!name_valid(user) || !name_valid(device) || !name_valid(stream))
+        return error_set(ret_error, ENOENT, "stream not found");
+    struct connection *reader;
+    int r = reader_take(catalog, &reader, ret_error);
+    if (r < 0)
+        return r;
+    sqlite3_stmt *statement;
+    r = select_by_texts(reader, STATEMENT_STREAM_BY_NAME, user, device, stream, &statement, ret_error);
+    if (r == 0)
+        r = stream_load(statement, ret_stream, ret_error);
+    statement_release(reader, STATEMENT_STREAM_BY_NAME, statement);
+    reader_give(catalog, reader);
+    return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream) : r;
+}

@@ -1,0 +1,397 @@
+#include "configuration.h"
+
+#include "configuration_text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    FILE_BYTES_MAX = 1 << 20,
+    INSERT_LIMIT_BYTES_MIN = 100,
+    INSERT_LIMIT_BYTES_MAX = 1 << 30,
+    TIMEOUT_S_MAX = 3600,
+    DELAY_MS_MAX = 60000,
+    CONNECTIONS_MAX = 10000,
+    FSYNC_INTERVAL_MS_MAX = 60000,
+    JOURNAL_BYTES_MIN = 64 << 10,
+};
+static const int64_t journal_bytes_max = INT64_C(16) << 30;
+
+/* What a value's reader knows beside the value. */
+struct place {
+    const char *file;
+    const char *key;
+    struct error *error;
+};
+
+typedef int (*value_reader)(const json_t *value, struct configuration *configuration, const struct place *place);
+
+static int wrong(const struct place *place, const char *expected)
+{
+    return error_set(place->error, EINVAL, "%s: \"%s\" must be %s", place->file, place->key, expected);
+}
+
+static int read_integer(const json_t *value, int64_t min, int64_t max, int64_t *ret_value, const struct place *place)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max) {
+        char expected[96];
+        (void)snprintf(expected, sizeof(expected), "a whole number from %lld to %lld", (long long)min, (long long)max);
+        return wrong(place, expected);
+    }
+    *ret_value = json_integer_value(value);
+    return 0;
+}
+
+static int read_boolean(const json_t *value, bool *ret_value, const struct place *place)
+{
+    if (!json_is_boolean(value))
+        return wrong(place, "true or false");
+    *ret_value = json_is_true(value);
+    return 0;
+}
+
+static int read_text(const json_t *value, char **text, const struct place *place)
+{
+    if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+        return wrong(place, "a string");
+    char *copy = strdup(json_string_value(value));
+    if (!copy)
+        return error_set(place->error, ENOMEM, "%s: out of memory", place->file);
+    free(*text);
+    *text = copy;
+    return 0;
+}
+
+static int read_version(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    (void)configuration;
+    int64_t version;
+    return read_integer(value, 1, 1, &version, place);
+}
+
+static int read_hostname(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    return read_text(value, &configuration->hostname, place);
+}
+
+static int read_port(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    int64_t port;
+    int r = read_integer(value, 0, UINT16_MAX, &port, place);
+    if (r == 0)
+        configuration->port = (uint16_t)port;
+    return r;
+}
+
+static int read_frontend_enabled(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    return read_boolean(value, &configuration->frontend_enabled, place);
+}
+
+static int read_siteurl(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    return read_text(value, &configuration->siteurl, place);
+}
+
+static int read_allowcrossorigin(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    return read_boolean(value, &configuration->allowcrossorigin, place);
+}
+
+static int read_logfile(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    return read_text(value, &configuration->logfile, place);
+}
+
+static int read_loglevel(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (strcmp(text, levels[i]) == 0)
+            return read_text(value, &configuration->loglevel, place);
+    }
+    return wrong(place, "\"debug\", \"info\", \"warn\" or \"error\"");
+}
+
+static int read_insert_limit_bytes(const json_t *value, struct configuration *configuration,
+    const struct place *place)
+{
+    int64_t bytes;
+    int r = read_integer(value, INSERT_LIMIT_BYTES_MIN, INSERT_LIMIT_BYTES_MAX, &bytes, place);
+    if (r == 0)
+        configuration->insert_limit_bytes = (uint64_t)bytes;
+    return r;
+}
+
+static int read_http_read_timeout(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    int64_t seconds;
+    int r = read_integer(value, 1, TIMEOUT_S_MAX, &seconds, place);
+    if (r == 0)
+        configuration->http_read_timeout_s = (uint32_t)seconds;
+    return r;
+}
+
+static int read_failed_login_delay(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    int64_t delay_ms;
+    int r = read_integer(value, 0, DELAY_MS_MAX, &delay_ms, place);
+    if (r == 0)
+        configuration->failed_login_delay_ms = (uint32_t)delay_ms;
+    return r;
+}
+
+static int read_connections_max(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    int64_t connections;
+    int r = read_integer(value, 1, CONNECTIONS_MAX, &connections, place);
+    if (r == 0)
+        configuration->connections_max = (uint32_t)connections;
+    return r;
+}
+
+static int read_fsync(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    static const char expected[] = "\"always\", \"interval:<milliseconds>\" (1 to 60000) or \"never\"";
+    static const char interval[] = "interval:";
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    struct store_options *store = &configuration->store;
+    store->fsync_interval_ms = 0;
+    if (strcmp(text, "always") == 0) {
+        store->fsync = STORE_FSYNC_ALWAYS;
+        return 0;
+    }
+    if (strcmp(text, "never") == 0) {
+        store->fsync = STORE_FSYNC_NEVER;
+        return 0;
+    }
+    if (strncmp(text, interval, strlen(interval)) != 0)
+        return wrong(place, expected);
+    const char *digits = text + strlen(interval);
+    size_t count = strspn(digits, "0123456789");
+    if (count == 0 || count > 5 || digits[count] != '\0')
+        return wrong(place, expected);
+    unsigned long interval_ms = strtoul(digits, NULL, 10);
+    if (interval_ms == 0 || interval_ms > FSYNC_INTERVAL_MS_MAX)
+        return wrong(place, expected);
+    store->fsync = STORE_FSYNC_INTERVAL;
+    store->fsync_interval_ms = (uint32_t)interval_ms;
+    return 0;
+}
+
+static int read_journal_bytes(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    int64_t bytes;
+    int r = read_integer(value, JOURNAL_BYTES_MIN, journal_bytes_max, &bytes, place);
+    if (r == 0)
+        configuration->store.journal_bytes = (uint64_t)bytes;
+    return r;
+}
+
+/* Settings that protect somebody must not be passed over in silence while they do nothing. */
+static int read_permissions(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    (void)configuration;
+    const char *text = json_is_string(value) ? json_string_value(value) : NULL;
+    if (!text || strcmp(text, "default") != 0)
+        return wrong(place, "\"default\": other permissions are not supported by this version");
+    return 0;
+}
+
+static int read_enabled_section(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    (void)configuration;
+    if (!json_is_object(value))
+        return wrong(place, "an object");
+    const json_t *enabled = json_object_get(value, "enabled");
+    if (enabled && !json_is_false(enabled))
+        return error_set(place->error, EINVAL, "%s: \"%s\": \"enabled\" must be false: this version does not support it",
+            place->file, place->key);
+    return 0;
+}
+
+/* All keys that are known. Those without a reader meant something to ConnectorDB 0.3 only. */
+static const struct {
+    const char *key;
+    value_reader read;
+} keys[] = {
+    {"version", read_version},
+    {"hostname", read_hostname},
+    {"port", read_port},
+    {"frontend_enabled", read_frontend_enabled},
+    {"siteurl", read_siteurl},
+    {"allowcrossorigin", read_allowcrossorigin},
+    {"logfile", read_logfile},
+    {"loglevel", read_loglevel},
+    {"insert_limit_bytes", read_insert_limit_bytes},
+    {"http_read_timeout", read_http_read_timeout},
+    {"failed_login_delay", read_failed_login_delay},
+    {"connections_max", read_connections_max},
+    {"fsync", read_fsync},
+    {"journal_bytes", read_journal_bytes},
+    {"permissions", read_permissions},
+    {"tls", read_enabled_section},
+    {"captcha", read_enabled_section},
+    {"watch", NULL},
+    {"redirect80", NULL},
+    {"cookie", NULL},
+    {"query_display_timer", NULL},
+    {"stats_display_timer", NULL},
+    {"websocket", NULL},
+    {"minify", NULL},
+    {"cache_static", NULL},
+    {"cache_static_maxage", NULL},
+    {"gzip_static", NULL},
+    {"redis", NULL},
+    {"nats", NULL},
+    {"sql", NULL},
+    {"batchsize", NULL},
+    {"chunksize", NULL},
+    {"cache", NULL},
+    {"cache_timeout", NULL},
+    {"user_cache_size", NULL},
+    {"device_cache_size", NULL},
+    {"stream_cache_size", NULL},
+    {"password_hash", NULL},
+    {"pipescript", NULL},
+};
+
+static int read_key(const char *key, const json_t *value, struct configuration *configuration, const char *file,
+    struct error *ret_error)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (strcmp(key, keys[i].key) != 0)
+            continue;
+        const struct place place = {.file = file, .key = key, .error = ret_error};
+        return keys[i].read ? keys[i].read(value, configuration, &place) : 0;
+    }
+    return error_set(ret_error, EINVAL, "%s: unknown key \"%.64s\"", file, key);
+}
+
+static int set_defaults(struct configuration *configuration, struct error *ret_error)
+{
+    *configuration = (struct configuration){
+        .hostname = strdup(""),
+        .port = 3124,
+        .frontend_enabled = true,
+        .siteurl = strdup(""),
+        .logfile = strdup(""),
+        .loglevel = strdup("info"),
+        .insert_limit_bytes = 10 << 20,
+        .http_read_timeout_s = 5,
+        .failed_login_delay_ms = 300,
+        .connections_max = 256,
+    };
+    if (!configuration->hostname || !configuration->siteurl || !configuration->logfile || !configuration->loglevel)
+        return error_set(ret_error, ENOMEM, "out of memory for the configuration");
+    return 0;
+}
+
+static int read_document(const char *text, size_t size, const char *file, struct configuration *configuration,
+    struct error *ret_error)
+{
+    json_error_t json_error;
+    json_t *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
+    if (!document)
+        return error_set(ret_error, EINVAL, "%s: line %d: %s", file, json_error.line, json_error.text);
+    int r = 0;
+    if (!json_is_object(document))
+        r = error_set(ret_error, EINVAL, "%s: line 1: an object is expected", file);
+    const char *key;
+    json_t *value;
+    json_object_foreach(document, key, value)
+    {
+        r = read_key(key, value, configuration, file, ret_error);
+        if (r < 0)
+            break;
+    }
+    json_decref(document);
+    return r;
+}
+
+int configuration_parse(const char *text, size_t size, const char *file, struct configuration *ret_configuration,
+    struct error *ret_error)
+{
+    struct configuration configuration;
+    char *plain = malloc(size + 1);
+    unsigned line = 0;
+    int r = set_defaults(&configuration, ret_error);
+    if (r == 0 && !plain)
+        r = error_set(ret_error, ENOMEM, "%s: out of memory", file);
+    if (r == 0) {
+        memcpy(plain, text, size);
+        line = configuration_strip_comments(plain, size);
+        if (line != 0)
+            r = error_set(ret_error, EINVAL, "%s: line %u: the comment does not end", file, line);
+    }
+    if (r == 0)
+        r = read_document(plain, size, file, &configuration, ret_error);
+    free(plain);
+    if (r < 0)
+        configuration_free(&configuration);
+    else
+        *ret_configuration = configuration;
+    return r;
+}
+
+/* The whole file, malloc'ed. */
+static int read_file(const char *path, char **ret_text, size_t *ret_size, struct error *ret_error)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    int r = 0;
+    size_t size = 0;
+    char *text = malloc(FILE_BYTES_MAX + 1);
+    if (!text)
+        r = error_set(ret_error, ENOMEM, "%s: out of memory", path);
+    while (r == 0 && size <= FILE_BYTES_MAX) {
+        ssize_t got = read(file, text + size, FILE_BYTES_MAX + 1 - size);
+        if (got < 0)
+            r = error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+        if (got <= 0)
+            break;
+        size += (size_t)got;
+    }
+    if (r == 0 && size > FILE_BYTES_MAX)
+        r = error_set(ret_error, EINVAL, "%s: larger than %d bytes", path, FILE_BYTES_MAX);
+    (void)close(file);
+    if (r < 0) {
+        free(text);
+        return r;
+    }
+    *ret_text = text;
+    *ret_size = size;
+    return 0;
+}
+
+int configuration_read(const char *path, bool optional, struct configuration *ret_configuration,
+    struct error *ret_error)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct error error = {0};
+    int r = path ? read_file(path, &text, &size, &error) : 0;
+    if (!path || (r == -ENOENT && optional))
+        return configuration_parse("{}", 2, "", ret_configuration, ret_error);
+    if (r < 0)
+        return error_set(ret_error, error.code, "%s", error.message);
+    r = configuration_parse(text, size, path, ret_configuration, ret_error);
+    free(text);
+    return r;
+}
+
+void configuration_free(struct configuration *configuration)
+{
+    free(configuration->hostname);
+    free(configuration->siteurl);
+    free(configuration->logfile);
+    free(configuration->loglevel);
+    *configuration = (struct configuration){0};
+}

@@ -1,0 +1,261 @@
+#include "database.h"
+
+#include "database_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PID_DIGITS_MAX = 10 };
+
+/* ---- the lock: an OFD lock, so that closing another descriptor of the file does not lose it, and asking does not take it ---- */
+
+static struct flock whole_file(short type)
+{
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+}
+
+/* The pid that the file names, or 0. */
+static long read_pid(const char *path)
+{
+    char text[PID_DIGITS_MAX + 1] = "";
+    char *file_path = database_file(path, DATABASE_PID);
+    FILE *file = file_path ? fopen(file_path, "re") : NULL;
+    free(file_path);
+    if (!file)
+        return 0;
+    size_t size = fread(text, 1, PID_DIGITS_MAX, file);
+    (void)fclose(file);
+    text[size] = '\0';
+    long pid = strtol(text, NULL, 10);
+    return pid > 0 ? pid : 0;
+}
+
+static int report_busy(const char *path, struct error *ret_error)
+{
+    long pid = read_pid(path);
+    if (pid > 0)
+        return error_set(ret_error, EBUSY, "%s is in use by process %ld", path, pid);
+    return error_set(ret_error, EBUSY, "%s is in use by another process", path);
+}
+
+static int take_lock(const char *path, int *ret_file, struct error *ret_error)
+{
+    char *file_path = database_file(path, DATABASE_LOCK);
+    if (!file_path)
+        return error_set(ret_error, ENOMEM, "out of memory for a path");
+    int r = 0;
+    int file = open(file_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    struct flock lock = whole_file(F_WRLCK);
+    if (file < 0)
+        r = error_set(ret_error, errno, "%s: %s", file_path, strerror(errno));
+    else if (fcntl(file, F_OFD_SETLK, &lock) < 0)
+        r = errno == EAGAIN || errno == EACCES ? report_busy(path, ret_error)
+                                               : error_set(ret_error, errno, "%s: cannot be locked: %s", file_path,
+                                                     strerror(errno));
+    free(file_path);
+    if (r < 0 && file >= 0)
+        (void)close(file);
+    else
+        *ret_file = file;
+    return r;
+}
+
+int database_is_locked(const char *path)
+{
+    char *file_path = database_file(path, DATABASE_LOCK);
+    if (!file_path)
+        return -ENOMEM;
+    int file = open(file_path, O_RDONLY | O_CLOEXEC);
+    int r = file < 0 ? -errno : 0;
+    free(file_path);
+    if (r == -ENOENT)
+        return access(path, F_OK) < 0 ? -errno : 0;
+    if (r < 0)
+        return r;
+    struct flock lock = whole_file(F_RDLCK);
+    if (fcntl(file, F_OFD_GETLK, &lock) < 0)
+        r = -errno;
+    else
+        r = lock.l_type != F_UNLCK;
+    (void)close(file);
+    return r;
+}
+
+/* ---- opening ---- */
+
+static int check_part(const char *path, const char *name, mode_t type, struct error *ret_error)
+{
+    struct stat status;
+    char *part = database_file(path, name);
+    if (!part)
+        return error_set(ret_error, ENOMEM, "out of memory for a path");
+    int r = stat(part, &status) < 0 ? -errno : 0;
+    free(part);
+    if (r == -ENOENT || (r == 0 && (status.st_mode & S_IFMT) != type))
+        return error_set(ret_error, EINVAL, "%s is no ConnectorDB database: it has no %s", path, name);
+    return r < 0 ? error_set(ret_error, -r, "%s/%s: %s", path, name, strerror(-r)) : 0;
+}
+
+static int check_directory(const char *path, struct error *ret_error)
+{
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(status.st_mode))
+        return error_set(ret_error, ENOTDIR, "%s is no ConnectorDB database: it is no directory", path);
+    int r = check_part(path, DATABASE_CATALOG, S_IFREG, ret_error);
+    if (r == 0)
+        r = check_part(path, DATABASE_DATA, S_IFDIR, ret_error);
+    return r;
+}
+
+/* A row is deleted before its data, and data is loaded before its row: whatever was killed in between left series that no row names.
+ * Only reached with a catalog that passed its check. */
+static int reconcile(struct database *database, struct error *ret_error)
+{
+    uint64_t *series = NULL;
+    size_t count;
+    int r = catalog_series(database->catalog, &series, &count, ret_error);
+    if (r == 0)
+        r = store_retain_series(database->store, series, count, &database->tombstoned_series, ret_error);
+    free(series);
+    return r;
+}
+
+static int open_parts(struct database *database, const struct store_options *options, struct error *ret_error)
+{
+    char *catalog = database_file(database->path, DATABASE_CATALOG);
+    char *data = database_file(database->path, DATABASE_DATA);
+    int r = 0;
+    if (!catalog || !data)
+        r = error_set(ret_error, ENOMEM, "out of memory for a path");
+    if (r == 0) {
+        r = catalog_open(catalog, &database->catalog, ret_error);
+        if (r < 0) /* its messages name no paths */
+            (void)error_prefix(ret_error, "%s", catalog);
+    }
+    if (r == 0)
+        r = store_open(data, options, &database->store, ret_error);
+    if (r == 0)
+        r = reconcile(database, ret_error);
+    free(catalog);
+    free(data);
+    return r;
+}
+
+int database_open(const char *path, const struct store_options *options, struct database **ret_database,
+    struct error *ret_error)
+{
+    int r = check_directory(path, ret_error);
+    if (r < 0)
+        return r;
+    struct database *database = calloc(1, sizeof(*database));
+    if (!database)
+        return error_set(ret_error, ENOMEM, "out of memory for a database");
+    database->lock_file = -1;
+    database->path = strdup(path);
+    if (!database->path)
+        r = error_set(ret_error, ENOMEM, "out of memory for a path");
+    if (r == 0)
+        r = take_lock(path, &database->lock_file, ret_error);
+    if (r == 0)
+        r = open_parts(database, options, ret_error);
+    if (r < 0) {
+        (void)database_close(database, NULL);
+        return r;
+    }
+    *ret_database = database;
+    return 0;
+}
+
+int database_close(struct database *database, struct error *ret_error)
+{
+    if (!database)
+        return 0;
+    int r = store_close(database->store, ret_error);
+    catalog_close(database->catalog);
+    if (database->lock_file >= 0)
+        (void)close(database->lock_file); /* last: until here nobody else may open it */
+    free(database->path);
+    free(database);
+    return r;
+}
+
+/* ---- changes that concern catalog and store: rows first, then tombstones ---- */
+
+/* A failure here does not bring the rows back; the next open deletes what is left. */
+static int tombstone(struct database *database, uint64_t *series, size_t count, struct error *ret_error)
+{
+    int r = count > 0 ? store_delete_series(database->store, series, count, ret_error) : 0;
+    free(series);
+    if (r < 0)
+        (void)error_prefix(ret_error, "deleted, but its data stays on the disk until the next start");
+    return r;
+}
+
+int database_delete_user(struct database *database, int64_t user_id, struct error *ret_error)
+{
+    uint64_t *series;
+    size_t count;
+    int r = catalog_delete_user(database->catalog, user_id, &series, &count, ret_error);
+    return r < 0 ? r : tombstone(database, series, count, ret_error);
+}
+
+int database_delete_device(struct database *database, int64_t device_id, struct error *ret_error)
+{
+    uint64_t *series;
+    size_t count;
+    int r = catalog_delete_device(database->catalog, device_id, &series, &count, ret_error);
+    return r < 0 ? r : tombstone(database, series, count, ret_error);
+}
+
+int database_delete_stream(struct database *database, int64_t stream_id, struct error *ret_error)
+{
+    uint64_t *series;
+    size_t count;
+    int r = catalog_delete_stream(database->catalog, stream_id, &series, &count, ret_error);
+    return r < 0 ? r : tombstone(database, series, count, ret_error);
+}
+
+int database_update_stream(struct database *database, const struct stream *stream, struct error *ret_error)
+{
+    uint64_t dropped;
+    int r = catalog_update_stream(database->catalog, stream, &dropped, ret_error);
+    if (r < 0 || dropped == 0)
+        return r;
+    r = store_delete_series(database->store, &dropped, 1, ret_error);
+    if (r < 0)
+        (void)error_prefix(ret_error, "updated, but the data of its downlink stays on the disk until the next start");
+    return r;
+}
+
+/* ---- one moment ---- */
+
+int database_snapshot_open(struct database *database, struct database_snapshot *ret_snapshot, struct error *ret_error)
+{
+    struct database_snapshot snapshot = {0};
+    /* Without a commit in between: a series that the catalog's moment names is not tombstoned in the store's. */
+    catalog_pause_writes(database->catalog);
+    int r = catalog_snapshot_open(database->catalog, &snapshot.catalog, ret_error);
+    if (r == 0)
+        r = store_snapshot_open(database->store, &snapshot.store, ret_error);
+    catalog_resume_writes(database->catalog);
+    if (r < 0) {
+        database_snapshot_close(&snapshot);
+        return r;
+    }
+    *ret_snapshot = snapshot;
+    return 0;
+}
+
+void database_snapshot_close(struct database_snapshot *snapshot)
+{
+    store_snapshot_close(snapshot->store);
+    catalog_snapshot_close(snapshot->catalog);
+    *snapshot = (struct database_snapshot){0};
+}

@@ -1,0 +1,253 @@
+#include "sql.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    BUSY_TIMEOUT_MS = 5000,       /* only a foreign program can make us wait for a lock */
+    READER_CACHE_KIB = 512,       /* pages of a reading connection */
+    WRITER_CACHE_KIB = 4096,
+};
+
+#define USER_COLUMNS                                                                                               \
+    "id, public, name, nickname, email, description, icon, role, password, password_salt, password_scheme"
+#define DEVICE_COLUMNS                                                                                             \
+    "d.id, d.user_id, d.enabled, d.public, d.visible, d.user_editable, d.name, d.nickname, d.description, d.icon, " \
+    "d.apikey, d.role"
+#define STREAM_COLUMNS                                                                                             \
+    "s.id, s.device_id, s.ephemeral, s.downlink, s.series_id, coalesce(s.downlink_series_id, 0), s.name, "         \
+    "s.nickname, s.description, s.icon, s.schema, s.datatype"
+#define IDENTITY_COLUMNS "u.id, d.id, u.name, d.name, u.role, d.role"
+
+static const char *const statement_texts[STATEMENT_COUNT] = {
+    [STATEMENT_BEGIN_READ] = "BEGIN",
+    [STATEMENT_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [STATEMENT_COMMIT] = "COMMIT",
+    [STATEMENT_ROLLBACK] = "ROLLBACK",
+    [STATEMENT_TAKE_SERIES] = "UPDATE series_sequence SET last = last + ?1 WHERE only = 1 RETURNING last",
+    [STATEMENT_LAST_SERIES] = "SELECT last FROM series_sequence WHERE only = 1",
+
+    [STATEMENT_USER_BY_ID] = "SELECT " USER_COLUMNS " FROM users WHERE id = ?1",
+    [STATEMENT_USER_BY_NAME] = "SELECT " USER_COLUMNS " FROM users WHERE name = ?1",
+    /* The exact name first: names that differ only in case are different users. */
+    [STATEMENT_USER_BY_LOGIN] = "SELECT " USER_COLUMNS " FROM users WHERE id = coalesce("
+        "(SELECT id FROM users WHERE name = ?1), "
+        "(SELECT id FROM users WHERE email = ?1 AND email <> ''), "
+        "(SELECT id FROM users WHERE name = ?1 COLLATE NOCASE ORDER BY id LIMIT 1), "
+        "(SELECT id FROM users WHERE email = ?1 COLLATE NOCASE ORDER BY id LIMIT 1))",
+    [STATEMENT_USERS_NAMED_LIKE] = "SELECT id FROM users WHERE name = ?1 COLLATE NOCASE "
+        "UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE",
+    [STATEMENT_USERS] = "SELECT " USER_COLUMNS " FROM users ORDER BY name",
+    [STATEMENT_USER_NAME_TAKEN] = "SELECT 1 FROM users WHERE name = ?1",
+    [STATEMENT_USER_EMAIL_TAKEN] = "SELECT 1 FROM users WHERE email = ?1 AND email <> ''",
+    [STATEMENT_USER_INSERT] = "INSERT INTO users (public, name, nickname, email, description, icon, role, password, "
+        "password_salt, password_scheme) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [STATEMENT_USER_DELETE] = "DELETE FROM users WHERE id = ?1",
+    [STATEMENT_USER_SET_PASSWORD] = "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
+        "WHERE id = ?1 RETURNING 1",
+    /* Only if nobody changed it meanwhile. */
+    [STATEMENT_USER_UPGRADE_PASSWORD] = "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
+        "WHERE id = ?1 AND password = ?5 RETURNING 1",
+    [STATEMENT_USER_SERIES] = "SELECT s.series_id, coalesce(s.downlink_series_id, 0) FROM streams s "
+        "JOIN devices d ON s.device_id = d.id WHERE d.user_id = ?1",
+
+    [STATEMENT_DEVICE_BY_ID] = "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.id = ?1",
+    [STATEMENT_DEVICE_BY_NAME] = "SELECT " DEVICE_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
+        "WHERE u.name = ?1 AND d.name = ?2",
+    [STATEMENT_DEVICES] = "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.user_id = ?1 ORDER BY d.name",
+    [STATEMENT_DEVICE_NAME_TAKEN] = "SELECT 1 FROM devices WHERE user_id = ?1 AND name = ?2",
+    [STATEMENT_DEVICE_KEY_TAKEN] = "SELECT 1 FROM devices WHERE apikey = ?1 AND apikey <> ''",
+    [STATEMENT_DEVICE_INSERT] = "INSERT INTO devices (user_id, enabled, public, visible, user_editable, name, "
+        "nickname, description, icon, apikey, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [STATEMENT_DEVICE_DELETE] = "DELETE FROM devices WHERE id = ?1",
+    [STATEMENT_DEVICE_SERIES] = "SELECT series_id, coalesce(downlink_series_id, 0) FROM streams WHERE device_id = ?1",
+
+    [STATEMENT_STREAM_BY_ID] = "SELECT " STREAM_COLUMNS " FROM streams s WHERE s.id = ?1",
+    [STATEMENT_STREAM_BY_NAME] = "SELECT " STREAM_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
+        "JOIN streams s ON s.device_id = d.id WHERE u.name = ?1 AND d.name = ?2 AND s.name = ?3",
+    [STATEMENT_STREAMS] = "SELECT " STREAM_COLUMNS " FROM streams s WHERE s.device_id = ?1 ORDER BY s.name",
+    [STATEMENT_STREAM_NAME_TAKEN] = "SELECT 1 FROM streams WHERE device_id = ?1 AND name = ?2",
+    [STATEMENT_SERIES_TAKEN] = "SELECT 1 FROM streams WHERE series_id = ?1 "
+        "UNION ALL SELECT 1 FROM streams WHERE downlink_series_id = ?1",
+    [STATEMENT_STREAM_INSERT] = "INSERT INTO streams (device_id, ephemeral, downlink, series_id, downlink_series_id, "
+        "name, nickname, description, icon, schema, datatype) "
+        "VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7, ?8, ?9, ?10, ?11)",
+    [STATEMENT_STREAM_UPDATE] = "UPDATE streams SET ephemeral = ?2, downlink = ?3, downlink_series_id = nullif(?4, 0), "
+        "nickname = ?5, description = ?6, icon = ?7, schema = ?8, datatype = ?9 WHERE id = ?1",
+    [STATEMENT_STREAM_DELETE] = "DELETE FROM streams WHERE id = ?1",
+
+    /* `<> ''` lets SQLite use the partial index, and an empty key match nothing. */
+    [STATEMENT_IDENTITY_BY_KEY] = "SELECT " IDENTITY_COLUMNS " FROM devices d JOIN users u ON u.id = d.user_id "
+        "WHERE d.apikey = ?1 AND d.apikey <> ''",
+    [STATEMENT_IDENTITY_BY_USER] = "SELECT " IDENTITY_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
+        "WHERE u.id = ?1 AND d.name = 'user'",
+    [STATEMENT_STREAM_PLACE] = "SELECT u.id, d.id, s.id, s.series_id, coalesce(s.downlink_series_id, 0), s.downlink, "
+        "s.ephemeral, d.public, s.schema = '{}' FROM users u JOIN devices d ON d.user_id = u.id "
+        "JOIN streams s ON s.device_id = d.id WHERE u.name = ?1 AND d.name = ?2 AND s.name = ?3",
+    [STATEMENT_SERIES] = "SELECT series_id FROM streams UNION ALL "
+        "SELECT downlink_series_id FROM streams WHERE downlink_series_id IS NOT NULL ORDER BY 1",
+    [STATEMENT_COUNTS] = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM devices), "
+        "(SELECT count(*) FROM streams)",
+};
+
+int sql_failure(int result, struct error *ret_error)
+{
+    switch (result & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+        return error_set(ret_error, EBADMSG, "the catalog is damaged: run `connectordb check`");
+    case SQLITE_NOMEM:
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    case SQLITE_FULL:
+        return error_set(ret_error, ENOSPC, "no space left for the catalog");
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return error_set(ret_error, EBUSY, "the catalog is locked by another program");
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return error_set(ret_error, EACCES, "the catalog cannot be written: check the permissions of the database");
+    case SQLITE_CANTOPEN:
+        return error_set(ret_error, EIO, "the catalog cannot be opened: check the permissions of the database");
+    case SQLITE_CONSTRAINT:
+        return error_set(ret_error, EINVAL, "the catalog refuses the value");
+    default:
+        return error_set(ret_error, EIO, "the catalog cannot be read or written (failure %d)", result);
+    }
+}
+
+static int connection_configure(struct connection *connection, int flags, struct error *ret_error)
+{
+    bool writes = flags & SQLITE_OPEN_READWRITE;
+    char *pragmas = sqlite3_mprintf("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
+                                    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d;%s",
+        writes ? WRITER_CACHE_KIB : READER_CACHE_KIB, writes ? "" : " PRAGMA query_only = ON;");
+    if (!pragmas)
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    int r = connection_execute(connection, pragmas, ret_error);
+    sqlite3_free(pragmas);
+    return r;
+}
+
+int connection_open(const char *path, int flags, struct connection **ret_connection, struct error *ret_error)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (!connection)
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    int r;
+    int result = sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (result != SQLITE_OK) {
+        r = sql_failure(result, ret_error);
+        goto fail;
+    }
+    (void)sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
+    r = connection_configure(connection, flags, ret_error);
+    if (r < 0)
+        goto fail;
+    *ret_connection = connection;
+    return 0;
+fail:
+    connection_close(connection);
+    return r;
+}
+
+void connection_close(struct connection *connection)
+{
+    if (!connection)
+        return;
+    for (int i = 0; i < STATEMENT_COUNT; i++)
+        (void)sqlite3_finalize(connection->statements[i]);
+    int result = sqlite3_close(connection->db);
+    CHECK(result == SQLITE_OK); /* a statement was not released */
+    free(connection);
+}
+
+int connection_execute(struct connection *connection, const char *sql, struct error *ret_error)
+{
+    int result = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? 0 : sql_failure(result, ret_error);
+}
+
+int connection_integer(struct connection *connection, const char *sql, int64_t *ret_value, struct error *ret_error)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
+    if (result != SQLITE_OK)
+        return sql_failure(result, ret_error);
+    int r = statement_step(statement, ret_error);
+    if (r == 1) {
+        *ret_value = sqlite3_column_int64(statement, 0);
+        r = 0;
+    } else if (r == 0) {
+        r = error_set(ret_error, EBADMSG, "the catalog is damaged: a value is missing");
+    }
+    (void)sqlite3_finalize(statement);
+    return r;
+}
+
+int statement_get(struct connection *connection, enum statement id, sqlite3_stmt **ret_statement,
+    struct error *ret_error)
+{
+    sqlite3_stmt *kept = connection->statements[id];
+    if (kept && !sqlite3_stmt_busy(kept)) {
+        *ret_statement = kept;
+        return 0;
+    }
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v3(connection->db, statement_texts[id], -1, SQLITE_PREPARE_PERSISTENT, &statement,
+        NULL);
+    if (result != SQLITE_OK)
+        return sql_failure(result, ret_error);
+    if (!kept)
+        connection->statements[id] = statement;
+    *ret_statement = statement;
+    return 0;
+}
+
+void statement_release(struct connection *connection, enum statement id, sqlite3_stmt *statement)
+{
+    if (!statement)
+        return;
+    if (connection->statements[id] != statement) {
+        (void)sqlite3_finalize(statement);
+        return;
+    }
+    (void)sqlite3_reset(statement); /* repeats the failure of the last step, which was reported then */
+    (void)sqlite3_clear_bindings(statement);
+}
+
+void statement_bind_text(sqlite3_stmt *statement, int parameter, const char *text)
+{
+    int result = sqlite3_bind_text(statement, parameter, text ? text : "", -1, SQLITE_STATIC);
+    CHECK(result == SQLITE_OK); /* static text of bounded length: only a wrong parameter fails */
+}
+
+void statement_bind_integer(sqlite3_stmt *statement, int parameter, int64_t value)
+{
+    int result = sqlite3_bind_int64(statement, parameter, value);
+    CHECK(result == SQLITE_OK);
+}
+
+int statement_step(sqlite3_stmt *statement, struct error *ret_error)
+{
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return 1;
+    if (result == SQLITE_DONE)
+        return 0;
+    return sql_failure(result, ret_error);
+}
+
+int statement_run(struct connection *connection, enum statement id, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = statement_get(connection, id, &statement, ret_error);
+    if (r < 0)
+        return r;
+    r = statement_step(statement, ret_error);
+    statement_release(connection, id, statement);
+    return r < 0 ? r : 0;
+}
