@@ -1,4 +1,5 @@
-/* JSON text to points and back, in memory, one thread: the ceiling of import, export and HTTP. bench_codec [POINTS] */
+/* JSON text to points and back, in memory, one thread: the ceiling of import, export and HTTP.
+ * bench_codec [POINTS] */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -34,10 +35,11 @@ static void parse(void *context)
     struct json_points *reader;
     struct batch batch;
     struct error error = {0};
+    const struct json_points_options options = {.import = true};
     int more;
     codec->text_read = codec->points_read = 0;
     batch_init(&batch);
-    bench_must(json_points_open(&(struct json_points_options){.import = true}, read_text, codec, &reader), &error);
+    bench_must(json_points_open(&options, read_text, codec, &reader), &error);
     do {
         batch_clear(&batch);
         more = json_points_read(reader, &batch, READ_POINTS, &error);

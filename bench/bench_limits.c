@@ -1,5 +1,5 @@
-/* What this machine can do at most: writing, syncing, copying, looking at bytes. The figures of the other benches
- * mean something only beside these. `bench_limits [POINTS]`: 64 bytes of I/O a point. */
+/* What this machine can do at most: writing, syncing, copying, looking at bytes. The figures of the other
+ * benches mean something only beside these. bench_limits [POINTS]: 64 bytes of I/O a point. */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -91,7 +91,8 @@ static void measure_sync(struct limits *limits, size_t appends)
     }
     close(file);
     double p50 = bench_percentile(seconds, appends, 0.5), p99 = bench_percentile(seconds, appends, 0.99);
-    bench_row_text("machine: 4 KB append + fdatasync, prezeroed file", "p50 %.0f µs, p99 %.0f µs", p50 * 1e6, p99 * 1e6);
+    bench_row_text("machine: 4 KB append + fdatasync, prezeroed file", "p50 %.0f µs, p99 %.0f µs", p50 * 1e6,
+        p99 * 1e6);
     free(seconds);
 }
 

@@ -54,7 +54,8 @@ static double random_gauss(struct generator *generator)
 
 void generator_init(struct generator *generator, enum generate_kind kind, uint64_t stream)
 {
-    *generator = (struct generator){.kind = kind, .stream = stream, .random_state = stream * 1000003 + (uint64_t)kind};
+    *generator = (struct generator){.kind = kind, .stream = stream};
+    generator->random_state = stream * 1000003 + (uint64_t)kind;
     generator->integer = kind == GENERATE_SENSOR ? 2000 : 0;
     generator->real = 20;
 }
@@ -79,7 +80,8 @@ static int push_event(struct generator *generator, struct batch *batch, double t
     static const char *const services[] = {"frontend", "mqtt-bridge", "thermostat", "backup", "scheduler"};
     static const char *const outcomes[] = {"request served from cache", "sensor did not answer, trying again",
         "connection accepted from the local network", "wrote a checkpoint of the state"};
-    static const char *const pages[] = {"weather", "news/science", "forum/thread", "library/catalogue", "maps/route"};
+    static const char *const pages[] = {
+        "weather", "news/science", "forum/thread", "library/catalogue", "maps/route"};
     uint8_t value[2 * EVENT_BYTES_MAX], *end = value;
     char text[EVENT_BYTES_MAX];
     uint64_t random = random_next(generator);
@@ -91,7 +93,8 @@ static int push_event(struct generator *generator, struct batch *batch, double t
     } else {
         *end++ = 0x82; /* a map of two */
         end = put_string(end, "url");
-        snprintf(text, sizeof(text), "https://www.example.org/%s/%u?from=%u", pages[random % 5], id % 100000, id % 97);
+        snprintf(text, sizeof(text), "https://www.example.org/%s/%u?from=%u", pages[random % 5], id % 100000,
+            id % 97);
         end = put_string(end, text);
         end = put_string(end, "title");
         snprintf(text, sizeof(text), "%s, part %u: what is new and what is next", pages[random % 5], id % 1000);
