@@ -74,7 +74,7 @@ int json_expect(struct json_parser *parser, char character, const char *what);
 int json_word(struct json_parser *parser, const char *word);
 int json_number(struct json_parser *parser, struct number *ret_number);
 /* At the opening quote. */
-int json_string(struct json_parser *parser, struct json_string *ret_string);
+int json_parse_string(struct json_parser *parser, struct json_string *ret_string);
 /* Appends any value to parser->value. `depth` containers are open around it. */
 int json_value(struct json_parser *parser, unsigned depth);
 /* Removes all but the last value of each key among the members from `first` on; returns how many are left, or

@@ -67,7 +67,7 @@ static int point_sender(struct json_parser *parser, bool import, struct json_poi
         return json_unexpected(parser, "a string as \"o\"");
     const char *start = parser->p;
     struct json_string sender;
-    int r = json_string(parser, &sender);
+    int r = json_parse_string(parser, &sender);
     if (r != 0)
         return r;
     if (sender.size > SENDER_BYTES_MAX)
@@ -95,7 +95,7 @@ static int point_member(struct json_parser *parser, bool import, struct json_poi
         return json_unexpected(parser, "a key in double quotes");
     const char *start = parser->p;
     struct json_string string;
-    r = json_string(parser, &string);
+    r = json_parse_string(parser, &string);
     if (r != 0)
         return r;
     char key = known_key(&string, import);

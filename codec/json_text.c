@@ -208,7 +208,7 @@ static int parse_escape(struct json_parser *parser)
     return 0;
 }
 
-int json_string(struct json_parser *parser, struct json_string *ret_string)
+int json_parse_string(struct json_parser *parser, struct json_string *ret_string)
 {
     parser->text.size = 0;
     parser->p++;

@@ -42,7 +42,7 @@ static int pack_string(struct json_parser *parser, const struct json_string *str
 static int value_string(struct json_parser *parser)
 {
     struct json_string string;
-    int r = json_string(parser, &string);
+    int r = json_parse_string(parser, &string);
     return r != 0 ? r : pack_string(parser, &string);
 }
 
@@ -158,7 +158,7 @@ static int object_member(struct json_parser *parser, unsigned depth, uint32_t pl
         return r;
     if (*parser->p != '"')
         return json_unexpected(parser, "a key in double quotes");
-    r = json_string(parser, &key);
+    r = json_parse_string(parser, &key);
     if (r == 0)
         r = pack_string(parser, &key);
     if (r != 0)
