@@ -1,0 +1,90 @@
+/* check and inspect: looking without touching. */
+#include "commands.h"
+
+#include "database.h"
+#include "options.h"
+#include "place.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void print_finding(void *context, const char *message)
+{
+    (void)context;
+    printf("%s\n", message);
+}
+
+/* The number of findings, or -errno. */
+static int check(const char *argument, struct error *ret_error)
+{
+    struct place place;
+    char path[PATH_MAX];
+    int r = place_find(argument, &place, ret_error);
+    if (r < 0)
+        return r;
+    r = database_is_locked(place.directory);
+    if (r < 0)
+        return error_set(ret_error, -r, "%s/LOCK: %s", place.directory, strerrordesc_np(-r));
+    if (r == 1)
+        return error_set(ret_error, EBUSY, "%s is in use: connectordb stop it first", place.directory);
+    r = place_path(place.directory, "catalog.sqlite", path, ret_error);
+    if (r < 0)
+        return r;
+    int in_catalog = catalog_check(path, print_finding, NULL, ret_error);
+    if (in_catalog < 0)
+        return in_catalog;
+    r = place_path(place.directory, "data", path, ret_error);
+    if (r < 0)
+        return r;
+    int in_store = store_check(path, print_finding, NULL, ret_error);
+    return in_store < 0 ? in_store : in_catalog + in_store;
+}
+
+int command_check(int argc, char **argv)
+{
+    const struct command_line line = {"check DB",
+        "Verifies every checksum and invariant of a database that is not in use, and never modifies a byte.\n"
+        "Prints one line for each problem; exits with 1 when there is any.",
+        NULL, 0, 1, 1};
+    struct error error = {0};
+    char **arguments;
+    int exit_code;
+    if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
+        return exit_code;
+    int found = check(arguments[0], &error);
+    if (found < 0)
+        return command_failed("%s", error.message);
+    if (found > 0)
+        return command_failed("%s: %d problem%s found", arguments[0], found, found == 1 ? "" : "s");
+    if (!common_options.quiet)
+        printf("%s: no problem found\n", arguments[0]);
+    return EXIT_GOOD;
+}
+
+static void print_line(void *context, const char *text)
+{
+    (void)context;
+    printf("%s\n", text);
+}
+
+int command_inspect(int argc, char **argv)
+{
+    const struct command_line line = {"inspect DB [FILE]",
+        "Prints what is in the database's data directory, or in one of its files: a journal, a segment or the\n"
+        "MANIFEST, by its name in DB/data.",
+        NULL, 0, 1, 2};
+    struct place place;
+    struct error error = {0};
+    char path[PATH_MAX];
+    char **arguments;
+    int exit_code;
+    if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
+        return exit_code;
+    int r = place_find(arguments[0], &place, &error);
+    if (r == 0)
+        r = place_path(place.directory, "data", path, &error);
+    if (r == 0)
+        r = store_inspect(path, arguments[1], print_line, NULL, &error);
+    return r < 0 ? command_failed("%s", error.message) : EXIT_GOOD;
+}

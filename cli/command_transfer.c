@@ -1,0 +1,192 @@
+/* export and import: by the daemon when one runs, else by this process. */
+#include "commands.h"
+
+#include "control.h"
+#include "database.h"
+#include "log.h"
+#include "options.h"
+#include "place.h"
+#include "progress_line.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS_MAX = 8 };
+
+static atomic_bool cancelled; /* set by signals */
+
+static void cancel(int signal_number)
+{
+    (void)signal_number;
+    atomic_store(&cancelled, true);
+}
+
+/* The first signal asks for a tidy end, a second one kills. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = cancel, .sa_flags = (int)SA_RESETHAND};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGHUP, &action, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* The folder as an absolute path, as the daemon needs it; a new one's parent must exist. */
+static int absolute_path(const char *path, char absolute[PATH_MAX], bool is_new, struct error *ret_error)
+{
+    char parent[PATH_MAX], copy[PATH_MAX];
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    if (size >= PATH_MAX || size == 0)
+        return error_set(ret_error, ENAMETOOLONG, "'%.100s' is no usable path", path);
+    if (!is_new) {
+        if (!realpath(path, absolute))
+            return error_set(ret_error, errno, "%s: %s", path, strerrordesc_np(errno));
+        return 0;
+    }
+    memcpy(copy, path, size);
+    copy[size] = '\0';
+    char *slash = strrchr(copy, '/');
+    const char *name = slash ? slash + 1 : copy;
+    if (!strcmp(name, ".") || !strcmp(name, "..") || !*name)
+        return error_set(ret_error, EEXIST, "%s exists: an export goes into a new folder", path);
+    const char *above = !slash ? "." : slash == copy ? "/" : copy;
+    if (slash)
+        *slash = '\0';
+    if (!realpath(*above ? above : "/", parent))
+        return error_set(ret_error, errno, "%s: %s", *above ? above : "/", strerrordesc_np(errno));
+    return place_path(strcmp(parent, "/") ? parent : "", name, absolute, ret_error);
+}
+
+static int transfer_here(const struct place *place, bool is_export, const char *directory,
+    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+{
+    struct configuration configuration;
+    struct database *database = NULL;
+    int r = place_read_configuration(place, &configuration, ret_error);
+    if (r < 0)
+        return r;
+    r = database_open(place->directory, &configuration.store, &database, ret_error);
+    if (r == 0)
+        r = is_export ? export_database(database, directory, options, ret_result, ret_error)
+                      : import_database(database, directory, options, ret_result, ret_error);
+    struct error close_error;
+    int closed = database_close(database, &close_error);
+    if (r == 0 && closed < 0)
+        r = error_set(ret_error, close_error.code, "%s", close_error.message);
+    configuration_free(&configuration);
+    return r;
+}
+
+static int transfer(const struct place *place, bool is_export, const char *folder,
+    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+{
+    char directory[PATH_MAX];
+    struct wire wire;
+    int r = absolute_path(folder, directory, is_export, ret_error);
+    if (r == 0)
+        r = control_connect(place->directory, &wire, NULL, ret_error);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return transfer_here(place, is_export, directory, options, ret_result, ret_error);
+    r = control_transfer(&wire, is_export, directory, options, ret_result, ret_error);
+    wire_free(&wire);
+    return r;
+}
+
+static int open_log(struct error *ret_error)
+{
+    enum log_level level = LOG_WARN;
+    if (common_options.loglevel)
+        (void)log_level_parse(common_options.loglevel, &level); /* valid, or the command line was refused */
+    return log_open(common_options.logfile, level, ret_error);
+}
+
+/* arguments: DB, DIR, then filters, ended by NULL */
+static int run_transfer(bool is_export, char **arguments, struct transfer_options *options, long threads)
+{
+    struct progress_line line;
+    struct transfer_result result;
+    struct place place;
+    struct error error = {0};
+    catch_signals();
+    progress_line_init(&line);
+    options->threads = (unsigned)threads;
+    options->cancel = &cancelled;
+    options->filters = (const char *const *)&arguments[2];
+    while (arguments[2 + options->filter_count])
+        options->filter_count++;
+    if (!common_options.quiet) {
+        options->progress = progress_line_show;
+        options->context = &line;
+    }
+    int r = open_log(&error);
+    if (r == 0)
+        r = place_find(arguments[0], &place, &error);
+    if (r == 0)
+        r = transfer(&place, is_export, arguments[1], options, &result, &error);
+    progress_line_clear(&line);
+    if (r < 0)
+        return command_failed("%s", error.message);
+    if (!common_options.quiet)
+        progress_line_summary(is_export ? "exported" : "imported", &result);
+    return EXIT_GOOD;
+}
+
+int command_export(int argc, char **argv)
+{
+    long threads = 0;
+    const struct option_entry options[] = {
+        {"threads", 'j', OPTION_NUMBER, "N", "streams written at once; default: one for each processor", &threads, 1,
+            THREADS_MAX},
+    };
+    const struct command_line line = {"export DB DIR [PATH...]",
+        "Writes one moment of the database into the new folder DIR: a file of JSON datapoints for every\n"
+        "stream, with their descriptions, passwords (hashed) and API keys. connectordb import reads it.\n"
+        "Works while a server runs on DB and without. PATH (user, user/device, user/device/stream): only\n"
+        "these and what is above and below them.",
+        options, 1, 2, -1};
+    struct transfer_options transfer_options = {0};
+    char **arguments;
+    int exit_code;
+    if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
+        return exit_code;
+    return run_transfer(true, arguments, &transfer_options, threads);
+}
+
+int command_import(int argc, char **argv)
+{
+    long threads = 0;
+    struct transfer_options transfer_options = {0};
+    const struct option_entry options[] = {
+        {"resume", 0, OPTION_FLAG, NULL, "goes on with an import that was interrupted; keeps what is read",
+            &transfer_options.resume, 0, 0},
+        {"restart", 0, OPTION_FLAG, NULL, "throws away what an interrupted import had read",
+            &transfer_options.restart, 0, 0},
+        {"sort", 0, OPTION_FLAG, NULL, "accepts unordered data: sorts it by time", &transfer_options.sort, 0, 0},
+        {"skip-meta", 0, OPTION_FLAG, NULL, "leaves the streams of meta devices out",
+            &transfer_options.skip_meta, 0, 0},
+        {"threads", 'j', OPTION_NUMBER, "N", "streams read at once; default: one for each processor", &threads, 1,
+            THREADS_MAX},
+    };
+    const struct command_line line = {"import DB DIR [PATH...]",
+        "Reads the export folder DIR (of connectordb export, of ConnectorDB 0.3, or of its Python client)\n"
+        "into the database. Its users must be new to the database; each comes completely or not at all.\n"
+        "Works while a server runs on DB and without. PATH (user, user/device, user/device/stream): only\n"
+        "these and what is above and below them.",
+        options, sizeof(options) / sizeof(options[0]), 2, -1};
+    char **arguments;
+    int exit_code;
+    if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
+        return exit_code;
+    if (transfer_options.resume && transfer_options.restart)
+        return usage_error(argv[0], "--resume and --restart exclude each other");
+    return run_transfer(false, arguments, &transfer_options, threads);
+}

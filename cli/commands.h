@@ -1,0 +1,15 @@
+/* The commands of the program; each takes its own argv (argv[0] is its name) and returns the exit code. */
+#ifndef CONNECTORDB_COMMANDS_H
+#define CONNECTORDB_COMMANDS_H
+
+int command_create(int argc, char **argv);
+int command_start(int argc, char **argv);
+int command_run(int argc, char **argv);
+int command_stop(int argc, char **argv);
+int command_export(int argc, char **argv);
+int command_import(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_inspect(int argc, char **argv);
+int command_write(int argc, char **argv);
+
+#endif

@@ -1,0 +1,297 @@
+#include "control_server.h"
+
+#include "export.h"
+#include "log.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILTERS_MAX = 4096, LISTEN_BACKLOG = 16 };
+
+/* One connection and the job it asks for. */
+struct job {
+    struct control_server *server;
+    pthread_t thread;
+    bool used;        /* the thread is to be joined */
+    atomic_bool done; /* it is at its end */
+    atomic_bool cancel;
+    struct wire wire;
+};
+
+struct control_server {
+    struct database *database;
+    int socket, directory_file, wake; /* wake: an eventfd, ends the accepting thread */
+    struct sockaddr_un address;
+    pthread_t thread;
+    bool accepting;
+    atomic_bool importing;
+    struct job jobs[CONTROL_JOBS_MAX];
+};
+
+/* ---- one job ---- */
+
+struct request {
+    json_t *object; /* owns the strings below */
+    const char *command, *directory;
+    const char *filters[FILTERS_MAX];
+    struct transfer_options options;
+};
+
+static int bad_request(struct error *ret_error)
+{
+    return error_set(ret_error, EINVAL, "control socket: not a command that this version knows");
+}
+
+static int read_filters(struct request *request, json_t *filters, struct error *ret_error)
+{
+    size_t i;
+    json_t *filter;
+    if (json_array_size(filters) > FILTERS_MAX)
+        return error_set(ret_error, E2BIG, "more than %d paths", FILTERS_MAX);
+    json_array_foreach (filters, i, filter) {
+        if (!json_is_string(filter))
+            return bad_request(ret_error);
+        request->filters[i] = json_string_value(filter);
+    }
+    request->options.filters = request->filters;
+    request->options.filter_count = json_array_size(filters);
+    return 0;
+}
+
+static int read_request(struct wire *wire, struct request *request, struct error *ret_error)
+{
+    int r;
+    do {
+        r = wire_receive(wire, &request->object, ret_error);
+    } while (r == -EINTR);
+    if (r < 0)
+        return r;
+    json_t *filters;
+    int threads, resume, restart, sort, skip_meta;
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command",
+            &request->command, "directory", &request->directory, "filters", &filters, "threads", &threads, "resume",
+            &resume, "restart", &restart, "sort", &sort, "skip_meta", &skip_meta) ||
+        request->directory[0] != '/' || threads < 0)
+        return bad_request(ret_error);
+    request->options.threads = (unsigned)threads;
+    request->options.resume = resume;
+    request->options.restart = restart;
+    request->options.sort = sort;
+    request->options.skip_meta = skip_meta;
+    return read_filters(request, filters, ret_error);
+}
+
+/* A client that went away, or asked for the end by closing its side, cancels its job. */
+static void send_progress(void *context, const struct progress *progress)
+{
+    struct job *job = context;
+    if (wire_is_closed(&job->wire) || wire_send(&job->wire, wire_pack_progress(progress)) == -EPIPE)
+        atomic_store(&job->cancel, true);
+}
+
+static int run_import(struct control_server *server, const struct request *request,
+    struct transfer_result *ret_result, struct error *ret_error)
+{
+    bool idle = false;
+    if (!atomic_compare_exchange_strong(&server->importing, &idle, true))
+        return error_set(ret_error, EBUSY, "another import is running: wait until it has ended");
+    int r = import_database(server->database, request->directory, &request->options, ret_result, ret_error);
+    atomic_store(&server->importing, false);
+    return r;
+}
+
+static int run_request(struct job *job, struct request *request, struct transfer_result *ret_result,
+    struct error *ret_error)
+{
+    request->options.progress = send_progress;
+    request->options.context = job;
+    request->options.cancel = &job->cancel;
+    log_info("control: %s %s", request->command, request->directory);
+    if (!strcmp(request->command, "export"))
+        return export_database(job->server->database, request->directory, &request->options, ret_result,
+            ret_error);
+    if (!strcmp(request->command, "import"))
+        return run_import(job->server, request, ret_result, ret_error);
+    return bad_request(ret_error);
+}
+
+static void *run_job(void *argument)
+{
+    struct job *job = argument;
+    struct error error = {0};
+    struct transfer_result result;
+    struct request *request = calloc(1, sizeof(*request));
+    int r = request ? read_request(&job->wire, request, &error) : error_set(&error, ENOMEM, "out of memory");
+    if (r == 0)
+        r = run_request(job, request, &result, &error);
+    if (r < 0 && request && request->command)
+        log_warn("control: %s: %s", request->command, error.message);
+    else if (r == 0)
+        log_info("control: %s done: %llu streams, %llu points in %.1f s", request->command,
+            (unsigned long long)result.streams, (unsigned long long)result.points, result.seconds);
+    (void)wire_send(&job->wire, r < 0 ? wire_pack_error(&error) : wire_pack_result(&result));
+    if (request)
+        json_decref(request->object);
+    free(request);
+    (void)shutdown(job->wire.socket, SHUT_RDWR);
+    atomic_store(&job->done, true);
+    return NULL;
+}
+
+/* ---- accepting ---- */
+
+static void reap(struct job *job)
+{
+    (void)pthread_join(job->thread, NULL);
+    wire_free(&job->wire);
+    job->used = false;
+}
+
+static struct job *free_job(struct control_server *server)
+{
+    for (unsigned i = 0; i < CONTROL_JOBS_MAX; i++) {
+        struct job *job = &server->jobs[i];
+        if (job->used && atomic_load(&job->done))
+            reap(job);
+        if (!job->used)
+            return job;
+    }
+    return NULL;
+}
+
+/* Only the owner of the daemon (and root) may command it; the socket's mode says so too. */
+static bool peer_allowed(int socket)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static void refuse(int socket, int code, const char *message)
+{
+    struct wire wire = {.socket = socket};
+    struct error error;
+    (void)error_set(&error, code, "%s", message);
+    (void)wire_send(&wire, wire_pack_error(&error));
+    wire_free(&wire);
+}
+
+static void take_connection(struct control_server *server)
+{
+    int socket = accept4(server->socket, NULL, NULL, SOCK_CLOEXEC);
+    if (socket < 0)
+        return; /* it went away again */
+    const struct timeval patience = {.tv_sec = WIRE_SEND_SECONDS_MAX};
+    (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    struct job *job = free_job(server);
+    if (!peer_allowed(socket)) {
+        refuse(socket, EPERM, "only the user who runs the server may do that");
+        return;
+    }
+    if (!job) {
+        refuse(socket, EBUSY, "too many exports and imports are running: wait until one has ended");
+        return;
+    }
+    *job = (struct job){.server = server, .wire.socket = socket, .used = true};
+    int code = pthread_create(&job->thread, NULL, run_job, job);
+    if (code) {
+        job->used = false;
+        refuse(socket, code, "the server cannot start a thread");
+    }
+}
+
+static void *accept_all(void *argument)
+{
+    struct control_server *server = argument;
+    struct pollfd files[] = {{.fd = server->socket, .events = POLLIN}, {.fd = server->wake, .events = POLLIN}};
+    for (;;) {
+        if (poll(files, 2, -1) < 0)
+            continue; /* EINTR */
+        if (files[1].revents)
+            return NULL;
+        if (files[0].revents)
+            take_connection(server);
+    }
+}
+
+/* ---- life ---- */
+
+static int listen_on(struct control_server *server, const char *directory, struct error *ret_error)
+{
+    int r = wire_address(directory, &server->address, &server->directory_file, ret_error);
+    if (r < 0)
+        return r;
+    const char *path = server->address.sun_path;
+    const struct sockaddr *address = (const struct sockaddr *)&server->address;
+    server->wake = eventfd(0, EFD_CLOEXEC);
+    server->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (server->wake < 0 || server->socket < 0)
+        return error_set(ret_error, errno, "control socket: %s", strerrordesc_np(errno));
+    (void)unlink(path); /* of a killed owner: the LOCK is ours */
+    /* Nobody can connect before listen. */
+    if (bind(server->socket, address, sizeof(server->address)) < 0 || chmod(path, 0600) < 0 ||
+        listen(server->socket, LISTEN_BACKLOG) < 0)
+        return error_set(ret_error, errno, "%s/connectordb.sock: cannot listen: %s", directory,
+            strerrordesc_np(errno));
+    return 0;
+}
+
+int control_server_start(struct database *database, const char *directory, struct control_server **ret_server,
+    struct error *ret_error)
+{
+    struct control_server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    server->database = database;
+    server->socket = server->directory_file = server->wake = -1;
+    int r = listen_on(server, directory, ret_error);
+    if (r == 0) {
+        int code = pthread_create(&server->thread, NULL, accept_all, server);
+        if (code)
+            r = error_set(ret_error, code, "cannot start a thread: %s", strerrordesc_np(code));
+        server->accepting = code == 0;
+    }
+    if (r < 0)
+        control_server_stop(server);
+    else
+        *ret_server = server;
+    return r;
+}
+
+void control_server_stop(struct control_server *server)
+{
+    if (!server)
+        return;
+    if (server->accepting) {
+        (void)eventfd_write(server->wake, 1);
+        (void)pthread_join(server->thread, NULL);
+    }
+    for (unsigned i = 0; i < CONTROL_JOBS_MAX; i++) {
+        atomic_store(&server->jobs[i].cancel, true);
+        if (server->jobs[i].used)
+            (void)shutdown(server->jobs[i].wire.socket, SHUT_RD); /* a client that says nothing */
+    }
+    for (unsigned i = 0; i < CONTROL_JOBS_MAX; i++) {
+        if (server->jobs[i].used)
+            reap(&server->jobs[i]);
+    }
+    if (server->socket >= 0) {
+        (void)unlink(server->address.sun_path);
+        (void)close(server->socket);
+    }
+    if (server->wake >= 0)
+        (void)close(server->wake);
+    if (server->directory_file >= 0)
+        (void)close(server->directory_file);
+    free(server);
+}

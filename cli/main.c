@@ -1,0 +1,97 @@
+#include "commands.h"
+#include "options.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct command COMMANDS[] = {
+    {"create", command_create, "makes a database directory"},
+    {"start", command_start, "serves a database as a daemon"},
+    {"stop", command_stop, "stops the daemon"},
+    {"run", command_run, "serves a database in the foreground"},
+    {"import", command_import, "reads an export folder into a database"},
+    {"export", command_export, "writes a database to a folder of JSON files"},
+    {"check", command_check, "verifies every checksum and invariant of a database"},
+    {"inspect", command_inspect, "prints what is in a database's files"},
+    {"write", command_write, "writes the default configuration to a file"},
+};
+
+enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (!strcmp(COMMANDS[i].name, name))
+            return &COMMANDS[i];
+    }
+    return NULL;
+}
+
+static void print_help(void)
+{
+    printf("ConnectorDB %s keeps datapoints of sensors, phones and people.\n\n"
+           "connectordb COMMAND ...\n\nCommands:\n",
+        CONNECTORDB_VERSION);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+    printf("\nconnectordb COMMAND --help says more about one of them.\n"
+           "connectordb --version and --semver print the version.\n");
+}
+
+/* 1: an option that is a command of its own; *ret_exit_code is set. */
+static bool run_option(const char *name, int *ret_exit_code)
+{
+    *ret_exit_code = EXIT_GOOD;
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
+        print_help();
+    else if (!strcmp(name, "--version"))
+        printf("ConnectorDB %s\n", CONNECTORDB_VERSION);
+    else if (!strcmp(name, "--semver"))
+        printf("%s\n", CONNECTORDB_VERSION);
+    else
+        return false;
+    return true;
+}
+
+/* Options that stand before the command are the same as behind it. */
+static int find_command_place(int argc, char **argv)
+{
+    int place = 1;
+    while (place < argc && argv[place][0] == '-') {
+        bool with_value = !strcmp(argv[place], "-l") || !strcmp(argv[place], "--loglevel") ||
+                          !strcmp(argv[place], "--logfile") || !strcmp(argv[place], "--cpuprofile");
+        place += with_value ? 2 : 1;
+    }
+    return place;
+}
+
+int main(int argc, char **argv)
+{
+    int exit_code;
+    if (argc < 2)
+        return usage_error(NULL, "which command?");
+    if (run_option(argv[1], &exit_code))
+        return fflush(stdout) == 0 ? exit_code : EXIT_FAILED;
+    int place = find_command_place(argc, argv);
+    if (place >= argc)
+        return usage_error(NULL, "unknown option '%s'", argv[1]);
+    const struct command *command = find_command(argv[place]);
+    if (!command)
+        return usage_error(NULL, "unknown command '%s'", argv[place]);
+    /* The command first, then the options that stood before it. */
+    char *name = argv[place];
+    memmove(&argv[2], &argv[1], (size_t)(place - 1) * sizeof(*argv));
+    argv[1] = name;
+    exit_code = command->run(argc - 1, argv + 1);
+    if (fflush(stdout) != 0 && exit_code == EXIT_GOOD)
+        return command_failed("cannot write to standard output");
+    return exit_code;
+}

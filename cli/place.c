@@ -1,0 +1,93 @@
+#include "place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char PLACE_CONFIGURATION[] = "connectordb.conf";
+const char PLACE_PID_FILE[] = "connectordb.pid";
+const char PLACE_LOG_FILE[] = "connectordb.log";
+
+enum { PID_TEXT_BYTES = 32, PID_FILE_MODE = 0644 };
+
+int place_path(const char *directory, const char *name, char path[PATH_MAX], struct error *ret_error)
+{
+    int length = snprintf(path, PATH_MAX, "%s/%s", directory, name);
+    if (length < 0 || length >= PATH_MAX)
+        return error_set(ret_error, ENAMETOOLONG, "%.200s...: the path is too long", directory);
+    return 0;
+}
+
+int place_find(const char *argument, struct place *ret_place, struct error *ret_error)
+{
+    struct place place = {.configuration_optional = true};
+    struct stat status;
+    char path[PATH_MAX];
+    if (!realpath(argument, place.directory) || stat(place.directory, &status) < 0)
+        return error_set(ret_error, errno, "%s: %s", argument, strerrordesc_np(errno));
+    int r = 0;
+    if (S_ISREG(status.st_mode)) {
+        memcpy(place.configuration, place.directory, sizeof(place.configuration));
+        memcpy(path, place.directory, sizeof(path));
+        strcpy(place.directory, dirname(path)); /* shorter than what it was */
+        place.configuration_optional = false;
+    } else {
+        r = place_path(place.directory, PLACE_CONFIGURATION, place.configuration, ret_error);
+    }
+    if (r == 0)
+        r = place_path(place.directory, "catalog.sqlite", path, ret_error);
+    if (r == 0 && access(path, F_OK) < 0)
+        r = error_set(ret_error, ENOENT, "%s is no database directory: connectordb create makes one", argument);
+    if (r == 0)
+        *ret_place = place;
+    return r;
+}
+
+int place_read_configuration(const struct place *place, struct configuration *ret_configuration,
+    struct error *ret_error)
+{
+    return configuration_read(place->configuration, place->configuration_optional, ret_configuration, ret_error);
+}
+
+int place_read_pid(const struct place *place)
+{
+    char path[PATH_MAX], text[PID_TEXT_BYTES] = "";
+    if (place_path(place->directory, PLACE_PID_FILE, path, NULL) < 0)
+        return 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return 0;
+    ssize_t size = read(file, text, sizeof(text) - 1);
+    (void)close(file);
+    long pid = size > 0 ? strtol(text, NULL, 10) : 0;
+    return pid > 0 && pid <= INT_MAX ? (int)pid : 0;
+}
+
+int place_write_pid(const struct place *place, struct error *ret_error)
+{
+    char path[PATH_MAX], next[PATH_MAX], text[PID_TEXT_BYTES];
+    int r = place_path(place->directory, PLACE_PID_FILE, path, ret_error);
+    if (r == 0)
+        r = place_path(place->directory, "connectordb.pid.new", next, ret_error);
+    if (r < 0)
+        return r;
+    int size = snprintf(text, sizeof(text), "%d\n", getpid());
+    int file = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, PID_FILE_MODE);
+    bool failed = file < 0 || write(file, text, (size_t)size) != size || rename(next, path) < 0;
+    r = failed ? error_set(ret_error, errno, "%s: cannot write: %s", path, strerrordesc_np(errno)) : 0;
+    if (file >= 0)
+        (void)close(file);
+    return r;
+}
+
+void place_remove_pid(const struct place *place)
+{
+    char path[PATH_MAX];
+    if (place_path(place->directory, PLACE_PID_FILE, path, NULL) == 0)
+        (void)unlink(path); /* one that stays is stale, and known as such by the free LOCK */
+}

@@ -1,0 +1,37 @@
+/* What start and run have in common: their options, the configuration these change, and the log. */
+#ifndef CONNECTORDB_SERVE_OPTIONS_H
+#define CONNECTORDB_SERVE_OPTIONS_H
+
+#include "configuration.h"
+#include "log.h"
+#include "options.h"
+#include "place.h"
+
+#include <stdbool.h>
+
+enum { SERVE_OPTION_COUNT = 12 };
+
+struct serve_options {
+    bool backend, http, force;
+    long port; /* -1: as configured */
+    const char *host;
+    struct option_entry entries[SERVE_OPTION_COUNT];
+};
+
+/* Sets the defaults and fills in the table, which points into *options. */
+void serve_options_init(struct serve_options *options);
+
+struct serve_plan {
+    struct place place;
+    struct configuration configuration;
+    char logfile[PATH_MAX]; /* "" = standard error */
+    enum log_level loglevel;
+};
+
+/* Reads the configuration of the database and applies the command line. logfile: the default one, NULL = standard error. Free with
+ * serve_plan_free. */
+int serve_plan_make(const struct serve_options *options, const char *database, const char *logfile,
+    struct serve_plan *ret_plan, struct error *ret_error);
+void serve_plan_free(struct serve_plan *plan);
+
+#endif

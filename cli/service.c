@@ -1,0 +1,143 @@
+#include "service.h"
+
+#include "control_server.h"
+#include "database.h"
+#include "log.h"
+#include "server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GREETING_BYTES = 512 };
+
+struct service {
+    struct service_options options;
+    struct database *database;
+    struct server *server;
+    struct control_server *control;
+    bool pid_written;
+    char greeting[GREETING_BYTES];
+};
+
+static void fill_signals(sigset_t *signals)
+{
+    (void)sigemptyset(signals);
+    (void)sigaddset(signals, SIGTERM);
+    (void)sigaddset(signals, SIGINT);
+    (void)sigaddset(signals, SIGHUP);
+}
+
+void service_block_signals(void)
+{
+    sigset_t signals;
+    fill_signals(&signals);
+    (void)sigprocmask(SIG_BLOCK, &signals, NULL); /* the threads to come inherit it */
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static void log_recovery(const struct service *service)
+{
+    const struct store_recovery *recovery = store_recovery(service->database->store);
+    if (!recovery->clean)
+        log_info("the database was not closed cleanly: recovered %llu points from %llu journals, cut %llu torn bytes, "
+                 "in %.3f s",
+            (unsigned long long)recovery->points, (unsigned long long)recovery->journal_count,
+            (unsigned long long)recovery->torn_bytes, recovery->seconds);
+    if (recovery->trashed_files > 0)
+        log_warn("%llu files that the manifest does not name were moved to data/trash",
+            (unsigned long long)recovery->trashed_files);
+    if (service->database->tombstoned_series > 0)
+        log_info("removed %llu series that no stream names",
+            (unsigned long long)service->database->tombstoned_series);
+}
+
+static bool is_local(const char *hostname)
+{
+    return !*hostname || !strcmp(hostname, "localhost") || !strcmp(hostname, "::1") ||
+           !strncmp(hostname, "127.", strlen("127."));
+}
+
+static int start_server(struct service *service, struct error *ret_error)
+{
+    const struct configuration *configuration = service->options.configuration;
+    int r = server_start(service->database, configuration, &service->server, ret_error);
+    if (r < 0)
+        return r;
+    const char *host = *configuration->hostname ? configuration->hostname : "127.0.0.1";
+    bool any = !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
+    bool six = strchr(host, ':') != NULL && !any;
+    (void)snprintf(service->greeting, sizeof(service->greeting), "ConnectorDB answers at http://%s%s%s:%u%s",
+        six ? "[" : "", any ? "localhost" : host, six ? "]" : "", server_port(service->server),
+        is_local(host) ? "" : " (warning: passwords travel in clear on this interface)");
+    return 0;
+}
+
+int service_open(const struct service_options *options, struct service **ret_service, struct error *ret_error)
+{
+    const struct place *place = options->place;
+    struct service *service = calloc(1, sizeof(*service));
+    if (!service)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    service->options = *options;
+    int r = database_open(place->directory, &options->configuration->store, &service->database, ret_error);
+    if (r < 0)
+        goto failed;
+    log_recovery(service);
+    r = place_write_pid(place, ret_error);
+    if (r < 0)
+        goto failed;
+    service->pid_written = true;
+    (void)snprintf(service->greeting, sizeof(service->greeting), "ConnectorDB has the database open, without HTTP");
+    if (!options->backend)
+        r = start_server(service, ret_error);
+    if (r == 0)
+        r = control_server_start(service->database, place->directory, &service->control, ret_error);
+    if (r < 0)
+        goto failed;
+    log_info("%s: %s, process %d, storage by %s", place->directory, service->greeting, getpid(),
+        store_io_name(service->database->store));
+    *ret_service = service;
+    return 0;
+failed:
+    (void)service_close(service, NULL);
+    return r;
+}
+
+const char *service_greeting(const struct service *service)
+{
+    return service->greeting;
+}
+
+void service_wait(struct service *service)
+{
+    sigset_t signals;
+    int number;
+    fill_signals(&signals);
+    for (;;) {
+        struct error error;
+        if (sigwait(&signals, &number) != 0)
+            continue;
+        if (number != SIGHUP || !service->options.logfile)
+            break;
+        if (log_open(service->options.logfile, (enum log_level)service->options.loglevel, &error) < 0)
+            log_error("cannot reopen the log: %s", error.message);
+    }
+    log_info("stopping: %s", strsignal(number));
+}
+
+int service_close(struct service *service, struct error *ret_error)
+{
+    if (!service)
+        return 0;
+    control_server_stop(service->control);
+    server_stop(service->server);
+    if (service->pid_written)
+        place_remove_pid(service->options.place); /* while the LOCK is still ours */
+    int r = database_close(service->database, ret_error);
+    free(service);
+    return r;
+}

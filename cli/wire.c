@@ -1,0 +1,174 @@
+#include "wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int wire_address(const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file,
+    struct error *ret_error)
+{
+    int file = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: %s", directory, strerrordesc_np(errno));
+    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    (void)snprintf(ret_address->sun_path, sizeof(ret_address->sun_path), "/proc/self/fd/%d/connectordb.sock",
+        file);
+    *ret_directory_file = file;
+    return 0;
+}
+
+int wire_send(struct wire *wire, json_t *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    if (!text)
+        return -ENOMEM;
+    size_t size = strlen(text), done = 0;
+    text[size++] = '\n'; /* in the place of the 0: the length is known */
+    int r = 0;
+    while (r == 0 && done < size) {
+        ssize_t sent = send(wire->socket, text + done, size - done, MSG_NOSIGNAL);
+        if (sent >= 0)
+            done += (size_t)sent;
+        else if (errno != EINTR)
+            r = -EPIPE;
+    }
+    free(text);
+    return r;
+}
+
+/* A whole line in `received` -> an object; 1 when there is none yet. */
+static int parse_line(struct wire *wire, json_t **ret_object, struct error *ret_error)
+{
+    struct buffer *received = &wire->received;
+    uint8_t *end = received->size ? memchr(received->data, '\n', received->size) : NULL;
+    if (!end && received->size >= WIRE_LINE_BYTES_MAX)
+        return error_set(ret_error, EBADMSG, "control socket: a line is too long");
+    if (!end)
+        return 1;
+    size_t size = (size_t)(end - received->data);
+    json_t *object = json_loadb((const char *)received->data, size, JSON_REJECT_DUPLICATES, NULL);
+    received->size -= size + 1;
+    memmove(received->data, end + 1, received->size);
+    if (!json_is_object(object)) {
+        json_decref(object);
+        return error_set(ret_error, EBADMSG, "control socket: not a JSON object");
+    }
+    *ret_object = object;
+    return 0;
+}
+
+int wire_receive(struct wire *wire, json_t **ret_object, struct error *ret_error)
+{
+    enum { STEP_BYTES = 4096 };
+    int r;
+    while ((r = parse_line(wire, ret_object, ret_error)) == 1) {
+        if (buffer_reserve(&wire->received, STEP_BYTES) < 0)
+            return error_set(ret_error, ENOMEM, "out of memory");
+        ssize_t got = recv(wire->socket, wire->received.data + wire->received.size, STEP_BYTES, 0);
+        if (got > 0)
+            wire->received.size += (size_t)got;
+        else if (got < 0 && errno == EINTR)
+            return -EINTR;
+        else
+            return error_set(ret_error, EPIPE, "the server closed the control connection");
+    }
+    return r;
+}
+
+bool wire_is_closed(struct wire *wire)
+{
+    char drop[64];
+    ssize_t got = recv(wire->socket, drop, sizeof(drop), MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+void wire_free(struct wire *wire)
+{
+    if (wire->socket >= 0)
+        (void)close(wire->socket);
+    buffer_free(&wire->received);
+    wire->socket = -1;
+}
+
+/* ---- objects ---- */
+
+json_t *wire_pack_progress(const struct progress *progress)
+{
+    return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s}}", "progress", "points", (json_int_t)progress->points,
+        "points_total", (json_int_t)progress->points_total, "bytes", (json_int_t)progress->bytes, "bytes_total",
+        (json_int_t)progress->bytes_total, "streams", (json_int_t)progress->streams, "streams_total",
+        (json_int_t)progress->streams_total, "seconds", progress->seconds, "current", progress->current);
+}
+
+bool wire_unpack_progress(json_t *object, struct progress *ret_progress)
+{
+    json_int_t points, points_total, bytes, bytes_total, streams, streams_total;
+    struct progress progress = {0};
+    if (json_unpack(object, "{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:F,s:s}}", "progress", "points", &points,
+            "points_total", &points_total, "bytes", &bytes, "bytes_total", &bytes_total, "streams", &streams,
+            "streams_total", &streams_total, "seconds", &progress.seconds, "current", &progress.current))
+        return false;
+    progress.points = (uint64_t)points;
+    progress.points_total = (uint64_t)points_total;
+    progress.bytes = (uint64_t)bytes;
+    progress.bytes_total = (uint64_t)bytes_total;
+    progress.streams = (uint64_t)streams;
+    progress.streams_total = (uint64_t)streams_total;
+    *ret_progress = progress;
+    return true;
+}
+
+json_t *wire_pack_result(const struct transfer_result *result)
+{
+    return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f}}", "result", "users", (json_int_t)result->users, "devices",
+        (json_int_t)result->devices, "streams", (json_int_t)result->streams, "points",
+        (json_int_t)result->points, "bytes", (json_int_t)result->bytes, "users_skipped",
+        (json_int_t)result->users_skipped, "seconds", result->seconds);
+}
+
+bool wire_unpack_result(json_t *object, struct transfer_result *ret_result)
+{
+    json_int_t users, devices, streams, points, bytes, users_skipped;
+    double seconds;
+    if (json_unpack(object, "{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:F}}", "result", "users", &users, "devices", &devices,
+            "streams", &streams, "points", &points, "bytes", &bytes, "users_skipped", &users_skipped, "seconds",
+            &seconds))
+        return false;
+    *ret_result = (struct transfer_result){.users = (uint64_t)users,
+        .devices = (uint64_t)devices,
+        .streams = (uint64_t)streams,
+        .points = (uint64_t)points,
+        .bytes = (uint64_t)bytes,
+        .users_skipped = (uint64_t)users_skipped,
+        .seconds = seconds};
+    return true;
+}
+
+json_t *wire_pack_error(const struct error *error)
+{
+    /* A message may hold a path that is no UTF-8, or be cut within a character. */
+    json_t *message = json_string(error->message);
+    if (!message) {
+        char ascii[ERROR_MESSAGE_BYTES];
+        size_t size = strlen(error->message);
+        for (size_t i = 0; i <= size; i++)
+            ascii[i] = error->message[i] & 0x80 ? '?' : error->message[i];
+        message = json_string(ascii);
+    }
+    return json_pack("{s:{s:i,s:o}}", "error", "code", error->code, "message", message);
+}
+
+bool wire_unpack_error(json_t *object, struct error *ret_error)
+{
+    int code;
+    const char *message;
+    if (json_unpack(object, "{s:{s:i,s:s}}", "error", "code", &code, "message", &message))
+        return false;
+    (void)error_set(ret_error, code > 0 ? code : EIO, "%s", message);
+    return true;
+}
