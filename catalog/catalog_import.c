@@ -159,7 +159,7 @@ int catalog_import_commit(struct catalog_import *import, struct error *ret_error
         r = insert_meta_device(catalog, import->user_id, ret_error);
     r = write_end(catalog, r, ret_error);
     if (r == 0)
-        r = forget_logins(catalog, import->name, import->email, ret_error);
+        forget_logins(catalog, import->name, import->email);
     import_free(import);
     return r;
 }

@@ -88,6 +88,6 @@ int user_by_login(struct catalog *catalog, const char *login, struct user *ret_u
 int upgrade_password(struct catalog *catalog, const struct user *user, const char *password, struct error *ret_error);
 
 /* New users may be whom a remembered login meant: forgets what was remembered of everybody with that name or address. */
-int forget_logins(struct catalog *catalog, const char *name, const char *email, struct error *ret_error);
+void forget_logins(struct catalog *catalog, const char *name, const char *email);
 
 #endif

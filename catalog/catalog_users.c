@@ -35,23 +35,30 @@ int insert_user(struct catalog *catalog, const struct user *user, int64_t *ret_i
     return r;
 }
 
-int forget_logins(struct catalog *catalog, const char *name, const char *email, struct error *ret_error)
+static int forget_named(struct catalog *catalog, const char *name, const char *email)
 {
-    struct connection *reader = NULL;
-    sqlite3_stmt *statement = NULL;
-    int r = reader_take(catalog, &reader, ret_error);
+    struct connection *reader;
+    int r = reader_take(catalog, &reader, NULL);
     if (r < 0)
         return r;
-    r = statement_get(reader, STATEMENT_USERS_NAMED_LIKE, &statement, ret_error);
+    sqlite3_stmt *statement;
+    r = statement_get(reader, STATEMENT_USERS_NAMED_LIKE, &statement, NULL);
     if (r == 0) {
         statement_bind_text(statement, 1, name);
         statement_bind_text(statement, 2, email);
-        while ((r = statement_step(statement, ret_error)) > 0)
+        while ((r = statement_step(statement, NULL)) > 0)
             password_memory_forget(catalog->passwords, sqlite3_column_int64(statement, 0));
+        statement_release(reader, STATEMENT_USERS_NAMED_LIKE, statement);
     }
-    statement_release(reader, STATEMENT_USERS_NAMED_LIKE, statement);
     reader_give(catalog, reader);
     return r;
+}
+
+void forget_logins(struct catalog *catalog, const char *name, const char *email)
+{
+    /* The new user is durable by now; whom its names might shadow cannot always be asked. */
+    if (forget_named(catalog, name, email) < 0)
+        password_memory_forget_all(catalog->passwords);
 }
 
 /* The user with both its devices, in the running transaction. */
@@ -91,11 +98,12 @@ int catalog_create_user(struct catalog *catalog, const struct user *user, const 
     int64_t id = 0;
     r = insert_whole_user(catalog, &made, &id, ret_error);
     r = write_end(catalog, r, ret_error);
-    if (r == 0)
-        r = forget_logins(catalog, user->name, user->email, ret_error);
-    if (r == 0 && ret_id)
+    if (r < 0)
+        return r;
+    forget_logins(catalog, user->name, user->email);
+    if (ret_id)
         *ret_id = id;
-    return r;
+    return 0;
 }
 
 int user_set_password(struct user *user, const char *password, struct error *ret_error)

@@ -146,3 +146,11 @@ void password_memory_forget(struct password_memory *memory, int64_t user_id)
     }
     (void)pthread_mutex_unlock(&memory->lock);
 }
+
+void password_memory_forget_all(struct password_memory *memory)
+{
+    (void)pthread_mutex_lock(&memory->lock);
+    memory->generation++;
+    memset(memory->entries, 0, sizeof(memory->entries));
+    (void)pthread_mutex_unlock(&memory->lock);
+}

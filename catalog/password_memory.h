@@ -32,5 +32,6 @@ void password_memory_remember(struct password_memory *memory, const uint8_t dige
     int64_t user_id, uint64_t generation, uint64_t now_ns);
 /* Forgets the passwords of a user. Call it after the change is durable and before the caller learns of it. */
 void password_memory_forget(struct password_memory *memory, int64_t user_id);
+void password_memory_forget_all(struct password_memory *memory);
 
 #endif

@@ -1,0 +1,198 @@
+#include "test.h"
+
+#include "configuration.h"
+#include "configuration_text.h"
+
+#include <sys/stat.h>
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    char *directory = test_directory_create();
+    char *missing = test_path(directory, "connectordb.conf");
+    struct configuration c;
+    struct error error = {0};
+    assert_int_equal(configuration_read(missing, false, &c, &error), -ENOENT);
+    assert_non_null(strstr(error.message, missing));
+    assert_int_equal(configuration_read(missing, true, &c, &error), 0);
+    assert_string_equal(c.hostname, "");
+    assert_int_equal(c.port, 3124);
+    assert_true(c.frontend_enabled);
+    assert_string_equal(c.siteurl, "");
+    assert_false(c.allowcrossorigin);
+    assert_string_equal(c.logfile, "");
+    assert_string_equal(c.loglevel, "info");
+    assert_int_equal(c.insert_limit_bytes, 10485760);
+    assert_int_equal(c.http_read_timeout_s, 5);
+    assert_int_equal(c.failed_login_delay_ms, 300);
+    assert_int_equal(c.connections_max, 256);
+    assert_int_equal(c.store.fsync, STORE_FSYNC_ALWAYS);
+    assert_int_equal(c.store.journal_bytes, 0);
+    configuration_free(&c);
+    assert_int_equal(configuration_read(NULL, true, &c, &error), 0);
+    assert_int_equal(c.port, 3124);
+    configuration_free(&c);
+    free(missing);
+    test_directory_remove(directory);
+}
+
+static int parse(const char *text, struct configuration *ret_configuration, struct error *ret_error)
+{
+    return configuration_parse(text, strlen(text), "x.conf", ret_configuration, ret_error);
+}
+
+static void test_every_key_is_read(void **state)
+{
+    (void)state;
+    struct configuration c;
+    struct error error = {0};
+    assert_int_equal(parse("{\"version\":1,\"hostname\":\"0.0.0.0\",\"port\":0,\"frontend_enabled\":false,"
+                           "\"siteurl\":\"http://x//y\",\"allowcrossorigin\":true,\"logfile\":\"/l\",\"loglevel\":\"warn\","
+                           "\"insert_limit_bytes\":100,\"http_read_timeout\":7,\"failed_login_delay\":0,"
+                           "\"connections_max\":9,\"fsync\":\"interval:250\",\"journal_bytes\":65536}",
+                         &c, &error), 0);
+    assert_string_equal(c.hostname, "0.0.0.0");
+    assert_int_equal(c.port, 0);
+    assert_false(c.frontend_enabled);
+    assert_string_equal(c.siteurl, "http://x//y");
+    assert_true(c.allowcrossorigin);
+    assert_string_equal(c.logfile, "/l");
+    assert_string_equal(c.loglevel, "warn");
+    assert_int_equal(c.insert_limit_bytes, 100);
+    assert_int_equal(c.http_read_timeout_s, 7);
+    assert_int_equal(c.failed_login_delay_ms, 0);
+    assert_int_equal(c.connections_max, 9);
+    assert_int_equal(c.store.fsync, STORE_FSYNC_INTERVAL);
+    assert_int_equal(c.store.fsync_interval_ms, 250);
+    assert_int_equal(c.store.journal_bytes, 65536);
+    configuration_free(&c);
+    assert_int_equal(parse("{\"fsync\":\"never\"}", &c, &error), 0);
+    assert_int_equal(c.store.fsync, STORE_FSYNC_NEVER);
+    configuration_free(&c);
+}
+
+static void test_a_configuration_of_the_reference_is_accepted(void **state)
+{
+    (void)state;
+    struct configuration c;
+    struct error error = {0};
+    int r = parse("{\"version\":1,\"watch\":true,\"permissions\":\"default\",\"redirect80\":false,\"cookie\":{\"authkey\":\"\"},"
+                  "\"tls\":{\"enabled\":false,\"key\":\"\",\"cert\":\"\",\"acme\":{\"enabled\":false}},"
+                  "\"captcha\":{\"enabled\":false},\"query_display_timer\":60,\"stats_display_timer\":86400,"
+                  "\"websocket\":{\"write_wait\":2},\"minify\":true,\"cache_static\":true,\"cache_static_maxage\":604800,"
+                  "\"gzip_static\":true,\"redis\":{\"port\":6380},\"nats\":{},\"sql\":{\"type\":\"postgres\"},"
+                  "\"batchsize\":250,\"chunksize\":10,\"cache\":true,\"cache_timeout\":30000,\"user_cache_size\":1000,"
+                  "\"device_cache_size\":1,\"stream_cache_size\":1,\"password_hash\":\"SHA512\",\"pipescript\":{}}",
+        &c, &error);
+    if (r < 0)
+        fail_msg("%s", error.message);
+    configuration_free(&c);
+}
+
+static void test_comments(void **state)
+{
+    (void)state;
+    static const char text[] = "// a \"comment\" /* here\n"
+                               "{ /* one\n two */ \"siteurl\": \"http://a/*b*/\", // the end\n"
+                               "\"logfile\" /**/ : /*/*/ \"a\\\"//b\"\n}";
+    struct configuration c;
+    struct error error = {0};
+    if (parse(text, &c, &error) < 0)
+        fail_msg("%s", error.message);
+    assert_string_equal(c.siteurl, "http://a/*b*/");
+    assert_string_equal(c.logfile, "a\"//b");
+    configuration_free(&c);
+}
+
+static void test_wrong_configurations_say_where(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *said;
+    } cases[] = {
+        {"", "line"}, {"[]", "line 1: an object"}, {"{", "line"}, {"{}\n{}", "line 2"}, {"{\n\n\"port\": }", "line 3"},
+        {"/* a\n b */ {\n// c\n\"port\" 5}", "line 4"}, {"{}\n\n/* x", "line 3: the comment"}, {"{} /*/", "line 1: the comment"},
+        {"{\"prot\":1}", "\"prot\""}, {"{\"port\":1,\"port\":2}", "port"}, {"{\"version\":2}", "\"version\""},
+        {"{\"port\":65536}", "\"port\""}, {"{\"port\":-1}", "\"port\""}, {"{\"port\":\"80\"}", "\"port\""},
+        {"{\"port\":80.5}", "\"port\""}, {"{\"hostname\":5}", "\"hostname\""}, {"{\"hostname\":\"a\\u0000b\"}", "line 1"},
+        {"{\"frontend_enabled\":1}", "\"frontend_enabled\""}, {"{\"loglevel\":\"loud\"}", "\"loglevel\""},
+        {"{\"loglevel\":null}", "\"loglevel\""}, {"{\"insert_limit_bytes\":99}", "\"insert_limit_bytes\""},
+        {"{\"connections_max\":0}", "\"connections_max\""}, {"{\"http_read_timeout\":0}", "\"http_read_timeout\""},
+        {"{\"failed_login_delay\":-1}", "\"failed_login_delay\""}, {"{\"fsync\":\"sometimes\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:\"}", "\"fsync\""}, {"{\"fsync\":\"interval:0\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:1s\"}", "\"fsync\""}, {"{\"fsync\":\"interval:60001\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:99999999999999999999\"}", "\"fsync\""}, {"{\"fsync\":1}", "\"fsync\""},
+        {"{\"journal_bytes\":65535}", "\"journal_bytes\""}, {"{\"tls\":{\"enabled\":true}}", "\"tls\""},
+        {"{\"tls\":true}", "\"tls\""}, {"{\"permissions\":\"mine.conf\"}", "\"permissions\""},
+        {"{\"captcha\":{\"enabled\":true}}", "\"captcha\""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct configuration c;
+        struct error error = {0};
+        if (parse(cases[i].text, &c, &error) != -EINVAL)
+            fail_msg("accepted: %s", cases[i].text);
+        if (strncmp(error.message, "x.conf: ", 8) != 0 || !strstr(error.message, cases[i].said))
+            fail_msg("%s: '%s' is not in: %s", cases[i].text, cases[i].said, error.message);
+    }
+}
+
+static void test_the_default_text_gives_the_defaults(void **state)
+{
+    (void)state;
+    struct configuration written, defaults;
+    struct error error = {0};
+    if (parse(configuration_default_text(), &written, &error) < 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(configuration_read(NULL, true, &defaults, &error), 0);
+    assert_string_equal(written.hostname, defaults.hostname);
+    assert_int_equal(written.port, defaults.port);
+    assert_int_equal(written.frontend_enabled, defaults.frontend_enabled);
+    assert_string_equal(written.siteurl, defaults.siteurl);
+    assert_int_equal(written.allowcrossorigin, defaults.allowcrossorigin);
+    assert_string_equal(written.logfile, defaults.logfile);
+    assert_string_equal(written.loglevel, defaults.loglevel);
+    assert_int_equal(written.insert_limit_bytes, defaults.insert_limit_bytes);
+    assert_int_equal(written.http_read_timeout_s, defaults.http_read_timeout_s);
+    assert_int_equal(written.failed_login_delay_ms, defaults.failed_login_delay_ms);
+    assert_int_equal(written.connections_max, defaults.connections_max);
+    assert_int_equal(written.store.fsync, defaults.store.fsync);
+    assert_int_equal(written.store.journal_bytes, 64 << 20);
+    configuration_free(&written);
+    configuration_free(&defaults);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    enum { TOO_LARGE = (1 << 20) + 1 };
+    char *directory = test_directory_create();
+    char *path = test_path(directory, "a.conf");
+    struct configuration c;
+    struct error error = {0};
+    test_file_write(path, "{\"port\": 99}", 12);
+    assert_int_equal(configuration_read(path, false, &c, &error), 0);
+    assert_int_equal(c.port, 99);
+    configuration_free(&c);
+    char *large = malloc(TOO_LARGE);
+    memset(large, ' ', TOO_LARGE);
+    test_file_write(path, large, TOO_LARGE);
+    assert_int_equal(configuration_read(path, true, &c, &error), -EINVAL);
+    free(large);
+    assert_int_equal(configuration_read(directory, true, &c, &error), -EISDIR);
+    free(path);
+    test_directory_remove(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_key_is_read),
+        cmocka_unit_test(test_a_configuration_of_the_reference_is_accepted),
+        cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_wrong_configurations_say_where),
+        cmocka_unit_test(test_the_default_text_gives_the_defaults),
+        cmocka_unit_test(test_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
