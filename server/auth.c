@@ -36,16 +36,17 @@ static int login_result(struct request *request, int r, const char *message, con
 static int login_by_key(struct request *request, const char *key)
 {
     struct error error = {0};
-    int r = *key ? catalog_identity_by_key(request->server->database->catalog, key, &request->identity, &error)
-                 : -ENOENT;
+    int r = *key
+                ? catalog_identity_by_key(request->server->database->catalog, key, &request->identity, &error)
+                : -ENOENT;
     return login_result(request, r, "The requested device was not found: the API key is wrong", &error);
 }
 
 static int login_by_password(struct request *request, const char *name, const char *password)
 {
     struct error error = {0};
-    int r = catalog_identity_by_password(request->server->database->catalog, name, password,
-        &request->identity, &error);
+    int r = catalog_identity_by_password(
+        request->server->database->catalog, name, password, &request->identity, &error);
     return login_result(request, r, "Login failed. Check your user name or password", &error);
 }
 
@@ -73,7 +74,8 @@ int authenticate(struct request *request)
     char *password = NULL;
     int r = 0;
     if (basic_split(http_request_header(request->exchange, "Authorization"), credentials, &password)) {
-        r = *credentials ? login_by_password(request, credentials, password) : login_by_key(request, password);
+        r = *credentials ? login_by_password(request, credentials, password)
+                         : login_by_key(request, password);
         explicit_bzero(credentials, sizeof(credentials));
         return r;
     }

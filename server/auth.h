@@ -6,11 +6,12 @@
 
 enum {
     CREDENTIALS_BYTES_MAX = 2048, /* decoded user:password; a longer one is no valid login */
-    LOGIN_DELAYS_SHARE = 4,       /* at most a quarter of the connections wait after failed logins; more answer 429 */
+    LOGIN_DELAYS_SHARE =
+        4, /* at most a quarter of the connections wait after failed logins; more answer 429 */
 };
 
-/* Finds the identity of the request; without any login it is nobody (authenticated = false). -EACCES: a login failed, and the
- * answer has been given after the configured delay. */
+/* Finds the identity of the request; without any login it is nobody (authenticated = false). -EACCES: a login
+ * failed, and the answer has been given after the configured delay. */
 int authenticate(struct request *request);
 
 #endif

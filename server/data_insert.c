@@ -91,8 +91,8 @@ static int check_order(const struct batch *batch, struct error *ret_error)
         if (isnan(time))
             time = now;
         if (time < last)
-            return error_set(ret_error, EINVAL, "times must not decrease: point %u has t=%.17g after t=%.17g", i,
-                time, last);
+            return error_set(ret_error, EINVAL, "times must not decrease: point %u has t=%.17g after t=%.17g",
+                i, time, last);
         last = time;
     }
     return 0;

@@ -51,8 +51,8 @@ static void reading_close(struct reading *reading)
     reading->snapshot = NULL;
 }
 
-static int index_of_time(const struct reading *reading, double time, uint64_t *ret_index,
-    struct error *ret_error)
+static int index_of_time(
+    const struct reading *reading, double time, uint64_t *ret_index, struct error *ret_error)
 {
     *ret_index = 0;
     if (reading->length == 0)
@@ -117,8 +117,8 @@ static int resolve_times(const struct range *range, const struct reading *readin
 }
 
 /* Prints points [from, to). 0, or -errno of the cursor or the client. */
-static int print_points(struct sink *sink, const struct reading *reading, uint64_t from, uint64_t to,
-    struct error *ret_error)
+static int print_points(
+    struct sink *sink, const struct reading *reading, uint64_t from, uint64_t to, struct error *ret_error)
 {
     struct store_cursor *cursor = NULL;
     const struct batch *batch = NULL;

@@ -42,11 +42,11 @@ void device_get(struct request *request)
         answer_error(request, 400, "Unrecognized query command; known are ls, streams");
         return;
     }
-    int r = catalog_device_by_name(request->server->database->catalog, request->user, request->device, &device,
-        &error);
-    enum access access = r < 0 ? ACCESS_NONE
-                               : permission_read_device(request_acting(request), device.user_id, device.id,
-                                     device.is_public);
+    int r = catalog_device_by_name(
+        request->server->database->catalog, request->user, request->device, &device, &error);
+    enum access access =
+        r < 0 ? ACCESS_NONE
+              : permission_read_device(request_acting(request), device.user_id, device.id, device.is_public);
     if (r == 0 && access == ACCESS_NONE)
         r = -ENOENT;
     if (r < 0)
@@ -111,12 +111,13 @@ static int check_device(const struct device *device, bool user_public, struct er
     return 0;
 }
 
-static int each_stream(struct request *request, json_t *streams, int64_t device_id, bool create,
-    struct error *ret_error)
+static int each_stream(
+    struct request *request, json_t *streams, int64_t device_id, bool create, struct error *ret_error)
 {
     const char *name;
     json_t *object;
-    json_object_foreach(streams, name, object) {
+    json_object_foreach(streams, name, object)
+    {
         struct stream stream = {0};
         char *schema = NULL;
         if (!json_is_object(object))
@@ -193,8 +194,8 @@ void device_delete(struct request *request)
 {
     struct device device = {0};
     struct error error = {0};
-    int r = catalog_device_by_name(request->server->database->catalog, request->user, request->device, &device,
-        &error);
+    int r = catalog_device_by_name(
+        request->server->database->catalog, request->user, request->device, &device, &error);
     if (r == 0 && !permission_delete_device(request_acting(request), device.user_id, device.id))
         r = -ENOENT;
     if (r == 0)

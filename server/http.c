@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 enum {
-    TAIL_ROOM = 16,                /* "\r\n0\r\n\r\n" behind the last chunk */
-    CHUNK_LINE_BYTES = 18,         /* a size in hexadecimal and "\r\n" */
+    TAIL_ROOM = 16,                 /* "\r\n0\r\n\r\n" behind the last chunk */
+    CHUNK_LINE_BYTES = 18,          /* a size in hexadecimal and "\r\n" */
     BODY_DROP_BYTES_MAX = 64 << 10, /* an unread body up to this is read and dropped to keep the connection */
     BODY_PIECE_BYTES = 256 << 10,
 };
@@ -27,10 +27,10 @@ struct http {
     struct mg_context *context;
     uint16_t port;
     atomic_bool serving, stopping;
-    atomic_uint active;       /* requests under way */
+    atomic_uint active; /* requests under way */
     atomic_uint large_bodies;
-    pthread_mutex_t lock;     /* for `changed` only */
-    pthread_cond_t changed;   /* serving or stopping began, or the last request under way ended meanwhile */
+    pthread_mutex_t lock;   /* for `changed` only */
+    pthread_cond_t changed; /* serving or stopping began, or the last request under way ended meanwhile */
 };
 
 /* ---- time ---- */
@@ -156,7 +156,8 @@ static bool body_pending(const struct http_exchange *exchange)
            (exchange->body_length < 0 || exchange->body_read < (uint64_t)exchange->body_length);
 }
 
-/* An unread rest that is small is dropped and the connection stays; otherwise the connection ends with this answer. */
+/* An unread rest that is small is dropped and the connection stays; otherwise the connection ends with this
+ * answer. */
 static bool body_ends_connection(const struct http_exchange *exchange)
 {
     if (!body_pending(exchange))
@@ -188,7 +189,8 @@ static void put_cors(struct text *text, const struct http_exchange *exchange)
         put(text, "Vary: Origin\r\n");
 }
 
-/* Status line and headers; with_length: Content-Length, else Transfer-Encoding when the exchange is chunked. */
+/* Status line and headers; with_length: Content-Length, else Transfer-Encoding when the exchange is chunked.
+ */
 static size_t head_print(struct http_exchange *exchange, bool with_length, uint64_t length, char *to)
 {
     struct text text = {.data = to, .capacity = HTTP_HEAD_BYTES_MAX - CHUNK_LINE_BYTES};
@@ -223,7 +225,8 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
 
 /* ---- sending ---- */
 
-/* CivetWeb gives up after its request timeout without progress; a client may be slower, within our own limit. */
+/* CivetWeb gives up after its request timeout without progress; a client may be slower, within our own limit.
+ */
 static int send_all(struct http_exchange *exchange, const uint8_t *data, size_t size)
 {
     uint64_t started_ns = clock_monotonic_ns();
@@ -293,7 +296,8 @@ static int answer_flush(struct sink *sink, struct error *ret_error)
         return error_set(ret_error, ECONNABORTED, "the server stops");
     int r = send_part(exchange, false);
     if (r < 0)
-        return error_set(ret_error, -r, r == -ETIMEDOUT ? "the client reads too slowly" : "the client is gone");
+        return error_set(
+            ret_error, -r, r == -ETIMEDOUT ? "the client reads too slowly" : "the client is gone");
     return 0;
 }
 
@@ -336,7 +340,8 @@ bool http_answer_close(struct http_exchange *exchange, bool complete)
         return true;
     }
     if (failed || (!complete && !head_only))
-        exchange->close = true; /* without the end of the body, or without an answer when the client is gone */
+        exchange->close =
+            true; /* without the end of the body, or without an answer when the client is gone */
     else if (unsent)
         send_whole(exchange);
     else if (send_part(exchange, true) < 0)
@@ -344,8 +349,8 @@ bool http_answer_close(struct http_exchange *exchange, bool complete)
     return false;
 }
 
-void http_answer(struct http_exchange *exchange, int status, enum http_content content, const void *body,
-    size_t size)
+void http_answer(
+    struct http_exchange *exchange, int status, enum http_content content, const void *body, size_t size)
 {
     struct sink *sink = http_answer_open(exchange, status, content);
     CHECK(size <= HTTP_BUFFER_BYTES);
@@ -377,8 +382,8 @@ int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error
 {
     exchange->body_limit = limit;
     if (exchange->body_length > 0 && (uint64_t)exchange->body_length > limit)
-        return error_set(ret_error, EFBIG, "The body is larger than the limit of %llu bytes",
-            (unsigned long long)limit);
+        return error_set(
+            ret_error, EFBIG, "The body is larger than the limit of %llu bytes", (unsigned long long)limit);
     return 0;
 }
 
@@ -441,7 +446,8 @@ long http_body_read(void *context, void *buffer, size_t size, struct error *ret_
     return r < 0 ? r : count;
 }
 
-/* The client of a refused body may still be sending: were the connection closed now, it would lose the answer. */
+/* The client of a refused body may still be sending: were the connection closed now, it would lose the
+ * answer. */
 static void body_linger(struct http_exchange *exchange)
 {
     uint64_t started_ns = clock_monotonic_ns();
@@ -639,8 +645,8 @@ static void worker_close(const struct mg_context *context, int thread_type, void
 /* ---- life ---- */
 
 /* CivetWeb does not say why it cannot listen: find the address's numbers and try it first. */
-static int address_probe(const char *address, uint16_t port, char *ret_numbers, size_t capacity,
-    struct error *ret_error)
+static int address_probe(
+    const char *address, uint16_t port, char *ret_numbers, size_t capacity, struct error *ret_error)
 {
     char service[8];
     (void)snprintf(service, sizeof(service), "%u", port);
@@ -679,8 +685,8 @@ static int civetweb_start(struct http *http, struct error *ret_error)
     (void)snprintf(read_timeout, sizeof(read_timeout), "%u", options->read_timeout_ms);
     (void)snprintf(idle, sizeof(idle), "%d", HTTP_IDLE_MS_MAX);
     (void)snprintf(request_bytes, sizeof(request_bytes), "%d", HTTP_REQUEST_BYTES_MAX);
-    const char *settings[] = {"listening_ports", listen_on, "num_threads", threads, "enable_keep_alive", "yes",
-        "keep_alive_timeout_ms", idle, "request_timeout_ms", read_timeout, "tcp_nodelay", "1",
+    const char *settings[] = {"listening_ports", listen_on, "num_threads", threads, "enable_keep_alive",
+        "yes", "keep_alive_timeout_ms", idle, "request_timeout_ms", read_timeout, "tcp_nodelay", "1",
         "max_request_size", request_bytes, "connection_queue", queue, "decode_url", "no",
         "enable_directory_listing", "no", "enable_auth_domain_check", "no", NULL};
     struct mg_callbacks callbacks = {
@@ -691,7 +697,8 @@ static int civetweb_start(struct http *http, struct error *ret_error)
         .exit_thread = worker_close,
     };
     char text[256] = "";
-    struct mg_init_data init = {.callbacks = &callbacks, .user_data = http, .configuration_options = settings};
+    struct mg_init_data init = {
+        .callbacks = &callbacks, .user_data = http, .configuration_options = settings};
     struct mg_error_data error = {.text = text, .text_buffer_size = sizeof(text)};
     http->context = mg_start2(&init, &error);
     if (!http->context)

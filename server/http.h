@@ -1,8 +1,9 @@
 /* HTTP/1.1 over CivetWeb: requests in, answers out. The only file that knows CivetWeb is http.c.
  *
- * Every path, also a malformed one, goes to the handler; CivetWeb never looks at a file. A connection has a thread of its own,
- * and each thread one buffer of HTTP_BUFFER_BYTES, which holds an answer until it is complete or full: an answer that fits goes
- * out with Content-Length in one write, a longer one in chunks of that size. */
+ * Every path, also a malformed one, goes to the handler; CivetWeb never looks at a file. A connection has a
+ * thread of its own, and each thread one buffer of HTTP_BUFFER_BYTES, which holds an answer until it is
+ * complete or full: an answer that fits goes out with Content-Length in one write, a longer one in chunks of
+ * that size. */
 #ifndef CONNECTORDB_HTTP_H
 #define CONNECTORDB_HTTP_H
 
@@ -16,16 +17,17 @@
 #include <stdint.h>
 
 enum {
-    HTTP_REQUEST_BYTES_MAX = 16 << 10,   /* request line and headers */
-    HTTP_BUFFER_BYTES = 256 << 10,       /* answer buffer of a thread */
-    HTTP_HEAD_BYTES_MAX = 2048,          /* status line and headers of an answer */
-    HTTP_LARGE_BODY_BYTES = 1 << 20,     /* a body over this counts as large */
-    HTTP_LARGE_BODIES_MAX = 16,          /* large bodies read at once; more answer 503 */
-    HTTP_IDLE_MS_MAX = 30000,            /* a kept-alive connection without a request is closed after this */
-    HTTP_STALL_MS_MAX = 60000,           /* a client must take HTTP_BUFFER_BYTES within this, or is cut off */
-    HTTP_LINGER_BYTES_MAX = 16 << 20,    /* of a refused body: read and dropped so that the client gets to see the answer */
+    HTTP_REQUEST_BYTES_MAX = 16 << 10, /* request line and headers */
+    HTTP_BUFFER_BYTES = 256 << 10,     /* answer buffer of a thread */
+    HTTP_HEAD_BYTES_MAX = 2048,        /* status line and headers of an answer */
+    HTTP_LARGE_BODY_BYTES = 1 << 20,   /* a body over this counts as large */
+    HTTP_LARGE_BODIES_MAX = 16,        /* large bodies read at once; more answer 503 */
+    HTTP_IDLE_MS_MAX = 30000,          /* a kept-alive connection without a request is closed after this */
+    HTTP_STALL_MS_MAX = 60000,         /* a client must take HTTP_BUFFER_BYTES within this, or is cut off */
+    HTTP_LINGER_BYTES_MAX =
+        16 << 20, /* of a refused body: read and dropped so that the client gets to see the answer */
     HTTP_LINGER_MS_MAX = 2000,
-    HTTP_STOP_MS_MAX = 10000,            /* how long a stopping server waits for requests under way */
+    HTTP_STOP_MS_MAX = 10000, /* how long a stopping server waits for requests under way */
 };
 
 enum http_method {
@@ -46,9 +48,9 @@ enum http_content {
 
 /* What a thread keeps from request to request. */
 struct http_worker {
-    uint8_t *memory;     /* head room, HTTP_BUFFER_BYTES, tail room; allocated with the first request */
-    char *path, *query;  /* HTTP_REQUEST_BYTES_MAX each: decoded parts of the request */
-    struct batch batch;  /* what an insert is read into */
+    uint8_t *memory;    /* head room, HTTP_BUFFER_BYTES, tail room; allocated with the first request */
+    char *path, *query; /* HTTP_REQUEST_BYTES_MAX each: decoded parts of the request */
+    struct batch batch; /* what an insert is read into */
     uint64_t date_second;
     char date[40];
 };
@@ -74,10 +76,10 @@ struct http_exchange {
     bool body_ended, body_large, body_failed, expects_continue;
 
     /* the answer: set the first group before http_answer_open */
-    bool cors, preflight, no_store;   /* which groups of headers to write */
-    const char *allow_origin;         /* value of Access-Control-Allow-Origin; NULL = "" */
+    bool cors, preflight, no_store; /* which groups of headers to write */
+    const char *allow_origin;       /* value of Access-Control-Allow-Origin; NULL = "" */
     bool allow_credentials;
-    char headers[1024];               /* further header lines, each with its \r\n; see http_answer_header */
+    char headers[1024]; /* further header lines, each with its \r\n; see http_answer_header */
     int status;
     enum http_content content;
     struct sink sink;
@@ -91,7 +93,8 @@ struct http_options {
     uint32_t connections_max;
     uint32_t read_timeout_ms;
     uint32_t stall_ms_max; /* 0 = HTTP_STALL_MS_MAX */
-    /* Answers the request: exactly one http_answer_open and http_answer_close, or http_answer. Called by many threads. */
+    /* Answers the request: exactly one http_answer_open and http_answer_close, or http_answer. Called by many
+     * threads. */
     void (*handle)(void *context, struct http_exchange *exchange);
     /* Called after the answer, for the log. May be NULL. */
     void (*done)(void *context, const struct http_exchange *exchange);
@@ -102,11 +105,13 @@ struct http_options {
     void *context;
 };
 
-/* Listens and starts the threads; requests wait until http_serve. 0; -EADDRINUSE; -EINVAL; -ENOMEM; another -errno. */
+/* Listens and starts the threads; requests wait until http_serve. 0; -EADDRINUSE; -EINVAL; -ENOMEM; another
+ * -errno. */
 int http_start(const struct http_options *options, struct http **ret_http, struct error *ret_error);
 void http_serve(struct http *http);
 uint16_t http_port(const struct http *http);
-/* Refuses new requests, waits for those under way (HTTP_STOP_MS_MAX at most), ends the threads, frees. Accepts NULL. */
+/* Refuses new requests, waits for those under way (HTTP_STOP_MS_MAX at most), ends the threads, frees.
+ * Accepts NULL. */
 void http_stop(struct http *http);
 /* True from the beginning of http_stop. Any thread. */
 bool http_stopping(const struct http *http);
@@ -118,19 +123,20 @@ const char *http_request_header(const struct http_exchange *exchange, const char
 
 /* Sets the limit of the body. 0, or -EFBIG when it announces more. To be called before http_body_read. */
 int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error *ret_error);
-/* A json_source (context is the struct http_exchange): fills at most size bytes; 0 at the end. -EFBIG over the limit; -EBUSY too
- * many large bodies at once; -ETIMEDOUT or -ECONNABORTED when the client stopped sending; -EBADMSG broken chunks. */
+/* A json_source (context is the struct http_exchange): fills at most size bytes; 0 at the end. -EFBIG over
+ * the limit; -EBUSY too many large bodies at once; -ETIMEDOUT or -ECONNABORTED when the client stopped
+ * sending; -EBADMSG broken chunks. */
 long http_body_read(void *exchange, void *buffer, size_t size, struct error *ret_error);
 
 /* Adds a header line to the answer. False when there is no room or value has control characters. */
 bool http_answer_header(struct http_exchange *exchange, const char *name, const char *value);
 /* Starts an answer: write the body into the sink. */
 struct sink *http_answer_open(struct http_exchange *exchange, int status, enum http_content content);
-/* Ends it. complete = false: what was written is dropped when nothing was sent yet (true is returned: answer an error
- * instead); otherwise the connection is closed without the end of the body (false). */
+/* Ends it. complete = false: what was written is dropped when nothing was sent yet (true is returned: answer
+ * an error instead); otherwise the connection is closed without the end of the body (false). */
 bool http_answer_close(struct http_exchange *exchange, bool complete);
 /* A whole answer. */
-void http_answer(struct http_exchange *exchange, int status, enum http_content content, const void *body,
-    size_t size);
+void http_answer(
+    struct http_exchange *exchange, int status, enum http_content content, const void *body, size_t size);
 
 #endif

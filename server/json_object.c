@@ -161,8 +161,8 @@ static json_t *parse_object(struct request *request, const struct buffer *body)
     if (object)
         answer_error(request, 400, "The body is not a JSON object");
     else
-        answer_error(request, 400, "The body is not a JSON object: line %d, byte %d", failed.line,
-            failed.position);
+        answer_error(
+            request, 400, "The body is not a JSON object: line %d, byte %d", failed.line, failed.position);
     json_decref(object);
     return NULL;
 }
@@ -203,7 +203,8 @@ int json_members(const json_t *object, const struct member *members, size_t coun
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         for (size_t i = 0; i < count; i++) {
             if (strcasecmp(key, members[i].name) != 0)
                 continue;

@@ -70,7 +70,8 @@ static size_t put_prefix(char *line, size_t capacity, enum log_level level)
     struct tm parts;
     (void)gmtime_r(&now.tv_sec, &parts);
     size_t used = strftime(line, capacity, "%Y-%m-%dT%H:%M:%S", &parts);
-    int length = snprintf(line + used, capacity - used, ".%03ldZ %s ", now.tv_nsec / 1000000, LEVEL_NAMES[level]);
+    int length =
+        snprintf(line + used, capacity - used, ".%03ldZ %s ", now.tv_nsec / 1000000, LEVEL_NAMES[level]);
     return used + (size_t)length;
 }
 

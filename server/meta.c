@@ -43,5 +43,6 @@ void site_get(struct request *request)
     else if (strcmp(q, "countusers") == 0 || strcmp(q, "countdevices") == 0 || strcmp(q, "countstreams") == 0)
         answer_count(request, q + strlen("count"));
     else
-        answer_error(request, 404, "There is nothing here without q=this, countusers, countdevices or countstreams");
+        answer_error(
+            request, 404, "There is nothing here without q=this, countusers, countdevices or countstreams");
 }

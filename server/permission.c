@@ -16,7 +16,8 @@ static bool is_admin(const struct identity *identity)
 /* A user role that is not known is nobody's: it may do nothing, not even to itself. */
 static bool has_role(const struct identity *identity)
 {
-    return identity && (strcmp(identity->user_role, "user") == 0 || strcmp(identity->user_role, "admin") == 0);
+    return identity &&
+           (strcmp(identity->user_role, "user") == 0 || strcmp(identity->user_role, "admin") == 0);
 }
 
 static bool is_self(const struct identity *identity, int64_t device_id)
@@ -37,16 +38,16 @@ enum access permission_read_user(const struct identity *identity, int64_t user_i
     return is_public && has_role(identity) && is_user_device(identity) ? ACCESS_PUBLIC : ACCESS_NONE;
 }
 
-enum access permission_read_device(const struct identity *identity, int64_t user_id, int64_t device_id,
-    bool is_public)
+enum access permission_read_device(
+    const struct identity *identity, int64_t user_id, int64_t device_id, bool is_public)
 {
     if (is_self(identity, device_id) || manages(identity, user_id))
         return ACCESS_FULL;
     return is_public && has_role(identity) && is_user_device(identity) ? ACCESS_PUBLIC : ACCESS_NONE;
 }
 
-bool permission_read_stream(const struct identity *identity, int64_t user_id, int64_t device_id,
-    bool device_public)
+bool permission_read_stream(
+    const struct identity *identity, int64_t user_id, int64_t device_id, bool device_public)
 {
     return permission_read_device(identity, user_id, device_id, device_public) != ACCESS_NONE;
 }

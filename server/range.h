@@ -10,9 +10,9 @@
 
 struct range {
     bool by_index;
-    int64_t i1, i2;        /* by_index */
-    double t1, t2;         /* otherwise: t1 < time <= t2; t2 <= 0 = no end */
-    uint64_t limit;        /* 0 = none */
+    int64_t i1, i2; /* by_index */
+    double t1, t2;  /* otherwise: t1 < time <= t2; t2 <= 0 = no end */
+    uint64_t limit; /* 0 = none */
 };
 
 /* Reads i1, i2, t1, t2 and limit. 0, or -EINVAL with the text for the client. */
@@ -21,7 +21,8 @@ int range_parse(const struct query *query, struct range *ret_range, struct error
 /* Resolves an index range over a sequence of `length` points. 0, or -EDOM: "Invalid index range." */
 int range_resolve(const struct range *range, uint64_t length, uint64_t *ret_from, uint64_t *ret_to);
 
-/* Numbers as the parameters take them, whole text: decimal 64-bit integers with an optional sign; decimal times, also inf. */
+/* Numbers as the parameters take them, whole text: decimal 64-bit integers with an optional sign; decimal
+ * times, also inf. */
 bool parameter_integer(const char *text, int64_t *ret_value);
 bool parameter_unsigned(const char *text, uint64_t *ret_value);
 bool parameter_time(const char *text, double *ret_value);

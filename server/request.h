@@ -21,8 +21,8 @@ struct server {
     struct database *database;
     const struct configuration *configuration;
     struct http *http;
-    atomic_uint failing_logins;    /* logins that are being delayed now */
-    char site[ORIGIN_BYTES_MAX];   /* scheme://host[:port] of the site itself */
+    atomic_uint failing_logins;  /* logins that are being delayed now */
+    char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
 };
 
 struct request {
@@ -46,29 +46,32 @@ typedef void (*request_handler)(struct request *request);
 void answer_ok(struct request *request);
 void answer_number(struct request *request, enum http_content content, uint64_t number);
 /* printf-like; characters beyond ASCII are shown as '?'. */
-void answer_error(struct request *request, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void answer_error(struct request *request, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The same with Retry-After. */
-void answer_later(struct request *request, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* An error of a lower layer: not found and already exists by name, the rest as 500 without its text (which goes to the log). status_missing:
- * 404 for reads, 403 for writes and data. */
+void answer_later(struct request *request, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* An error of a lower layer: not found and already exists by name, the rest as 500 without its text (which
+ * goes to the log). status_missing: 404 for reads, 403 for writes and data. */
 void answer_failure(struct request *request, int status_missing, int code, const struct error *error);
 
-/* The path of what the request is about, for messages: "user/device/stream" of names that are valid, else "the path". */
+/* The path of what the request is about, for messages: "user/device/stream" of names that are valid, else
+ * "the path". */
 const char *request_path(const struct request *request, char to[PATH_BYTES_MAX + 1]);
 
 /* ---- handlers, one file per group ---- */
-void site_get(struct request *request);        /* meta.c */
+void site_get(struct request *request); /* meta.c */
 void meta_version(struct request *request);
-void users_list(struct request *request);      /* users.c */
+void users_list(struct request *request); /* users.c */
 void user_get(struct request *request);
-void device_get(struct request *request);      /* devices.c */
+void device_get(struct request *request); /* devices.c */
 void device_create(struct request *request);
 void device_delete(struct request *request);
-void stream_get(struct request *request);      /* streams.c */
+void stream_get(struct request *request); /* streams.c */
 void stream_create(struct request *request);
 void stream_delete(struct request *request);
-void data_get(struct request *request);        /* data_read.c */
-void data_post(struct request *request);       /* data_insert.c */
+void data_get(struct request *request);  /* data_read.c */
+void data_post(struct request *request); /* data_insert.c */
 void data_put(struct request *request);
 
 #endif

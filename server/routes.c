@@ -68,7 +68,8 @@ unsigned routes_methods(const struct url_path *path)
     return methods;
 }
 
-static const struct route *route_find(const struct url_path *path, enum http_method method, const char **names)
+static const struct route *route_find(
+    const struct url_path *path, enum http_method method, const char **names)
 {
     unsigned wanted = method == HTTP_HEAD ? HTTP_GET : method;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
@@ -139,8 +140,8 @@ static bool encode_path(const char *path, char *to, size_t capacity)
     size_t used = 0;
     for (; *path; path++) {
         unsigned char c = (unsigned char)*path;
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     strchr("/-._~", c);
+        bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("/-._~", c);
         if (used + 4 > capacity)
             return false;
         used += (size_t)snprintf(to + used, 4, plain ? "%c" : "%%%02X", c);
@@ -192,8 +193,8 @@ static void run_route(struct request *request, const struct url_path *path)
         return;
     }
     if (query_parse(exchange->query, exchange->worker->query, HTTP_REQUEST_BYTES_MAX, &request->query) < 0) {
-        answer_error(request, 400, "The query has a broken escape or more than %d parameters",
-            QUERY_PARAMETERS_MAX);
+        answer_error(
+            request, 400, "The query has a broken escape or more than %d parameters", QUERY_PARAMETERS_MAX);
         return;
     }
     request->user = names[0];

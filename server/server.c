@@ -41,7 +41,8 @@ static void complain(void *context, const char *text)
     log_warn("HTTP: %s", text);
 }
 
-/* The site as browsers name it: siteurl, else the host name, else localhost; with the port unless it has one. */
+/* The site as browsers name it: siteurl, else the host name, else localhost; with the port unless it has one.
+ */
 static void site_set(struct server *server)
 {
     const struct configuration *configuration = server->configuration;
@@ -66,8 +67,8 @@ static void warn_clear_text(const char *hostname)
     log_warn("listening on %s without TLS: passwords and keys travel in clear", hostname);
 }
 
-int server_start(struct database *database, const struct configuration *configuration, struct server **ret_server,
-    struct error *ret_error)
+int server_start(struct database *database, const struct configuration *configuration,
+    struct server **ret_server, struct error *ret_error)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (!server)

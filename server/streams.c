@@ -29,8 +29,8 @@ static int stream_find(const struct request *request, struct stream *ret_stream,
     struct device device = {0};
     int r = catalog_device_by_name(catalog, request->user, request->device, &device, ret_error);
     if (r == 0)
-        r = catalog_stream_by_name(catalog, request->user, request->device, request->stream, ret_stream,
-            ret_error);
+        r = catalog_stream_by_name(
+            catalog, request->user, request->device, request->stream, ret_stream, ret_error);
     if (r < 0)
         device_free(&device);
     else
@@ -48,7 +48,8 @@ void stream_get(struct request *request)
         return;
     }
     int r = stream_find(request, &stream, &device, &error);
-    if (r == 0 && !permission_read_stream(request_acting(request), device.user_id, device.id, device.is_public))
+    if (r == 0 &&
+        !permission_read_stream(request_acting(request), device.user_id, device.id, device.is_public))
         r = -ENOENT;
     if (r < 0)
         answer_failure(request, 404, r, &error);

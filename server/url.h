@@ -6,16 +6,16 @@
 #include <stddef.h>
 
 enum {
-    URL_SEGMENTS_MAX = 8,    /* more are in no route */
+    URL_SEGMENTS_MAX = 8, /* more are in no route */
     QUERY_PARAMETERS_MAX = 32,
 };
 
-/* Decodes %XX (and '+' as a space, if `plus`) into `to`, with a 0 byte at the end. Returns the length, or -EINVAL: a broken escape,
- * an escaped 0 byte, or no room. */
+/* Decodes %XX (and '+' as a space, if `plus`) into `to`, with a 0 byte at the end. Returns the length, or
+ * -EINVAL: a broken escape, an escaped 0 byte, or no room. */
 long url_decode(const char *from, bool plus, char *to, size_t capacity);
 
-/* Writes the cleaned form of an absolute decoded path to `to`: no empty, "." or ".." segments; a slash at the end stays. `to` has the
- * room of the path and its 0. Returns true when that changed anything. */
+/* Writes the cleaned form of an absolute decoded path to `to`: no empty, "." or ".." segments; a slash at the
+ * end stays. `to` has the room of the path and its 0. Returns true when that changed anything. */
 bool url_clean(const char *path, char *to);
 
 struct url_path {
@@ -23,8 +23,8 @@ struct url_path {
     char *segments[URL_SEGMENTS_MAX]; /* in the decoded text */
 };
 
-/* Splits a clean path at its slashes, writing 0 bytes over them; a slash at the end is ignored. False when there are more than
- * URL_SEGMENTS_MAX segments. */
+/* Splits a clean path at its slashes, writing 0 bytes over them; a slash at the end is ignored. False when
+ * there are more than URL_SEGMENTS_MAX segments. */
 bool url_split(char *path, struct url_path *ret_path);
 
 struct query {
@@ -34,16 +34,19 @@ struct query {
     } parameters[QUERY_PARAMETERS_MAX];
 };
 
-/* Splits a query at '&' and decodes names and values into `text` (capacity bytes). 0 or -EINVAL: a broken escape, too many parameters. */
+/* Splits a query at '&' and decodes names and values into `text` (capacity bytes). 0 or -EINVAL: a broken
+ * escape, too many parameters. */
 int query_parse(const char *from, char *text, size_t capacity, struct query *ret_query);
 
-/* The first value of that name; "" when it is absent: an empty parameter counts as absent everywhere in the API. */
+/* The first value of that name; "" when it is absent: an empty parameter counts as absent everywhere in the
+ * API. */
 const char *query_value(const struct query *query, const char *name);
 
 /* True for 1, t, T, true, TRUE, True. */
 bool query_flag(const struct query *query, const char *name);
 
-/* Decodes base64 (RFC 4648, padding optional) into `to` with a 0 byte at the end. Returns the length or -EINVAL. */
+/* Decodes base64 (RFC 4648, padding optional) into `to` with a 0 byte at the end. Returns the length or
+ * -EINVAL. */
 long base64_decode(const char *from, char *to, size_t capacity);
 
 #endif

@@ -19,7 +19,8 @@ static int visit_user(void *context, const struct user *user)
     struct list *list = context;
     int r = list_next(list);
     if (r == 0)
-        json_user(list->sink, user, permission_read_user(request_acting(list->request), user->id, user->is_public));
+        json_user(
+            list->sink, user, permission_read_user(request_acting(list->request), user->id, user->is_public));
     return r;
 }
 

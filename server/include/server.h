@@ -10,18 +10,19 @@
 
 struct server;
 
-/* Listens on configuration->hostname:port ("" = 127.0.0.1, port 0 = any free one) and answers requests on threads
- * of its own; it answers when this returns. It logs through log.h, which the caller has opened.
+/* Listens on configuration->hostname:port ("" = 127.0.0.1, port 0 = any free one) and answers requests on
+ * threads of its own; it answers when this returns. It logs through log.h, which the caller has opened.
  * database, configuration: borrowed until server_stop; the configuration must not change meanwhile.
  * 0; -EADDRINUSE the port is taken; -EINVAL the address is none; -ENOMEM; another -errno of the sockets. */
-int server_start(struct database *database, const struct configuration *configuration, struct server **ret_server,
-    struct error *ret_error);
+int server_start(struct database *database, const struct configuration *configuration,
+    struct server **ret_server, struct error *ret_error);
 
 /* The port it really listens on. Any thread. */
 uint16_t server_port(const struct server *server);
 
-/* Takes no further request, lets the ones under way finish, joins the threads and frees everything. Reads under way are
- * cut off (their chunked body ends without its terminator); inserts under way are completed. Accepts NULL. */
+/* Takes no further request, lets the ones under way finish, joins the threads and frees everything. Reads
+ * under way are cut off (their chunked body ends without its terminator); inserts under way are completed.
+ * Accepts NULL. */
 void server_stop(struct server *server);
 
 #endif
