@@ -542,6 +542,7 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
     if (r == 0) {
         r = name_segments(store, moves, count, ret_error);
         bulk->published = r == 0;
+        merger_wake(store);
     }
     free_moves(moves, moves ? count : 0);
     (void)pthread_mutex_unlock(&bulk->lock);

@@ -36,7 +36,8 @@ static int make_trash(struct store *store, struct error *ret_error)
 static bool is_named(const struct store *store, const char *name)
 {
     char expected[64];
-    if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, "trash") == 0 || strncmp(name, "import-", 7) == 0)
+    if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, "trash") == 0 || strcmp(name, RECYCLED_NAME) == 0 ||
+        strncmp(name, "import-", 7) == 0)
         return true;
     for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
         (void)snprintf(expected, sizeof(expected), "journal-%llu", (unsigned long long)store->manifest.journals[i].id);
@@ -86,6 +87,18 @@ static int trash_unnamed(struct store *store, struct error *ret_error)
     }
     (void)closedir(directory);
     return r;
+}
+
+static int find_recycled(struct store *store, struct error *ret_error)
+{
+    char *path = store_path(store, RECYCLED_NAME, 0);
+    if (!path)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    if (access(path, F_OK) == 0)
+        store->recycle_path = path;
+    else
+        free(path);
+    return 0;
 }
 
 /* Keeps a copy of the bytes that are cut off a journal's end. */
@@ -312,7 +325,9 @@ static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
     if (size < frame_bytes_needed + JOURNAL_HEADER_BYTES)
         size = align_up(frame_bytes_needed + JOURNAL_HEADER_BYTES, JOURNAL_HEADER_BYTES);
     struct journal_file *file;
-    r = journal_file_prepare(store->io, store->directory, manifest_take_file_id(store), size, NULL, &file, copy->error);
+    char *recycled = recycle_take(store);
+    r = journal_file_prepare(store->io, store->directory, manifest_take_file_id(store), size, recycled, &file, copy->error);
+    free(recycled);
     if (r < 0)
         return r;
     struct journal *journal = journal_new(file);
@@ -439,6 +454,8 @@ static int take_deletions(struct store *store, struct error *ret_error)
 static int assemble(struct store *store, struct found *found, struct error *ret_error)
 {
     int r = trash_unnamed(store, ret_error);
+    if (r == 0)
+        r = find_recycled(store, ret_error);
     if (r == 0)
         r = take_deletions(store, ret_error);
     if (r == 0)

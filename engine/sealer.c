@@ -18,22 +18,13 @@ void background_wake(struct store *store)
 
 /* ---- the spare journal ---- */
 
-static char *take_recyclable(struct store *store)
-{
-    (void)pthread_mutex_lock(&store->recycle_lock);
-    char *path = store->recycle_path;
-    store->recycle_path = NULL;
-    (void)pthread_mutex_unlock(&store->recycle_lock);
-    return path;
-}
-
 /* Prepares a journal file and names it in the manifest and the version. */
 static int make_journal(struct store *store, struct journal **ret_journal, struct error *ret_error)
 {
     (void)pthread_mutex_lock(&store->manifest_lock);
     uint64_t id = manifest_take_file_id(store);
     (void)pthread_mutex_unlock(&store->manifest_lock);
-    char *recycle = take_recyclable(store);
+    char *recycle = recycle_take(store);
     struct journal_file *file = NULL;
     int r = journal_file_prepare(store->io, store->directory, id, store->options.journal_bytes, recycle, &file, ret_error);
     free(recycle);
@@ -182,12 +173,38 @@ static int write_segment(struct store *store, struct journal *journal, struct se
     return r;
 }
 
+int segment_file_finish(struct store *store, struct segment_writer *writer, const char *path, uint64_t id,
+    struct segment_file **ret_file, struct error *ret_error)
+{
+    struct segment *segment = NULL;
+    struct segment_file *file = NULL;
+    int r = segment_writer_finish(writer, ret_error);
+    if (r == 0) {
+        r = store->io->operations->sync_directory(store->io, store->directory);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
+    }
+    if (r == 0)
+        r = segment_open(path, id, &segment, ret_error);
+    if (r == 0) {
+        file = segment_file_new(store->io, segment);
+        if (!file)
+            r = error_set(ret_error, ENOMEM, "out of memory for a segment");
+    }
+    if (r < 0) {
+        segment_close(segment);
+        (void)store->io->operations->unlink(store->io, path);
+        return r;
+    }
+    *ret_file = file;
+    return 0;
+}
+
 /* Writes the journal's points as segment `id`; *ret_file stays NULL when there are none. */
 static int make_segment(struct store *store, struct journal *journal, uint64_t id,
     struct segment_file **ret_file, struct error *ret_error)
 {
     struct segment_writer *writer = NULL;
-    struct segment *segment = NULL;
     *ret_file = NULL;
     char *path = store_path(store, "segment-%llu", id);
     if (!path)
@@ -195,46 +212,15 @@ static int make_segment(struct store *store, struct journal *journal, uint64_t i
     int r = segment_writer_open(store->io, path, id, &writer, ret_error);
     if (r == 0)
         r = write_segment(store, journal, writer, ret_error);
-    if (r == 0 && segment_writer_points(writer) > 0) {
-        r = segment_writer_finish(writer, ret_error);
-        if (r == 0) {
-            r = store->io->operations->sync_directory(store->io, store->directory);
-            if (r < 0)
-                (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
-        }
-        if (r == 0)
-            r = segment_open(path, id, &segment, ret_error);
-        if (r == 0) {
-            *ret_file = segment_file_new(store->io, segment);
-            if (!*ret_file) {
-                segment_close(segment);
-                r = error_set(ret_error, ENOMEM, "out of memory for sealing");
-            }
-        }
-        if (r < 0)
-            (void)store->io->operations->unlink(store->io, path);
-    }
+    if (r == 0 && segment_writer_points(writer) > 0)
+        r = segment_file_finish(store, writer, path, id, ret_file, ret_error);
     segment_writer_close(writer);
     free(path);
     return r;
 }
 
-/* Whether some file other than this journal may still hold the series. manifest_lock is held. */
-static bool is_held_elsewhere(struct version *version, const struct journal *journal, uint64_t series_id)
-{
-    struct segment_series found;
-    if (version_find_segment(version, series_id, &found, NULL) != 0)
-        return true; /* also when the segment cannot tell */
-    const struct head_series *series;
-    for (uint32_t i = 0; i < version->journal_count; i++) {
-        if (version->journals[i] != journal &&
-            head_index_find(&version->journals[i]->index, series_id, UINT64_MAX, &series) > 0)
-            return true;
-    }
-    return false;
-}
-
-/* The manifest takes over from the journal: its segment and those of its tombstones that are still needed. */
+/* The manifest and then the version take over from the journal: its segment, and those of its tombstones that are
+ * still needed. */
 static int replace_journal(struct store *store, struct journal *journal, struct segment_file *file,
     struct error *ret_error)
 {
@@ -242,7 +228,7 @@ static int replace_journal(struct store *store, struct journal *journal, struct 
     (void)pthread_mutex_lock(&store->manifest_lock);
     int r = 0;
     for (size_t i = 0; r == 0 && i < journal->index.tombstone_count; i++) {
-        if (is_held_elsewhere(version, journal, journal->index.tombstones[i]))
+        if (version_holds(version, journal, journal->index.tombstones[i]))
             r = manifest_add_deleted(&store->manifest, journal->index.tombstones[i]);
     }
     if (r == 0 && file) {
@@ -268,6 +254,13 @@ static int replace_journal(struct store *store, struct journal *journal, struct 
             store->manifest.journals[0] = kept;
         }
     }
+    if (r == 0) {
+        version_apply_surely(store, &(struct version_edit){
+            .remove_journal = journal,
+            .add_segments = &file,
+            .add_segment_count = file ? 1 : 0,
+        });
+    }
     (void)pthread_mutex_unlock(&store->manifest_lock);
     version_release(version);
     return r;
@@ -286,15 +279,8 @@ static int seal(struct store *store, struct journal *journal, struct error *ret_
     if (r < 0)
         return r;
     r = replace_journal(store, journal, file, ret_error);
-    if (r == 0) {
-        struct version_edit edit = {
-            .remove_journal = journal,
-            .add_segments = &file,
-            .add_segment_count = file ? 1 : 0,
-        };
-        version_apply_surely(store, &edit);
+    if (r == 0)
         commit_evict(store, journal);
-    }
     segment_file_release(file); /* a segment that the manifest may name stays on disk; open sorts it out */
     return r;
 }
@@ -316,15 +302,16 @@ static int seal_next(struct store *store)
     }
     (void)pthread_cond_broadcast(&store->background.done);
     (void)pthread_mutex_unlock(&store->background.lock);
-    if (r == 0) {
-        (void)pthread_mutex_lock(&store->commit.lock);
-        (void)pthread_cond_broadcast(&store->commit.room);
-        (void)pthread_mutex_unlock(&store->commit.lock);
-    }
-    return r < 0 ? r : 1;
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(&store->commit.lock);
+    (void)pthread_cond_broadcast(&store->commit.room);
+    (void)pthread_mutex_unlock(&store->commit.lock);
+    merger_wake(store);
+    return 1;
 }
 
-static struct timespec in_ms(uint32_t ms)
+struct timespec background_in_ms(uint32_t ms)
 {
     uint64_t at = clock_monotonic_ns() + (uint64_t)ms * 1000000u;
     return (struct timespec){.tv_sec = (time_t)(at / 1000000000u), .tv_nsec = (long)(at % 1000000000u)};
@@ -333,7 +320,7 @@ static struct timespec in_ms(uint32_t ms)
 /* Waits for work; after a failure only until it is time to try again. False = stop. */
 static bool await_work(struct background *background, bool failed)
 {
-    struct timespec retry = in_ms(RETRY_MS);
+    struct timespec retry = background_in_ms(RETRY_MS);
     bool timed_out = false;
     (void)pthread_mutex_lock(&background->lock);
     while (!background->stop && !background->work && !timed_out) {
@@ -368,7 +355,7 @@ static void *sync_at_intervals(void *argument)
     struct store *store = argument;
     struct background *background = &store->background;
     for (;;) {
-        struct timespec next = in_ms(store->options.fsync_interval_ms);
+        struct timespec next = background_in_ms(store->options.fsync_interval_ms);
         (void)pthread_mutex_lock(&background->lock);
         int r = 0;
         while (!background->stop && r != ETIMEDOUT)
@@ -410,6 +397,11 @@ int background_start(struct store *store, struct error *ret_error)
         code = pthread_create(&background->sync_thread, NULL, sync_at_intervals, store);
         background->sync_started = code == 0;
     }
+    if (code == 0) {
+        background->merge = true;
+        code = pthread_create(&background->merge_thread, NULL, merger_work, store);
+        background->merge_started = code == 0;
+    }
     if (code != 0)
         return error_set(ret_error, code, "cannot start a thread for the store");
     return 0;
@@ -422,12 +414,15 @@ void background_stop(struct store *store)
     background->stop = true;
     (void)pthread_cond_broadcast(&background->wake);
     (void)pthread_cond_broadcast(&background->done);
+    (void)pthread_cond_broadcast(&background->merge_wake);
     (void)pthread_mutex_unlock(&background->lock);
+    if (background->merge_started)
+        (void)pthread_join(background->merge_thread, NULL);
     if (background->started)
         (void)pthread_join(background->thread, NULL);
     if (background->sync_started)
         (void)pthread_join(background->sync_thread, NULL);
-    background->started = background->sync_started = false;
+    background->started = background->sync_started = background->merge_started = false;
 }
 
 static bool has_closed_journal(struct store *store)
@@ -467,7 +462,7 @@ int store_seal(struct store *store, bool active, struct error *ret_error)
             break;
         }
         if (sealed == background->sealed_journals) {
-            struct timespec look_again = in_ms(RETRY_MS);
+            struct timespec look_again = background_in_ms(RETRY_MS);
             (void)pthread_cond_timedwait(&background->done, &background->lock, &look_again);
         }
     }

@@ -54,6 +54,8 @@ struct block_aggregate {
     int128 sum;
 };
 
+struct segment; /* immutable, any number of threads */
+
 /* ---- writing ---- */
 struct segment_writer; /* one thread */
 
@@ -68,6 +70,13 @@ int segment_writer_series(struct segment_writer *writer, uint64_t series_id, uin
  * BLOCK_PAYLOAD_BYTES. Times are complete and do not decrease (CHECKed). The batch is borrowed for the call; whole
  * blocks are encoded from it without copying the points. */
 int segment_writer_append(struct segment_writer *writer, const struct batch *batch, struct error *ret_error);
+/* Appends block `number` of a series of several blocks of another segment as it is, verified and sealed anew; it must
+ * continue the current series. Points gathered before become a block of their own, however small. 0; -EBADMSG the
+ * block is damaged; -EFBIG; -errno. */
+int segment_writer_copy_block(struct segment_writer *writer, const struct segment *from,
+    const struct segment_series *series, uint32_t number, struct error *ret_error);
+/* Corrects the current series' logical bytes up to here (copied blocks do not tell theirs). */
+void segment_writer_set_logical_bytes(struct segment_writer *writer, uint64_t logical_bytes);
 /* Bytes written or gathered so far, about the file's size if it ended now; points and series so far. */
 uint64_t segment_writer_size(const struct segment_writer *writer);
 uint64_t segment_writer_points(const struct segment_writer *writer);
@@ -77,7 +86,6 @@ int segment_writer_finish(struct segment_writer *writer, struct error *ret_error
 void segment_writer_close(struct segment_writer *writer);
 
 /* ---- reading ---- */
-struct segment; /* immutable, any number of threads */
 
 /* Maps the file and verifies header, footer, index and directory checksums and structure (blocks: at first read).
  * 0; -EBADMSG = damaged (file, offset, expected, found); -ENOTSUP = newer version or unknown flag; -errno. */

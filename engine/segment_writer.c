@@ -4,7 +4,7 @@
 #include "check.h"
 #include "checksum.h"
 #include "file_writer.h"
-#include "segment_format.h"
+#include "segment_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -313,6 +313,67 @@ int segment_writer_append(struct segment_writer *writer, const struct batch *bat
     }
     writer->series.logical_bytes += batch_logical_bytes(batch, 0, batch->count);
     return 0;
+}
+
+/* Reads the block's bytes out of `from` after verifying them; *header is what they say. */
+static int fetch_block(struct segment_writer *writer, const struct segment *from, const struct segment_series *series,
+    const struct segment_block *block, struct block_header *header, struct error *ret_error)
+{
+    const uint8_t *data = map_data(from->map) + block->offset;
+    writer->block.size = 0;
+    if (block->size < BLOCK_HEADER_BYTES_MIN || buffer_append(&writer->block, data, block->size) < 0)
+        return error_set(ret_error, ENOMEM, "%s: out of memory", writer->path);
+    int result = 0;
+    if (!block_is_sealed(writer->block.data, block->size, from->id, block->offset) || map_faulted(from->map))
+        result = error_set(ret_error, EBADMSG, "%s: block at offset %llu (series %llu): its checksum does not match",
+            map_path(from->map), (unsigned long long)block->offset, (unsigned long long)series->series_id);
+    if (result == 0)
+        result = block_header_parse(writer->block.data, block->size, header, ret_error);
+    if (result == 0 && (header->series_id != series->series_id || header->first_index != block->first_index ||
+                           header->count != block->count || header->size != block->size))
+        result = error_set(ret_error, EBADMSG, "%s: block at offset %llu: is not the block that the index names",
+            map_path(from->map), (unsigned long long)block->offset);
+    return result;
+}
+
+int segment_writer_copy_block(struct segment_writer *writer, const struct segment *from,
+    const struct segment_series *series, uint32_t number, struct error *ret_error)
+{
+    struct segment_block block;
+    struct block_aggregate aggregate;
+    struct block_header header;
+    if (writer->failed < 0)
+        return error_set(ret_error, -writer->failed, "%s: an earlier write failed", writer->path);
+    CHECK(writer->series_open && series->block_count > 1);
+    int result = flush_pending(writer, ret_error);
+    if (result == 0)
+        result = segment_block(from, series, number, &block, ret_error);
+    if (result == 0)
+        result = segment_block_aggregate(from, series, number, &aggregate, ret_error);
+    if (result == 0)
+        result = fetch_block(writer, from, series, &block, &header, ret_error);
+    if (result < 0)
+        return fail(writer, result);
+    CHECK(block.first_index == writer->series.first_index + writer->series.count);
+    uint64_t offset = file_writer_offset(writer->file);
+    if (offset + block.size > SEGMENT_BYTES_MAX)
+        return fail(writer, error_set(ret_error, EFBIG, "%s: larger than %llu bytes", writer->path,
+            (unsigned long long)SEGMENT_BYTES_MAX));
+    block_seal(writer->block.data, block.size, writer->segment_id, offset);
+    result = file_writer_append(writer->file, writer->block.data, block.size, ret_error);
+    if (result < 0)
+        return fail(writer, result);
+    struct index_entry entry = {.first_index = block.first_index, .time_first = block.time_first,
+        .time_last = block.time_last, .place = offset | (uint64_t)block.size << BLOCK_OFFSET_BITS};
+    if (note_block(writer, &entry, block.size, block.count, &aggregate) < 0)
+        return fail_memory(writer, ret_error);
+    return 0;
+}
+
+void segment_writer_set_logical_bytes(struct segment_writer *writer, uint64_t logical_bytes)
+{
+    CHECK(writer->series_open);
+    writer->series.logical_bytes = logical_bytes;
 }
 
 uint64_t segment_writer_size(const struct segment_writer *writer)

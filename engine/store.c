@@ -105,6 +105,8 @@ static void init_locks(struct store *store)
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&store->background.wake, &attributes);
     (void)pthread_cond_init(&store->background.done, &attributes);
+    (void)pthread_cond_init(&store->background.merge_wake, &attributes);
+    (void)pthread_mutex_init(&store->merge_lock, NULL);
     (void)pthread_condattr_destroy(&attributes);
 }
 
@@ -118,6 +120,8 @@ static void store_free(struct store *store)
     scratch_pool_free(&store->scratch);
     (void)pthread_cond_destroy(&store->background.wake);
     (void)pthread_cond_destroy(&store->background.done);
+    (void)pthread_cond_destroy(&store->background.merge_wake);
+    (void)pthread_mutex_destroy(&store->merge_lock);
     (void)pthread_mutex_destroy(&store->background.lock);
     (void)pthread_mutex_destroy(&store->manifest_lock);
     (void)pthread_mutex_destroy(&store->version_lock);
@@ -226,7 +230,8 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     (void)pthread_mutex_unlock(&store->commit.lock);
     (void)pthread_mutex_lock(&store->background.lock);
     stats.sealed_journals = store->background.sealed_journals;
-    stats.background_error = store->background.seal_error;
+    stats.background_error = store->background.seal_error.code ? store->background.seal_error : store->background.merge_error;
+    stats.merged_segments = store->background.merged_segments;
     (void)pthread_mutex_unlock(&store->background.lock);
     *ret_stats = stats;
 }

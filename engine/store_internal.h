@@ -3,9 +3,10 @@
  *   commit.lock      states, the filling group, reservation in the active journal, the spare, rotation (commit.c)
  *   committing token one thread at a time writes, syncs and publishes a group (commit.c)
  *   version_lock     the current version, published ends, the sequence of deletions (version.c)
- *   manifest_lock    the manifest in memory and on disk (store.c)
+ *   merge_lock       one merge at a time (merger.c)
+ *   manifest_lock    the manifest in memory and on disk (store.c); changes of the version follow under it
  *   background.lock  what the sealer thread shall do (sealer.c)
- * Order of taking: manifest_lock, commit.lock, version_lock, background.lock; head_index.lock is innermost. */
+ * Order of taking: merge_lock, manifest_lock, commit.lock, version_lock, background.lock; head_index.lock is innermost. */
 #ifndef CONNECTORDB_STORE_INTERNAL_H
 #define CONNECTORDB_STORE_INTERNAL_H
 
@@ -20,6 +21,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+
+#define RECYCLED_NAME "recycled" /* in the data directory: an old journal's file, of no meaning but its space */
 
 enum {
     GROUP_BYTES_SOFT = 16 << 20, /* a group that holds this much takes no further frame */
@@ -114,6 +117,11 @@ struct background {
     bool started, stop, work;
     uint64_t sealed_journals;
     struct error seal_error; /* code 0 = none: the last attempt's failure */
+    pthread_t merge_thread;
+    pthread_cond_t merge_wake;
+    bool merge_started, merge;
+    struct error merge_error;
+    uint64_t merged_segments;
     pthread_t sync_thread;   /* STORE_FSYNC_INTERVAL */
     bool sync_started;
 };
@@ -151,6 +159,10 @@ struct store {
     struct commit commit;
     struct background background;
 
+    pthread_mutex_t merge_lock; /* one merge at a time; the fields below */
+    uint64_t deleted_looked;  /* delete_sequence and segment count when nothing was left to reclaim */
+    uint32_t segments_looked;
+
     pthread_mutex_t listener_lock;
     store_listener listener;
     void *listener_context;
@@ -162,6 +174,9 @@ struct store {
 };
 
 /* ---- version.c ---- */
+/* The file of a journal that nobody names or reads any more, to prepare the next one from; NULL = there is none. The
+ * caller frees the path. */
+char *recycle_take(struct store *store);
 struct journal *journal_new(struct journal_file *file); /* one reference; NULL = no memory (file is not closed) */
 struct journal *journal_hold(struct journal *journal);
 void journal_release(struct journal *journal); /* accepts NULL */
@@ -174,7 +189,9 @@ void version_release(struct version *version);        /* accepts NULL */
 struct version_edit {
     struct journal *add_journal;          /* referenced by the new version in addition */
     const struct journal *remove_journal; /* marked obsolete */
-    struct segment_file *const *add_segments;
+    struct segment_file *const *remove_segments; /* neighbours; marked obsolete */
+    uint32_t remove_segment_count;
+    struct segment_file *const *add_segments; /* in place of the removed ones, else as the newest */
     uint32_t add_segment_count;
 };
 /* Makes a new version current in one step. 0 or -ENOMEM (nothing changed). */
@@ -187,6 +204,8 @@ int version_init(struct store *store, struct segment_file **segments, uint32_t s
 /* Looks the series up in the segments of a version, newest first. 1, 0 or negative. */
 int version_find_segment(const struct version *version, uint64_t series_id, struct segment_series *ret_series,
     struct error *ret_error);
+/* Whether a file of the version, other than journal `except`, may hold points of the series. */
+bool version_holds(const struct version *version, const struct journal *except, uint64_t series_id);
 /* Whether the series was deleted at or before this moment. version_lock is taken. */
 bool store_is_deleted(struct store *store, uint64_t series_id, uint64_t sequence);
 /* Marks it deleted from now on. 0 or -ENOMEM. */
@@ -211,6 +230,16 @@ int commit_put_state(struct store *store, uint64_t series_id, const struct serie
 int background_start(struct store *store, struct error *ret_error);
 void background_stop(struct store *store);
 void background_wake(struct store *store);
+
+/* A point in time on the monotonic clock, for pthread_cond_timedwait. */
+struct timespec background_in_ms(uint32_t ms);
+/* Finishes the writer's file, makes its name durable and opens it. On failure the file is unlinked. */
+int segment_file_finish(struct store *store, struct segment_writer *writer, const char *path, uint64_t id,
+    struct segment_file **ret_file, struct error *ret_error);
+
+/* ---- merger.c ---- */
+void *merger_work(void *store); /* the thread's function */
+void merger_wake(struct store *store);
 
 /* ---- recover.c ---- */
 int recover(struct store *store, struct error *ret_error);

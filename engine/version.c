@@ -30,19 +30,29 @@ struct journal *journal_hold(struct journal *journal)
     return journal;
 }
 
-/* Keeps one obsolete journal file for the next preparation; a second one is unlinked. */
+/* Keeps one obsolete journal's file, under a name of its own, for the next preparation; a second one is unlinked. */
 static void recycle(struct store *store, const struct journal *journal)
 {
-    char *path = journal->file->size == store->options.journal_bytes ? strdup(journal->file->path) : NULL;
+    struct io *io = store->io;
+    char *path = store_path(store, RECYCLED_NAME, 0);
     (void)pthread_mutex_lock(&store->recycle_lock);
-    if (path && !store->recycle_path) {
+    if (path && !store->recycle_path && io->operations->rename(io, journal->file->path, path) == 0) {
         store->recycle_path = path;
         path = NULL;
     } else {
-        (void)store->io->operations->unlink(store->io, journal->file->path);
+        (void)io->operations->unlink(io, journal->file->path);
     }
     (void)pthread_mutex_unlock(&store->recycle_lock);
     free(path);
+}
+
+char *recycle_take(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->recycle_lock);
+    char *path = store->recycle_path;
+    store->recycle_path = NULL;
+    (void)pthread_mutex_unlock(&store->recycle_lock);
+    return path;
 }
 
 void journal_release(struct journal *journal)
@@ -134,6 +144,33 @@ int version_init(struct store *store, struct segment_file **segments, uint32_t s
     return 0;
 }
 
+static bool is_removed(const struct version_edit *edit, const struct segment_file *file)
+{
+    for (uint32_t i = 0; i < edit->remove_segment_count; i++) {
+        if (edit->remove_segments[i] == file)
+            return true;
+    }
+    return false;
+}
+
+/* Added segments stand where removed ones stood, else they are the newest. */
+static void edit_segments(struct version *version, const struct version *old, const struct version_edit *edit)
+{
+    bool added = false;
+    for (uint32_t i = 0; i <= old->segment_count; i++) {
+        bool removed = i < old->segment_count && is_removed(edit, old->segments[i]);
+        if (!added && (removed || i == old->segment_count)) {
+            for (uint32_t n = 0; n < edit->add_segment_count; n++)
+                version_add_segment(version, edit->add_segments[n]);
+            added = true;
+        }
+        if (removed)
+            atomic_store(&old->segments[i]->obsolete, true);
+        else if (i < old->segment_count)
+            version_add_segment(version, old->segments[i]);
+    }
+}
+
 int version_apply(struct store *store, const struct version_edit *edit)
 {
     (void)pthread_mutex_lock(&store->version_lock);
@@ -144,10 +181,7 @@ int version_apply(struct store *store, const struct version_edit *edit)
         (void)pthread_mutex_unlock(&store->version_lock);
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < old->segment_count; i++)
-        version_add_segment(version, old->segments[i]);
-    for (uint32_t i = 0; i < edit->add_segment_count; i++)
-        version_add_segment(version, edit->add_segments[i]);
+    edit_segments(version, old, edit);
     for (uint32_t i = 0; i < old->journal_count; i++) {
         if (old->journals[i] == edit->remove_journal)
             atomic_store(&old->journals[i]->obsolete, true);
@@ -177,6 +211,20 @@ int version_find_segment(const struct version *version, uint64_t series_id, stru
             return r;
     }
     return 0;
+}
+
+bool version_holds(const struct version *version, const struct journal *except, uint64_t series_id)
+{
+    struct segment_series found;
+    const struct head_series *series;
+    if (version_find_segment(version, series_id, &found, NULL) != 0)
+        return true; /* also when a segment cannot tell */
+    for (uint32_t i = 0; i < version->journal_count; i++) {
+        if (version->journals[i] != except &&
+            head_index_find(&version->journals[i]->index, series_id, UINT64_MAX, &series) > 0)
+            return true;
+    }
+    return false;
 }
 
 bool store_is_deleted(struct store *store, uint64_t series_id, uint64_t sequence)

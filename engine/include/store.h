@@ -152,13 +152,16 @@ void store_bulk_close(struct store_bulk *bulk, bool keep);
 /* ---- looking after it ---- */
 struct store_stats {
     uint64_t journal_count, journal_bytes_used, segment_count, segment_bytes, segment_points;
-    uint64_t appended_points, appended_batches, commits, sealed_journals, inserts_waited, deleted_series;
+    uint64_t appended_points, appended_batches, commits, sealed_journals, merged_segments, inserts_waited, deleted_series;
     bool journal_dead;
-    struct error background_error; /* of the last attempt to seal; code 0 = none */
+    struct error background_error; /* of the last attempt to seal or merge; code 0 = none */
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
 /* Seals all closed journals and, if `active`, the active one too; returns when done. For tests, benches and backups. */
 int store_seal(struct store *store, bool active, struct error *ret_error);
+
+/* Merges segments until no merge is due (the merger does so by itself, in the background). For tests and benches. */
+int store_merge(struct store *store, struct error *ret_error);
 
 /* Verifies every checksum and invariant of a store directory that nobody has open; never modifies a byte. Findings go to
  * `found`; returns their number or -errno. */

@@ -1,0 +1,411 @@
+/* The merger: keeps segments few by rewriting runs of neighbours in age into one, and gives back the space of deleted
+ * series. Size-tiered: a run of TIER_RUN neighbours, none larger than the tier, becomes one segment of the next tier,
+ * so a point is rewritten about log12(data / first segment) times. A thread of its own at low priority; appending,
+ * sealing and reading never wait for it. (O'Neil et al., "The log-structured merge-tree", Acta Informatica 1996;
+ * the tiers are Cassandra's and Prometheus'.) */
+#include "check.h"
+#include "segment_iterator.h"
+#include "store_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TIER_RUN = 12,             /* neighbours of a tier that are merged */
+    TIER_FACTOR = 12,          /* size of a tier over the one below */
+    MERGE_RUN_MAX = 64,        /* segments read at once */
+    FULL_BLOCK_POINTS = BLOCK_POINTS_MAX * 3 / 4, /* a block this full is copied as it is */
+    DELETED_PERCENT_MAX = 30,
+    MERGER_NICE = 10,
+    MERGE_RETRY_MS = 10000,    /* after a failure, unless something new comes */
+};
+#define TIER_BYTES_FIRST (UINT64_C(8) << 20)
+#define MERGE_BYTES_MAX (UINT64_C(64) << 30) /* larger segments stay as they are */
+
+/* ---- planning ---- */
+
+struct plan {
+    struct version *version; /* holds the segments */
+    uint32_t from, count;    /* segments of the version; count 0 = nothing to do */
+};
+
+static uint64_t size_of(const struct version *version, uint32_t i)
+{
+    return segment_file_size(version->segments[i]->segment);
+}
+
+/* The newest longest run of neighbours that are no larger than `limit`. */
+static void find_run(const struct version *version, uint64_t limit, uint32_t *ret_from, uint32_t *ret_count)
+{
+    uint32_t count = 0;
+    *ret_count = 0;
+    for (uint32_t i = version->segment_count; i-- > 0;) {
+        count = size_of(version, i) <= limit ? count + 1 : 0;
+        if (count > *ret_count) {
+            *ret_count = count;
+            *ret_from = i;
+        }
+    }
+}
+
+/* The ids of all deleted series, malloc'ed; NULL when there are none or memory is short (then nothing is reclaimed now). */
+static uint64_t *list_deleted(struct store *store, size_t *ret_count, uint64_t *ret_sequence)
+{
+    size_t count = 0;
+    (void)pthread_mutex_lock(&store->version_lock);
+    uint64_t *ids = store->deleted.count > 0 ? malloc(store->deleted.count * sizeof(*ids)) : NULL;
+    for (size_t i = 0; ids && i < store->deleted.capacity; i++) {
+        if (store->deleted.entries[i].value)
+            ids[count++] = store->deleted.entries[i].id;
+    }
+    *ret_sequence = store->delete_sequence;
+    (void)pthread_mutex_unlock(&store->version_lock);
+    *ret_count = count;
+    return ids;
+}
+
+/* How much of a segment belongs to deleted series, in percent of its points. */
+static unsigned deleted_percent(const struct segment *segment, const uint64_t *deleted, size_t count)
+{
+    uint64_t points = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct segment_series found;
+        if (segment_find(segment, deleted[i], &found, NULL) == 1)
+            points += found.count;
+    }
+    uint64_t all = segment_point_count(segment);
+    return all == 0 ? 0 : (unsigned)(points * 100 / all);
+}
+
+/* A segment of which too much is deleted, if any; looked for only when deletions or segments changed. */
+static void plan_reclaim(struct store *store, struct plan *plan)
+{
+    const struct version *version = plan->version;
+    uint64_t sequence;
+    size_t count;
+    uint64_t *deleted = list_deleted(store, &count, &sequence);
+    if (sequence != store->deleted_looked || version->segment_count != store->segments_looked) {
+        for (uint32_t i = 0; deleted && plan->count == 0 && i < version->segment_count; i++) {
+            if (size_of(version, i) <= MERGE_BYTES_MAX &&
+                deleted_percent(version->segments[i]->segment, deleted, count) > DELETED_PERCENT_MAX) {
+                plan->from = i;
+                plan->count = 1;
+            }
+        }
+        if (plan->count == 0) {
+            store->deleted_looked = sequence;
+            store->segments_looked = version->segment_count;
+        }
+    }
+    free(deleted);
+}
+
+static void plan_merge(struct store *store, struct plan *ret_plan)
+{
+    struct plan plan = {.version = version_current(store)};
+    for (uint64_t limit = TIER_BYTES_FIRST; limit <= MERGE_BYTES_MAX && plan.count == 0; limit *= TIER_FACTOR) {
+        find_run(plan.version, limit, &plan.from, &plan.count);
+        if (plan.count < TIER_RUN)
+            plan.count = 0;
+    }
+    if (plan.count > MERGE_RUN_MAX)
+        plan.count = MERGE_RUN_MAX;
+    if (plan.count == 0)
+        plan_reclaim(store, &plan);
+    *ret_plan = plan;
+}
+
+/* ---- rewriting ---- */
+
+struct merge {
+    struct store *store;
+    struct segment_writer *writer;
+    struct read_scratch *scratch;
+    struct segment_iterator sources[MERGE_RUN_MAX]; /* in order of age */
+    bool present[MERGE_RUN_MAX];
+    uint32_t source_count;
+};
+
+static bool is_stopped(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->background.lock);
+    bool stop = store->background.stop;
+    (void)pthread_mutex_unlock(&store->background.lock);
+    return stop;
+}
+
+static int merge_block(struct merge *merge, const struct segment_iterator *source, uint32_t number,
+    struct error *ret_error)
+{
+    const struct segment_series *series = &source->series;
+    struct segment_block block;
+    int r = segment_block(source->segment, series, number, &block, ret_error);
+    if (r < 0)
+        return r;
+    if (series->block_count > 1 && block.count >= FULL_BLOCK_POINTS) {
+        r = segment_writer_copy_block(merge->writer, source->segment, series, number, ret_error);
+    } else {
+        r = segment_read_block(source->segment, series, &block, merge->scratch->columns, false, &merge->scratch->batch,
+            ret_error);
+        if (r == 0)
+            r = segment_writer_append(merge->writer, &merge->scratch->batch, ret_error);
+    }
+    segment_forget(source->segment, &block);
+    return r;
+}
+
+/* The series of this id, from all sources that hold it. */
+static int merge_series(struct merge *merge, uint64_t series_id, struct error *ret_error)
+{
+    bool begun = false;
+    uint64_t expected = 0;
+    if (store_is_deleted(merge->store, series_id, UINT64_MAX - 1))
+        return 0;
+    for (uint32_t i = 0; i < merge->source_count; i++) {
+        const struct segment_iterator *source = &merge->sources[i];
+        if (!merge->present[i] || source->series.series_id != series_id)
+            continue;
+        int r = 0;
+        if (!begun)
+            r = segment_writer_series(merge->writer, series_id, source->series.first_index, 0, ret_error);
+        else if (source->series.first_index != expected)
+            r = error_set(ret_error, EBADMSG, "%s: series %llu begins at index %llu, expected %llu; see `connectordb check`",
+                segment_path(source->segment), (unsigned long long)series_id,
+                (unsigned long long)source->series.first_index, (unsigned long long)expected);
+        begun = true;
+        expected = source->series.first_index + source->series.count;
+        for (uint32_t number = 0; r == 0 && number < source->series.block_count; number++)
+            r = merge_block(merge, source, number, ret_error);
+        if (r < 0)
+            return r;
+        segment_writer_set_logical_bytes(merge->writer, source->series.logical_bytes);
+    }
+    return 0;
+}
+
+static int advance(struct merge *merge, uint32_t i, struct error *ret_error)
+{
+    int r = segment_iterator_next(&merge->sources[i], ret_error);
+    merge->present[i] = r == 1;
+    return r < 0 ? r : 0;
+}
+
+static int merge_all(struct merge *merge, struct error *ret_error)
+{
+    for (uint32_t i = 0; i < merge->source_count; i++) {
+        int r = advance(merge, i, ret_error);
+        if (r < 0)
+            return r;
+    }
+    for (;;) {
+        uint64_t lowest = UINT64_MAX;
+        bool any = false;
+        for (uint32_t i = 0; i < merge->source_count; i++) {
+            if (merge->present[i] && merge->sources[i].series.series_id <= lowest) {
+                lowest = merge->sources[i].series.series_id;
+                any = true;
+            }
+        }
+        if (!any)
+            return 0;
+        if (is_stopped(merge->store))
+            return error_set(ret_error, ECANCELED, "the store is being closed");
+        int r = merge_series(merge, lowest, ret_error);
+        for (uint32_t i = 0; r == 0 && i < merge->source_count; i++) {
+            if (merge->present[i] && merge->sources[i].series.series_id == lowest)
+                r = advance(merge, i, ret_error);
+        }
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Writes the merged segment; *ret_file stays NULL when nothing is left of the run. */
+static int write_merged(struct store *store, const struct plan *plan, uint64_t id, struct segment_file **ret_file,
+    struct error *ret_error)
+{
+    *ret_file = NULL;
+    char *path = store_path(store, "segment-%llu", id);
+    struct merge *merge = calloc(1, sizeof(*merge));
+    int r = path && merge ? 0 : -ENOMEM;
+    if (r == 0) {
+        merge->store = store;
+        merge->source_count = plan->count;
+        for (uint32_t i = 0; i < plan->count; i++)
+            segment_iterator_start(&merge->sources[i], plan->version->segments[plan->from + i]->segment);
+        merge->scratch = scratch_take(store);
+        if (!merge->scratch)
+            r = -ENOMEM;
+    }
+    if (r < 0)
+        (void)error_set(ret_error, ENOMEM, "out of memory for merging");
+    if (r == 0)
+        r = segment_writer_open(store->io, path, id, &merge->writer, ret_error);
+    if (r == 0)
+        r = merge_all(merge, ret_error);
+    if (r == 0 && segment_writer_points(merge->writer) > 0)
+        r = segment_file_finish(store, merge->writer, path, id, ret_file, ret_error);
+    if (merge) {
+        segment_writer_close(merge->writer);
+        scratch_give(store, merge->scratch);
+    }
+    free(merge);
+    free(path);
+    return r;
+}
+
+/* ---- publishing ---- */
+
+/* Deleted series that no file holds any more need not be remembered; manifest_lock is held. */
+static void forget_deleted(struct store *store)
+{
+    struct version *version = version_current(store);
+    struct manifest *manifest = &store->manifest;
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < manifest->deleted_count; i++) {
+        if (version_holds(version, NULL, manifest->deleted[i]))
+            manifest->deleted[kept++] = manifest->deleted[i];
+    }
+    manifest->deleted_count = kept;
+    version_release(version);
+}
+
+/* The manifest names the merged segment in place of the run. manifest_lock is held. */
+static int name_merged(struct store *store, const struct plan *plan, const struct segment_file *file,
+    struct error *ret_error)
+{
+    struct manifest *manifest = &store->manifest;
+    uint32_t old_count = manifest->segment_count;
+    struct manifest_segment *old = malloc(((size_t)old_count + 1) * sizeof(*old));
+    if (!old)
+        return error_set(ret_error, ENOMEM, "out of memory for the manifest");
+    uint64_t first_id = segment_id(plan->version->segments[plan->from]->segment);
+    uint32_t from = 0, count = 0;
+    for (uint32_t i = 0; i < old_count; i++) {
+        old[i] = manifest->segments[i];
+        if (old[i].id == first_id)
+            from = i;
+    }
+    CHECK(old[from].id == first_id && from + plan->count <= old_count);
+    for (uint32_t i = 0; i < old_count; i++) {
+        if (i == from && file) {
+            manifest->segments[count++] = (struct manifest_segment){
+                .id = segment_id(file->segment),
+                .size = segment_file_size(file->segment),
+                .checksum = segment_footer_checksum(file->segment),
+            };
+        }
+        if (i < from || i >= from + plan->count)
+            manifest->segments[count++] = old[i];
+    }
+    manifest->segment_count = count;
+    int r = manifest_publish(store, ret_error);
+    if (r < 0) { /* which of the two is in force is unknown; all files stay, and the old list is as good as the new one */
+        for (uint32_t i = 0; i < old_count; i++)
+            manifest->segments[i] = old[i];
+        manifest->segment_count = old_count;
+    }
+    free(old);
+    return r;
+}
+
+static int publish_merged(struct store *store, const struct plan *plan, struct segment_file *file,
+    struct error *ret_error)
+{
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    int r = name_merged(store, plan, file, ret_error);
+    if (r == 0) {
+        version_apply_surely(store, &(struct version_edit){
+            .remove_segments = plan->version->segments + plan->from,
+            .remove_segment_count = plan->count,
+            .add_segments = &file,
+            .add_segment_count = file ? 1 : 0,
+        });
+        forget_deleted(store); /* written with the next manifest; until then merely remembered for longer */
+    }
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    return r;
+}
+
+/* Carries out one merge if one is due. 1 = did, 0 = nothing to do, negative: error. */
+static int merge_next(struct store *store, struct error *ret_error)
+{
+    struct plan plan;
+    (void)pthread_mutex_lock(&store->merge_lock);
+    plan_merge(store, &plan);
+    int r = 0;
+    if (plan.count > 0) {
+        (void)pthread_mutex_lock(&store->manifest_lock);
+        uint64_t id = manifest_take_file_id(store);
+        (void)pthread_mutex_unlock(&store->manifest_lock);
+        struct segment_file *file;
+        r = write_merged(store, &plan, id, &file, ret_error);
+        if (r == 0) {
+            r = publish_merged(store, &plan, file, ret_error);
+            segment_file_release(file);
+        }
+        if (r == 0) {
+            (void)pthread_mutex_lock(&store->background.lock);
+            store->background.merged_segments += plan.count;
+            (void)pthread_mutex_unlock(&store->background.lock);
+            r = 1;
+        }
+    }
+    version_release(plan.version);
+    (void)pthread_mutex_unlock(&store->merge_lock);
+    return r;
+}
+
+int store_merge(struct store *store, struct error *ret_error)
+{
+    int r;
+    do
+        r = merge_next(store, ret_error);
+    while (r == 1);
+    return r;
+}
+
+/* ---- the thread ---- */
+
+static bool await_merge(struct background *background, bool failed)
+{
+    struct timespec retry = background_in_ms(MERGE_RETRY_MS);
+    bool timed_out = false;
+    (void)pthread_mutex_lock(&background->lock);
+    while (!background->stop && !background->merge && !timed_out) {
+        if (failed)
+            timed_out = pthread_cond_timedwait(&background->merge_wake, &background->lock, &retry) == ETIMEDOUT;
+        else
+            (void)pthread_cond_wait(&background->merge_wake, &background->lock);
+    }
+    background->merge = false;
+    bool go_on = !background->stop;
+    (void)pthread_mutex_unlock(&background->lock);
+    return go_on;
+}
+
+void *merger_work(void *argument)
+{
+    struct store *store = argument;
+    bool failed = false;
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), MERGER_NICE); /* refused at worst: then it is as nice as it can */
+    while (await_merge(&store->background, failed)) {
+        struct error error = {0};
+        failed = store_merge(store, &error) < 0;
+        (void)pthread_mutex_lock(&store->background.lock);
+        store->background.merge_error = error;
+        (void)pthread_mutex_unlock(&store->background.lock);
+    }
+    return NULL;
+}
+
+void merger_wake(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->background.lock);
+    store->background.merge = true;
+    (void)pthread_cond_signal(&store->background.merge_wake);
+    (void)pthread_mutex_unlock(&store->background.lock);
+}

@@ -1,0 +1,171 @@
+#include "test.h"
+
+#include "check.h"
+#include "store.h"
+
+enum { SERIES = 40, ROUNDS = 30 };
+
+static struct store *open_store(const char *directory)
+{
+    struct store_options options = {.journal_bytes = 64 << 10};
+    struct store *store;
+    struct error error = {0};
+    if (store_open(directory, &options, &store, &error) < 0)
+        fail_msg("%s", error.message);
+    return store;
+}
+
+/* The value of point `index` of a series: some series are numeric, some booleans, some strings. */
+static void push(struct batch *batch, uint64_t series, uint64_t index)
+{
+    double time = 1000.0 + (double)index * 0.25;
+    if (series % 3 == 0) {
+        uint8_t text[] = {0xa3, 'a', (uint8_t)('a' + series % 26), (uint8_t)('a' + index % 26)};
+        assert_int_equal(batch_push_msgpack(batch, time, text, sizeof(text)), 0);
+    } else if (series % 3 == 1) {
+        assert_int_equal(batch_push_double(batch, time, (double)(index * 7 % 1000) / 100), 0);
+    } else {
+        assert_int_equal(batch_push_boolean(batch, time, index % 5 == series % 5), 0);
+    }
+}
+
+static void append(struct store *store, uint64_t series, uint64_t from, uint32_t count)
+{
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    for (uint32_t i = 0; i < count; i++)
+        push(&batch, series, from + i);
+    uint64_t first;
+    if (store_append(store, series, &batch, 0, &first, &error) < 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(first, from);
+    batch_free(&batch);
+}
+
+static void verify(struct store *store, uint64_t series, uint64_t length)
+{
+    struct store_snapshot *snapshot;
+    struct store_cursor *cursor;
+    struct store_series info;
+    struct error error = {0};
+    struct batch expected, got;
+    const struct batch *part;
+    batch_init(&expected);
+    batch_init(&got);
+    for (uint64_t i = 0; i < length; i++)
+        push(&expected, series, i);
+    assert_int_equal(store_snapshot_open(store, &snapshot, &error), 0);
+    assert_int_equal(store_snapshot_series(snapshot, series, &info, &error), 0);
+    assert_int_equal(info.length, length);
+    assert_int_equal(info.logical_bytes, length ? batch_logical_bytes(&expected, 0, (uint32_t)length) : 0);
+    assert_int_equal(store_cursor_open(snapshot, series, 0, UINT64_MAX, false, &cursor, &error), 0);
+    do {
+        if (store_cursor_next(cursor, &part, &error) < 0)
+            fail_msg("%s", error.message);
+        if (part)
+            assert_int_equal(batch_append(&got, part, 0, part->count), 0);
+    } while (part);
+    assert_true(batch_equal(&expected, &got));
+    store_cursor_close(cursor);
+    store_snapshot_close(snapshot);
+    batch_free(&expected);
+    batch_free(&got);
+}
+
+static void check_clean(const char *directory)
+{
+    struct error error = {0};
+    assert_int_equal(store_check(directory, NULL, NULL, &error), 0);
+}
+
+static void fill(struct store *store, uint64_t *lengths)
+{
+    struct error error = {0};
+    struct test_random random = {3};
+    for (int round = 0; round < ROUNDS; round++) {
+        for (uint64_t series = 1; series <= SERIES; series++) {
+            uint32_t count = (uint32_t)test_random_below(&random, series == 1 ? 3000 : 20);
+            if (count > 0)
+                append(store, series, lengths[series], count);
+            lengths[series] += count;
+        }
+        assert_int_equal(store_seal(store, true, &error), 0);
+    }
+}
+
+static uint64_t segment_count(struct store *store)
+{
+    struct store_stats stats;
+    store_get_stats(store, &stats);
+    assert_int_equal(stats.background_error.code, 0);
+    return stats.segment_count;
+}
+
+static void merges_into_few_segments_and_keeps_everything(void **state)
+{
+    (void)state;
+    char *directory = test_directory_create();
+    struct error error = {0};
+    uint64_t lengths[SERIES + 1] = {0};
+    assert_int_equal(store_create(directory, NULL, &error), 0);
+    struct store *store = open_store(directory);
+    struct store_snapshot *before;
+    fill(store, lengths);
+    assert_int_equal(store_snapshot_open(store, &before, &error), 0);
+    assert_int_equal(store_merge(store, &error), 0);
+    assert_true(segment_count(store) < 12);
+    for (uint64_t series = 1; series <= SERIES; series++)
+        verify(store, series, lengths[series]);
+    store_snapshot_close(before); /* held the merged files until here */
+    for (uint64_t series = 1; series <= SERIES; series++)
+        append(store, series, lengths[series]++, 1);
+    assert_int_equal(store_close(store, &error), 0);
+    check_clean(directory);
+    store = open_store(directory);
+    assert_int_equal(store_recovery(store)->trashed_files, 0);
+    for (uint64_t series = 1; series <= SERIES; series++)
+        verify(store, series, lengths[series]);
+    assert_int_equal(store_close(store, &error), 0);
+    test_directory_remove(directory);
+}
+
+static void gives_back_the_space_of_deleted_series(void **state)
+{
+    (void)state;
+    char *directory = test_directory_create();
+    struct error error = {0};
+    uint64_t lengths[SERIES + 1] = {0};
+    struct store_stats stats, after;
+    assert_int_equal(store_create(directory, NULL, &error), 0);
+    struct store *store = open_store(directory);
+    fill(store, lengths);
+    assert_int_equal(store_merge(store, &error), 0);
+    store_get_stats(store, &stats);
+    const uint64_t gone[] = {1, 2}; /* series 1 holds most points */
+    assert_int_equal(store_delete_series(store, gone, 2, &error), 0);
+    assert_int_equal(store_seal(store, true, &error), 0);
+    assert_int_equal(store_merge(store, &error), 0);
+    store_get_stats(store, &after);
+    assert_true(after.segment_points < stats.segment_points - lengths[1] * 2 / 3);
+    verify(store, 1, 0);
+    verify(store, 2, 0);
+    for (uint64_t series = 3; series <= SERIES; series++)
+        verify(store, series, lengths[series]);
+    assert_int_equal(store_close(store, &error), 0);
+    check_clean(directory);
+    store = open_store(directory);
+    verify(store, 1, 0);
+    verify(store, 3, lengths[3]);
+    assert_int_equal(store_close(store, &error), 0);
+    test_directory_remove(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(merges_into_few_segments_and_keeps_everything),
+        cmocka_unit_test(gives_back_the_space_of_deleted_series),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
