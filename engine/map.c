@@ -61,7 +61,9 @@ static void pass_on(int signal_number, siginfo_t *info, void *context)
         previous_action.sa_handler(signal_number);
     } else {
         struct sigaction standard = {.sa_handler = SIG_DFL};
-        sigaction(SIGBUS, &standard, NULL); /* the instruction runs again, faults again and ends the process */
+        sigaction(SIGBUS, &standard, NULL); /* a faulting instruction runs again and ends the process */
+        if (info->si_code <= 0)
+            raise(SIGBUS); /* sent by somebody: nothing would run again */
     }
 }
 
@@ -83,20 +85,23 @@ static void handle_bus_error(int signal_number, siginfo_t *info, void *context)
 
 int map_install_handler(struct error *ret_error)
 {
-    static bool installed;
+    struct sigaction action = {.sa_sigaction = handle_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+    struct sigaction present;
     int result = 0;
     pthread_mutex_lock(&slots_lock);
-    if (!installed) {
-        struct sigaction action = {.sa_sigaction = handle_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
-        page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
-        sigemptyset(&action.sa_mask);
-        if (sigaction(SIGBUS, NULL, &previous_action) < 0 || sigaction(SIGBUS, &action, NULL) < 0)
-            result = error_set(ret_error, errno, "cannot handle SIGBUS: %s", strerror(errno));
-        else
-            installed = true;
+    page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGBUS, NULL, &present) < 0)
+        result = -errno;
+    if (result == 0 && !((present.sa_flags & SA_SIGINFO) && present.sa_sigaction == handle_bus_error)) {
+        previous_action = present;
+        if (sigaction(SIGBUS, &action, NULL) < 0)
+            result = -errno;
     }
     pthread_mutex_unlock(&slots_lock);
-    return result;
+    if (result < 0)
+        return error_set(ret_error, -result, "cannot handle SIGBUS: %s", strerror(-result));
+    return 0;
 }
 
 static struct map_slot *slot_take(uintptr_t start, uint64_t size)

@@ -12,7 +12,8 @@
 
 struct map; /* shared by threads */
 
-/* Installs the SIGBUS handler once per process (faults outside our maps go to the previous handler). */
+/* Installs the SIGBUS handler of the process (faults outside our maps go to the previous handler). Call it before
+ * threads start; again only if something else took the signal since: then it is installed over that. */
 int map_install_handler(struct error *ret_error);
 /* Maps the first `size` bytes of the file read-only and shared; size 0 = the file's size. 0 or -errno. */
 int map_open(const char *path, uint64_t size, struct map **ret_map, struct error *ret_error);
