@@ -170,6 +170,8 @@ void sample_dump_frame(FILE *to, const struct frame *frame, const struct batch *
         dump_number(to, &view->times, i);
         fputs(" value ", to);
         dump_value(to, view, i);
-        fprintf(to, " sender %.*s\n", (int)size, size ? sender : "");
+        if (size > 0)
+            fprintf(to, " sender %.*s", (int)size, sender);
+        fputc('\n', to);
     }
 }
