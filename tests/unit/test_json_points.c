@@ -344,6 +344,25 @@ static void test_import_rules(void **state)
         "{\"t\":0,\"d\":1},{\"t\":0,\"d\":2},{\"t\":-0,\"d\":null}");
 }
 
+static void test_null_can_be_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"null", "[null]", "[{\"t\":1,\"d\":1},null]"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct text_source source = text_of(texts[i]);
+        struct json_points *reader;
+        struct batch batch;
+        struct error error = {0};
+        batch_init(&batch);
+        assert_int_equal(json_points_open(&(struct json_points_options){.refuse_null = true}, text_read, &source, &reader),
+            0);
+        assert_int_equal(json_points_read(reader, &batch, 10, &error), -EBADMSG);
+        assert_int_equal(batch.count, i == 2);
+        json_points_close(reader);
+        batch_free(&batch);
+    }
+}
+
 static void test_missing_times_are_marked(void **state)
 {
     (void)state;
@@ -861,6 +880,7 @@ int main(void)
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_broken),
         cmocka_unit_test(test_import_rules),
+        cmocka_unit_test(test_null_can_be_refused),
         cmocka_unit_test(test_missing_times_are_marked),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_point_size_limit),
