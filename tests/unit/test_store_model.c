@@ -543,14 +543,14 @@ static void test_small_journals(void **state)
 {
     (void)state;
     struct store_options options = {.journal_bytes = 64 << 10, .wait_ms_max = 60000};
-    run_model(1, &options, test_parameter("CONNECTORDB_STEPS", 1500));
+    run_model(1, &options, test_parameter("CONNECTORDB_STEPS", 700));
 }
 
 static void test_usual_journals(void **state)
 {
     (void)state;
     struct store_options options = {.journal_bytes = 4 << 20, .fsync = STORE_FSYNC_INTERVAL, .fsync_interval_ms = 5};
-    run_model(2, &options, test_parameter("CONNECTORDB_STEPS", 1500));
+    run_model(2, &options, test_parameter("CONNECTORDB_STEPS", 700));
 }
 
 static void test_few_journals(void **state)
@@ -558,7 +558,7 @@ static void test_few_journals(void **state)
     (void)state;
     struct store_options options = {.journal_bytes = 64 << 10, .journals_max = 2, .wait_ms_max = 60000,
         .fsync = STORE_FSYNC_NEVER};
-    run_model(3, &options, test_parameter("CONNECTORDB_STEPS", 1500));
+    run_model(3, &options, test_parameter("CONNECTORDB_STEPS", 700));
 }
 
 int main(void)
