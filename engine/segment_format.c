@@ -7,9 +7,36 @@
 
 /* ---- header and footer ---- */
 
+/* Magic, checksum, version and flags keep their places in every version: a newer file is told from a damaged one. */
+static int check_version(uint32_t version, uint32_t flags, const char *path, struct error *ret_error)
+{
+    if (version != SEGMENT_VERSION)
+        return error_set(ret_error, ENOTSUP, "%s: segment format %u; this program reads up to %d: use a newer one",
+            path, version, SEGMENT_VERSION);
+    if ((flags & ~(uint32_t)SEGMENT_FLAGS_KNOWN) != 0)
+        return error_set(ret_error, ENOTSUP, "%s: unknown segment flags %08x: use a newer program", path, flags);
+    return 0;
+}
+
+static int check_id(uint64_t expected, uint64_t found, const char *path, struct error *ret_error)
+{
+    if (expected == found)
+        return 0;
+    return error_set(ret_error, EBADMSG, "%s: expected segment %llu, found %llu", path, (unsigned long long)expected,
+        (unsigned long long)found);
+}
+
+/* `found` in the file at `offset` should be `expected`. */
+static int differs(const char *what, const char *path, uint64_t offset, uint64_t expected, uint64_t found,
+    struct error *ret_error)
+{
+    return error_set(ret_error, EBADMSG, "%s: %s: at offset %llu expected %016llx, found %016llx", path, what,
+        (unsigned long long)offset, (unsigned long long)expected, (unsigned long long)found);
+}
+
 static uint64_t header_checksum(const struct segment_header *header)
 {
-    return checksum(header, offsetof(struct segment_header, checksum), 0);
+    return checksum(&header->version, sizeof(*header) - offsetof(struct segment_header, version), 0);
 }
 
 void segment_header_pack(struct segment_header *header, uint64_t segment_id)
@@ -18,33 +45,21 @@ void segment_header_pack(struct segment_header *header, uint64_t segment_id)
     header->checksum = header_checksum(header);
 }
 
-static int check_version(uint32_t version, const char *path, struct error *ret_error)
-{
-    if (version == SEGMENT_VERSION)
-        return 0;
-    return error_set(ret_error, ENOTSUP, "%s: segment format %u; this program reads up to %d: use a newer one", path,
-        version, SEGMENT_VERSION);
-}
-
 int segment_header_check(const struct segment_header *header, uint64_t segment_id, const char *path,
     struct error *ret_error)
 {
-    if (header->magic != SEGMENT_MAGIC)
-        return error_set(ret_error, EBADMSG, "%s: no segment: at offset 0 expected %016llx, found %016llx", path,
-            (unsigned long long)SEGMENT_MAGIC, (unsigned long long)header->magic);
     uint64_t expected = header_checksum(header);
+    if (header->magic != SEGMENT_MAGIC)
+        return differs("no segment", path, 0, SEGMENT_MAGIC, header->magic, ret_error);
     if (header->checksum != expected)
-        return error_set(ret_error, EBADMSG, "%s: the header is damaged: at offset 24 expected %016llx, found %016llx",
-            path, (unsigned long long)expected, (unsigned long long)header->checksum);
-    if (header->segment_id != segment_id)
-        return error_set(ret_error, EBADMSG, "%s: expected segment %llu, found %llu", path,
-            (unsigned long long)segment_id, (unsigned long long)header->segment_id);
-    return check_version(header->version, path, ret_error);
+        return differs("the header is damaged", path, 8, expected, header->checksum, ret_error);
+    int result = check_version(header->version, header->flags, path, ret_error);
+    return result < 0 ? result : check_id(segment_id, header->segment_id, path, ret_error);
 }
 
 static uint64_t footer_checksum(const struct segment_footer *footer, uint64_t segment_id)
 {
-    return checksum(&footer->magic, sizeof(*footer) - sizeof(footer->checksum), segment_id);
+    return checksum(&footer->version, sizeof(*footer) - offsetof(struct segment_footer, version), segment_id);
 }
 
 void segment_footer_seal(struct segment_footer *footer)
@@ -57,20 +72,11 @@ static int check_footer_bytes(const struct segment_footer *footer, uint64_t segm
 {
     uint64_t expected = footer_checksum(footer, segment_id);
     if (footer->magic != SEGMENT_FOOTER_MAGIC)
-        return error_set(ret_error, EBADMSG, "%s: cut off or damaged: at offset %llu expected %016llx, found %016llx",
-            path, (unsigned long long)offset + 8, (unsigned long long)SEGMENT_FOOTER_MAGIC,
-            (unsigned long long)footer->magic);
+        return differs("cut off or damaged", path, offset, SEGMENT_FOOTER_MAGIC, footer->magic, ret_error);
     if (footer->checksum != expected)
-        return error_set(ret_error, EBADMSG, "%s: the footer is damaged: at offset %llu expected %016llx, found %016llx",
-            path, (unsigned long long)offset, (unsigned long long)expected, (unsigned long long)footer->checksum);
-    int result = check_version(footer->version, path, ret_error);
-    if (result == 0 && (footer->flags & ~(uint32_t)SEGMENT_FLAGS_KNOWN) != 0)
-        return error_set(ret_error, ENOTSUP, "%s: unknown segment flags %08x: use a newer program", path,
-            footer->flags);
-    if (result == 0 && footer->segment_id != segment_id)
-        return error_set(ret_error, EBADMSG, "%s: expected segment %llu, found %llu", path,
-            (unsigned long long)segment_id, (unsigned long long)footer->segment_id);
-    return result;
+        return differs("the footer is damaged", path, offset + 8, expected, footer->checksum, ret_error);
+    int result = check_version(footer->version, footer->flags, path, ret_error);
+    return result < 0 ? result : check_id(segment_id, footer->segment_id, path, ret_error);
 }
 
 int segment_footer_check(const struct segment_footer *footer, uint64_t segment_id, uint64_t file_size,

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SEGMENT_MAGIC UINT64_C(0x474553424454430a)        /* "\nCTDBSEG" */
-#define SEGMENT_FOOTER_MAGIC UINT64_C(0x444e454244544309) /* "\tCTDBEND" */
+#define SEGMENT_MAGIC UINT64_C(0x4d4745532d424443)        /* "CDB-SEGM" */
+#define SEGMENT_FOOTER_MAGIC UINT64_C(0x444e45532d424443) /* "CDB-SEND" */
 
 enum {
     SEGMENT_VERSION = 1,
@@ -30,10 +30,10 @@ enum {
 
 struct segment_header {
     uint64_t magic;
+    uint64_t checksum;   /* of what follows; seed 0 */
     uint32_t version;
-    uint32_t reserved;   /* 0 */
+    uint32_t flags;      /* an unknown one: refuse */
     uint64_t segment_id;
-    uint64_t checksum;   /* of the 24 bytes before it; seed 0 */
 };
 static_assert(sizeof(struct segment_header) == 32, "no hidden padding on disk");
 
@@ -66,8 +66,8 @@ struct page_entry {
 static_assert(sizeof(struct page_entry) == 32, "no hidden padding on disk");
 
 struct segment_footer {
-    uint64_t checksum;           /* of the rest of the footer, seeded with the segment id */
     uint64_t magic;
+    uint64_t checksum;           /* of what follows, seeded with the segment id */
     uint32_t version;
     uint32_t flags;              /* an unknown one: refuse */
     uint64_t segment_id;
