@@ -1,4 +1,5 @@
-/* The HTTP layer over real sockets: framing of answers, bodies, keep-alive, cut-offs, and what is no request at all. */
+/* The HTTP layer over real sockets: framing of answers, bodies, keep-alive, cut-offs, and what is no request
+ * at all. */
 #include "test.h"
 
 #include "http.h"
@@ -13,8 +14,9 @@
 enum {
     BODY_LIMIT = 1 << 20,
     REPLY_BYTES_MAX = 24 << 20,
-    READ_TIMEOUT_MS = 200,
-    STALL_MS = 300,
+    READ_TIMEOUT_MS = 10000,    /* no test waits for it */
+    STALL_READ_TIMEOUT_MS = 50, /* how often CivetWeb looks up from a stalled send */
+    STALL_MS = 200,
 };
 
 static struct {
@@ -71,19 +73,19 @@ static void refuse(void *context, struct http_exchange *exchange, int status, co
     http_answer(exchange, status, HTTP_TEXT, text, strlen(text));
 }
 
+static const struct http_options OPTIONS = {
+    .address = "",
+    .connections_max = 8,
+    .read_timeout_ms = READ_TIMEOUT_MS,
+    .handle = handle,
+    .refuse = refuse,
+};
+
 static int start(void **state)
 {
-    struct http_options options = {
-        .address = "",
-        .connections_max = 8,
-        .read_timeout_ms = READ_TIMEOUT_MS,
-        .stall_ms_max = STALL_MS,
-        .handle = handle,
-        .refuse = refuse,
-    };
     (void)state;
     sem_init(&served.cut_off, 0, 0);
-    if (http_start(&options, &served.http, NULL) < 0)
+    if (http_start(&OPTIONS, &served.http, NULL) < 0)
         return -1;
     http_serve(served.http);
     return 0;
@@ -99,9 +101,9 @@ static int stop(void **state)
 
 /* ---- a client ---- */
 
-static int dial(int receive_bytes)
+static int dial_port(uint16_t port, int receive_bytes)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(http_port(served.http))};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int file = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(file >= 0);
@@ -109,6 +111,11 @@ static int dial(int receive_bytes)
         assert_int_equal(setsockopt(file, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes)), 0);
     assert_int_equal(connect(file, (struct sockaddr *)&address, sizeof(address)), 0);
     return file;
+}
+
+static int dial(void)
+{
+    return dial_port(http_port(served.http), 0);
 }
 
 static void say(int file, const void *data, size_t size)
@@ -141,7 +148,7 @@ static char *hear_all(int file, size_t *ret_size)
 
 static char *ask(const char *request, size_t *ret_size)
 {
-    int file = dial(0);
+    int file = dial();
     say(file, request, strlen(request));
     return hear_all(file, ret_size);
 }
@@ -276,7 +283,8 @@ static void test_failure_after_the_first_byte_ends_without_terminator(void **sta
     size_t size;
     bool terminated;
     (void)state;
-    char *reply = ask("GET /broken?1000000 HTTP/1.1\r\n\r\n", &size); /* no Connection: close: the server closes */
+    char *reply =
+        ask("GET /broken?1000000 HTTP/1.1\r\n\r\n", &size); /* no Connection: close: the server closes */
     assert_status(reply, 200);
     assert_true(dechunk(body_of(reply), reply + size, &terminated) < 1000000);
     assert_false(terminated);
@@ -286,16 +294,23 @@ static void test_failure_after_the_first_byte_ends_without_terminator(void **sta
 static void test_slow_reader_is_cut_off(void **state)
 {
     static const char REQUEST[] = "GET /long?20000000 HTTP/1.1\r\n\r\n";
+    struct http_options options = OPTIONS;
+    struct http *http;
     size_t size;
     bool terminated;
     (void)state;
-    int file = dial(4096);
+    options.read_timeout_ms = STALL_READ_TIMEOUT_MS;
+    options.stall_ms_max = STALL_MS;
+    assert_int_equal(http_start(&options, &http, NULL), 0);
+    http_serve(http);
+    int file = dial_port(http_port(http), 4096);
     say(file, REQUEST, sizeof(REQUEST) - 1);
     assert_int_equal(sem_wait(&served.cut_off), 0); /* while nothing is read here */
     char *reply = hear_all(file, &size);
     (void)dechunk(body_of(reply), reply + size, &terminated);
     assert_false(terminated);
     free(reply);
+    http_stop(http);
 }
 
 /* ---- connections ---- */
@@ -303,12 +318,13 @@ static void test_slow_reader_is_cut_off(void **state)
 static void test_pipelined_requests(void **state)
 {
     (void)state;
-    char *reply = ask("GET /small HTTP/1.1\r\n\r\n"
-                      "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
-                      "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"
-                      "POST /small HTTP/1.1\r\nContent-Length: 4\r\n\r\nJUNK"
-                      "GET /last HTTP/1.1\r\nConnection: close\r\n\r\n",
-        NULL);
+    char *reply =
+        ask("GET /small HTTP/1.1\r\n\r\n"
+            "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
+            "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"
+            "POST /small HTTP/1.1\r\nContent-Length: 4\r\n\r\nJUNK"
+            "GET /last HTTP/1.1\r\nConnection: close\r\n\r\n",
+            NULL);
     const char *at = reply;
     static const char *const BODIES[] = {"hello", "3", "5", "hello", "GET"};
     for (size_t i = 0; i < sizeof(BODIES) / sizeof(BODIES[0]); i++) {
@@ -325,7 +341,7 @@ static void *talk(void *argument)
 {
     enum { REQUESTS = 200 };
     static const char REQUEST[] = "POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
-    int file = dial(0);
+    int file = dial();
     uint64_t *good = argument;
     for (int i = 0; i < REQUESTS; i++) {
         char reply[1024];
@@ -364,7 +380,7 @@ static void test_many_connections_at_once(void **state)
 
 static char *send_body(const char *head, size_t size, bool chunked)
 {
-    int file = dial(0);
+    int file = dial();
     char *body = malloc(size + 64);
     size_t used = 0;
     assert_non_null(body);
@@ -389,8 +405,8 @@ static void test_body_limit(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         char head[128];
-        (void)snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
-            CASES[i].size);
+        (void)snprintf(head, sizeof(head),
+            "POST /echo HTTP/1.1\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n", CASES[i].size);
         char *reply = send_body(head, CASES[i].size, false);
         assert_status(reply, CASES[i].status);
         free(reply);
@@ -404,7 +420,8 @@ static void test_body_limit(void **state)
 static void test_announced_too_large_is_refused_before_it_is_sent(void **state)
 {
     (void)state;
-    char *reply = ask("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n", NULL);
+    char *reply =
+        ask("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n", NULL);
     assert_status(reply, 413);
     assert_non_null(strstr(reply, "\r\nConnection: close\r\n"));
     free(reply);
@@ -417,7 +434,7 @@ static void test_expect_continue(void **state)
     static const char GO[] = "HTTP/1.1 100 Continue\r\n\r\n";
     char go[sizeof(GO)];
     (void)state;
-    int file = dial(0);
+    int file = dial();
     say(file, HEAD, sizeof(HEAD) - 1);
     assert_int_equal(recv(file, go, sizeof(GO) - 1, MSG_WAITALL), sizeof(GO) - 1);
     assert_memory_equal(go, GO, sizeof(GO) - 1);
@@ -438,7 +455,7 @@ static void test_broken_bodies(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(REQUESTS) / sizeof(REQUESTS[0]); i++) {
-        int file = dial(0);
+        int file = dial();
         say(file, REQUESTS[i], strlen(REQUESTS[i]));
         assert_int_equal(shutdown(file, SHUT_WR), 0);
         char *reply = hear_all(file, NULL);
@@ -451,7 +468,7 @@ static void test_body_that_ends_early(void **state)
 {
     static const char REQUEST[] = "POST /echo HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc";
     (void)state;
-    int file = dial(0);
+    int file = dial();
     say(file, REQUEST, sizeof(REQUEST) - 1);
     assert_int_equal(shutdown(file, SHUT_WR), 0);
     char *reply = hear_all(file, NULL);
@@ -486,13 +503,13 @@ static void test_no_request(void **state)
     }
 }
 
-/* CVE-2025-55763: a path that names a directory, without its slash and very long, overflowed the redirect of CivetWeb's file server. No
- * path may reach that code: each must get the handler's own answer. */
+/* CVE-2025-55763: a path that names a directory, without its slash and very long, overflowed the redirect of
+ * CivetWeb's file server. No path may reach that code: each must get the handler's own answer. */
 static void test_paths_never_reach_the_file_server(void **state)
 {
     enum { LONG = 15000 };
-    static const char *const PREFIXES[] = {"/", "/etc", "/tmp/", "/../../../../etc/", "/%2e%2e/%2e%2e/etc/", "/./",
-        "//////", "/?", "http://localhost/", "/cgi-bin/x.cgi/", "/x.shtml", "/a.lua"};
+    static const char *const PREFIXES[] = {"/", "/etc", "/tmp/", "/../../../../etc/", "/%2e%2e/%2e%2e/etc/",
+        "/./", "//////", "/?", "http://localhost/", "/cgi-bin/x.cgi/", "/x.shtml", "/a.lua"};
     char *request = malloc(LONG + 256);
     assert_non_null(request);
     (void)state;
@@ -540,17 +557,11 @@ static void test_head_too_large(void **state)
 
 static void test_port_taken(void **state)
 {
-    struct http_options options = {
-        .address = "127.0.0.1",
-        .port = http_port(served.http),
-        .connections_max = 2,
-        .read_timeout_ms = READ_TIMEOUT_MS,
-        .handle = handle,
-        .refuse = refuse,
-    };
+    struct http_options options = OPTIONS;
     struct http *second = NULL;
     struct error error = {0};
     (void)state;
+    options.port = http_port(served.http);
     assert_int_equal(http_start(&options, &second, &error), -EADDRINUSE);
     assert_non_null(strstr(error.message, "127.0.0.1"));
     options.address = "no such host";

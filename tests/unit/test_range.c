@@ -20,11 +20,27 @@ static void test_integers(void **state)
         bool good;
         int64_t value;
     } CASES[] = {
-        {"0", true, 0}, {"7", true, 7}, {"-7", true, -7}, {"+7", true, 7}, {"010", true, 10},
-        {"9223372036854775807", true, INT64_MAX}, {"-9223372036854775808", true, INT64_MIN},
-        {"9223372036854775808", false, 0}, {"-9223372036854775809", false, 0}, {"99999999999999999999", false, 0},
-        {"", false, 0}, {"-", false, 0}, {"--1", false, 0}, {"1.5", false, 0}, {"1e1", false, 0}, {"0x1", false, 0},
-        {"0b1", false, 0}, {"1_0", false, 0}, {" 1", false, 0}, {"1 ", false, 0}, {"a", false, 0},
+        {"0", true, 0},
+        {"7", true, 7},
+        {"-7", true, -7},
+        {"+7", true, 7},
+        {"010", true, 10},
+        {"9223372036854775807", true, INT64_MAX},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"9223372036854775808", false, 0},
+        {"-9223372036854775809", false, 0},
+        {"99999999999999999999", false, 0},
+        {"", false, 0},
+        {"-", false, 0},
+        {"--1", false, 0},
+        {"1.5", false, 0},
+        {"1e1", false, 0},
+        {"0x1", false, 0},
+        {"0b1", false, 0},
+        {"1_0", false, 0},
+        {" 1", false, 0},
+        {"1 ", false, 0},
+        {"a", false, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
@@ -41,13 +57,36 @@ static void test_times(void **state)
         bool good;
         double value;
     } CASES[] = {
-        {"0", true, 0}, {"1.5", true, 1.5}, {"-1.5", true, -1.5}, {"+2", true, 2}, {".5", true, .5}, {"5.", true, 5},
-        {"1e3", true, 1000}, {"1E-3", true, .001}, {"1e+3", true, 1000}, {"inf", true, INFINITY},
-        {"+Inf", true, INFINITY}, {"-INF", true, -INFINITY}, {"infinity", true, INFINITY},
+        {"0", true, 0},
+        {"1.5", true, 1.5},
+        {"-1.5", true, -1.5},
+        {"+2", true, 2},
+        {".5", true, .5},
+        {"5.", true, 5},
+        {"1e3", true, 1000},
+        {"1E-3", true, .001},
+        {"1e+3", true, 1000},
+        {"inf", true, INFINITY},
+        {"+Inf", true, INFINITY},
+        {"-INF", true, -INFINITY},
+        {"infinity", true, INFINITY},
         {"1480000000.123456", true, 1480000000.123456},
-        {"", false, 0}, {".", false, 0}, {"-", false, 0}, {"nan", false, 0}, {"NaN", false, 0}, {"1e", false, 0},
-        {"1e+", false, 0}, {"0x1p0", false, 0}, {"1e400", false, 0}, {"1,5", false, 0}, {" 1", false, 0},
-        {"1 ", false, 0}, {"infi", false, 0}, {"--1", false, 0}, {"1.2.3", false, 0}, {"1_0", false, 0},
+        {"", false, 0},
+        {".", false, 0},
+        {"-", false, 0},
+        {"nan", false, 0},
+        {"NaN", false, 0},
+        {"1e", false, 0},
+        {"1e+", false, 0},
+        {"0x1p0", false, 0},
+        {"1e400", false, 0},
+        {"1,5", false, 0},
+        {" 1", false, 0},
+        {"1 ", false, 0},
+        {"infi", false, 0},
+        {"--1", false, 0},
+        {"1.2.3", false, 0},
+        {"1_0", false, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
@@ -62,9 +101,19 @@ static void test_refused_with_the_name(void **state)
     static const struct {
         const char *query, *message; /* a part of it */
     } CASES[] = {
-        {"", "A range needs"}, {"i1=", "A range needs"}, {"t1=&t2=", "A range needs"}, {"limit=5", "A range needs"},
-        {"i1=x", "i1"}, {"i2=x", "i2"}, {"i1=0&i2=x", "i2"}, {"t1=x", "t1"}, {"t2=x", "t2"}, {"t1=nan", "t1"},
-        {"t1=1&limit=-1", "limit"}, {"t1=1&limit=1.5", "limit"}, {"limit=a", "limit"},
+        {"", "A range needs"},
+        {"i1=", "A range needs"},
+        {"t1=&t2=", "A range needs"},
+        {"limit=5", "A range needs"},
+        {"i1=x", "i1"},
+        {"i2=x", "i2"},
+        {"i1=0&i2=x", "i2"},
+        {"t1=x", "t1"},
+        {"t2=x", "t2"},
+        {"t1=nan", "t1"},
+        {"t1=1&limit=-1", "limit"},
+        {"t1=1&limit=1.5", "limit"},
+        {"limit=a", "limit"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
@@ -95,11 +144,27 @@ static void test_resolve(void **state)
         int result;
         uint64_t from, to;
     } CASES[] = {
-        {0, 0, 0, 0, 0, 0}, {0, 5, 0, 0, 0, 0}, {-7, -7, 0, -EDOM, 0, 0}, {1, 1, 0, -EDOM, 0, 0}, {0, 0, 5, 0, 0, 5},
-        {0, 2, 5, 0, 0, 2}, {2, 2, 5, 0, 2, 2}, {3, 2, 5, -EDOM, 0, 0}, {5, 0, 5, 0, 5, 5}, {6, 0, 5, -EDOM, 0, 0},
-        {-2, 0, 5, 0, 3, 5}, {-9, 0, 5, 0, 0, 5}, {0, -1, 5, 0, 0, 4}, {0, -5, 5, 0, 0, 0}, {0, -6, 5, -EDOM, 0, 0},
-        {-2, -1, 5, 0, 3, 4}, {0, 99, 5, 0, 0, 5}, {INT64_MIN, 0, 5, 0, 0, 5}, {0, INT64_MAX, 5, 0, 0, 5},
-        {INT64_MAX, 0, 5, -EDOM, 0, 0}, {0, INT64_MIN, 5, -EDOM, 0, 0},
+        {0, 0, 0, 0, 0, 0},
+        {0, 5, 0, 0, 0, 0},
+        {-7, -7, 0, -EDOM, 0, 0},
+        {1, 1, 0, -EDOM, 0, 0},
+        {0, 0, 5, 0, 0, 5},
+        {0, 2, 5, 0, 0, 2},
+        {2, 2, 5, 0, 2, 2},
+        {3, 2, 5, -EDOM, 0, 0},
+        {5, 0, 5, 0, 5, 5},
+        {6, 0, 5, -EDOM, 0, 0},
+        {-2, 0, 5, 0, 3, 5},
+        {-9, 0, 5, 0, 0, 5},
+        {0, -1, 5, 0, 0, 4},
+        {0, -5, 5, 0, 0, 0},
+        {0, -6, 5, -EDOM, 0, 0},
+        {-2, -1, 5, 0, 3, 4},
+        {0, 99, 5, 0, 0, 5},
+        {INT64_MIN, 0, 5, 0, 0, 5},
+        {0, INT64_MAX, 5, 0, 0, 5},
+        {INT64_MAX, 0, 5, -EDOM, 0, 0},
+        {0, INT64_MIN, 5, -EDOM, 0, 0},
         {0, 0, UINT64_MAX, 0, 0, INT64_MAX},
     };
     (void)state;

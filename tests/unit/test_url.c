@@ -140,8 +140,18 @@ static void test_flag(void **state)
         const char *query;
         bool set;
     } CASES[] = {
-        {"f=1", true}, {"f=t", true}, {"f=T", true}, {"f=true", true}, {"f=TRUE", true}, {"f=True", true},
-        {"f=", false}, {"f", false}, {"f=0", false}, {"f=yes", false}, {"f=tRUE", false}, {"g=1", false},
+        {"f=1", true},
+        {"f=t", true},
+        {"f=T", true},
+        {"f=true", true},
+        {"f=TRUE", true},
+        {"f=True", true},
+        {"f=", false},
+        {"f", false},
+        {"f=0", false},
+        {"f=yes", false},
+        {"f=tRUE", false},
+        {"g=1", false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
@@ -157,9 +167,18 @@ static void test_base64(void **state)
     static const struct {
         const char *from, *to;
     } CASES[] = {
-        {"", ""},         {"dA==", "t"},           {"dA", "t"},           {"dGU=", "te"},
-        {"dGVz", "tes"},  {"dGVzdDp0ZXN0", "test:test"}, {"OmtleQ==", ":key"}, {"w6k6w6k=", "\xc3\xa9:\xc3\xa9"},
-        {"d", NULL},      {"dG Vz", NULL},         {"dGV\xc3\xa9", NULL}, {"=dGVz", NULL},
+        {"", ""},
+        {"dA==", "t"},
+        {"dA", "t"},
+        {"dGU=", "te"},
+        {"dGVz", "tes"},
+        {"dGVzdDp0ZXN0", "test:test"},
+        {"OmtleQ==", ":key"},
+        {"w6k6w6k=", "\xc3\xa9:\xc3\xa9"},
+        {"d", NULL},
+        {"dG Vz", NULL},
+        {"dGV\xc3\xa9", NULL},
+        {"=dGVz", NULL},
         {"dGVz-_", NULL},
     };
     (void)state;
@@ -180,10 +199,14 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),       cmocka_unit_test(test_decode_has_no_room),
-        cmocka_unit_test(test_clean),        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_query),        cmocka_unit_test(test_query_limits),
-        cmocka_unit_test(test_flag),         cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_decode_has_no_room),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_query_limits),
+        cmocka_unit_test(test_flag),
+        cmocka_unit_test(test_base64),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
