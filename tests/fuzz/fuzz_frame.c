@@ -29,6 +29,28 @@ static void fix_header(uint8_t *at, uint64_t offset)
     store_u64(at, checksum(at + 8, sizeof(struct frame_header) - 8, frame_seed(NONCE, offset)));
 }
 
+/* Touches every byte that a view hands out: also a trusting reader is within the frame, whatever the numbers are. */
+static void touch_points(const struct batch *view)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < view->count; i++) {
+        size_t size = 0;
+        const char *sender = batch_sender(view, i, &size);
+        for (size_t at = 0; at < size; at++)
+            sum += (uint8_t)sender[at];
+        sum += view->times.words[i];
+        if (view->form == VALUES_NUMBERS)
+            sum += view->numbers.words[i];
+        else if (view->form == VALUES_BOOLEANS)
+            sum += view->booleans[i];
+        if (view->form != VALUES_MSGPACK)
+            continue;
+        for (uint32_t at = batch_msgpack_offset(view, i); at < view->msgpack_ends[i]; at++)
+            sum += view->msgpack.data[at];
+    }
+    __asm__ volatile("" : : "r"(sum)); /* or the compiler would leave out the reads */
+}
+
 /* Reads all that a reader of the points may read. */
 static void read_points(const struct batch *view)
 {
@@ -77,7 +99,7 @@ static void view_frame(const uint8_t *image, const struct frame *frame)
     CHECK(distrusting == 0 || distrusting == -EBADMSG);
     CHECK(trusting == 0 || distrusting < 0);
     if (trusting == 0)
-        (void)batch_logical_bytes(&trusted, 0, trusted.count);
+        touch_points(&trusted);
     if (distrusting == 0) {
         read_points(&view);
         pack_again(frame, &view);
