@@ -27,6 +27,8 @@ static const struct invariant {
         "SELECT name FROM users u WHERE NOT EXISTS (SELECT 1 FROM devices WHERE user_id = u.id AND name = 'user')"},
     {"user '%s' has no device 'meta'",
         "SELECT name FROM users u WHERE NOT EXISTS (SELECT 1 FROM devices WHERE user_id = u.id AND name = 'meta')"},
+    {"device 'meta' of user '%s' has an API key",
+        "SELECT u.name FROM users u JOIN devices d ON d.user_id = u.id WHERE d.name = 'meta' AND d.apikey <> ''"},
     {"device %s belongs to no user",
         "SELECT id FROM devices d WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = d.user_id)"},
     {"stream %s belongs to no device",

@@ -134,7 +134,7 @@ int catalog_import_stream(struct catalog_import *import, const struct stream *st
     if (r == 0 && stream->downlink != (stream->downlink_series_id != 0))
         r = error_set(ret_error, EINVAL, "stream '%s': a downlink has a second series, other streams have none",
             stream->name);
-    if (r == 0 && stream->downlink_series_id == stream->series_id)
+    if (r == 0 && stream->downlink && stream->downlink_series_id == stream->series_id)
         r = error_set(ret_error, EINVAL, "stream '%s': its two series are the same", stream->name);
     if (r == 0)
         r = check_series(import, stream->series_id, stream->name, ret_error);
