@@ -125,8 +125,8 @@ int range_resolve(const struct range *range, uint64_t length, uint64_t *ret_from
         from = from + count > 0 ? from + count : 0; /* count >= 0: no overflow */
     if (to <= 0)
         to += count;
-    if (to > count)
-        to = count;
+    if (to > count || (count == 0 && from == 0))
+        to = count; /* of an empty sequence any range from its start is empty */
     if (from > count || from > to)
         return -EDOM;
     *ret_from = (uint64_t)from;
