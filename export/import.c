@@ -21,7 +21,6 @@ struct import {
     struct database *database;
     const struct transfer_options *options;
     char directory[PATH_MAX];       /* absolute: it is part of what tells sources apart */
-    char spill_directory[PATH_MAX]; /* for sorting: on the database's file system */
     unsigned version;
     struct filters filters;
     struct meter meter;
@@ -149,16 +148,15 @@ static void count_totals(struct import *import, const struct tree_user *user)
     }
 }
 
-/* Reads the user's descriptions. A version 1 folder has no password: `password` is to be the user's name then. */
-static int read_user(struct import *import, const char *name, bool hash, struct tree_user *ret_user,
-    struct error *ret_error)
+/* Reads the user's descriptions. A version 1 folder has no password: it becomes the user's name. */
+static int read_user(struct import *import, const char *name, struct tree_user *ret_user, struct error *ret_error)
 {
     struct tree_user user;
     int r = tree_read_user(import->directory, name, import->version, import->options->skip_meta, &import->filters,
         &user, ret_error);
     if (r < 0)
         return r;
-    if (hash && !*user.user.password)
+    if (!*user.user.password)
         r = user_set_password(&user.user, name, ret_error);
     if (r < 0)
         tree_user_free(&user);
@@ -175,7 +173,7 @@ static int check_users(struct import *import, struct error *ret_error)
         struct tree_user user;
         r = meter_check_cancelled(&import->meter, ret_error);
         if (r == 0)
-            r = read_user(import, import->names[i], false, &user, ret_error);
+            r = read_user(import, import->names[i], &user, ret_error);
         if (r < 0)
             return r;
         r = claim_user(import, &user, ret_error);
@@ -319,7 +317,7 @@ static int stage_data(struct jobs *jobs, struct store_bulk *bulk, struct error *
     for (unsigned i = 0; i < POOL_THREADS_MAX; i++)
         jobs->loaders[i] = (struct loader){.bulk = bulk,
             .meter = &import->meter,
-            .spill_directory = import->spill_directory,
+            .spill_directory = store_bulk_directory(bulk),
             .sort = import->options->sort};
     int r = pool_start(&work, import->options->threads, &pool, ret_error);
     if (r < 0)
@@ -385,7 +383,7 @@ static int import_user(struct import *import, const char *name, struct error *re
     struct tree_user user;
     struct jobs jobs = {.import = import};
     struct store_bulk *bulk = NULL;
-    int r = read_user(import, name, true, &user, ret_error);
+    int r = read_user(import, name, &user, ret_error);
     if (r < 0)
         return r;
     r = list_jobs(import, &user, &jobs, ret_error);
@@ -414,9 +412,7 @@ static int prepare(struct import *import, const char *directory, struct error *r
     char path[PATH_MAX];
     if (!realpath(directory, import->directory))
         return error_set(ret_error, errno, "%s: %s", directory, strerrordesc_np(errno));
-    int r = layout_path(import->spill_directory, import->database->path, NULL, NULL, NULL, "data", ret_error);
-    if (r == 0)
-        r = layout_path(path, import->directory, NULL, NULL, NULL, LAYOUT_FOLDER, ret_error);
+    int r = layout_path(path, import->directory, NULL, NULL, NULL, LAYOUT_FOLDER, ret_error);
     if (r == 0)
         r = description_read_folder(path, &import->version, ret_error);
     if (r == 0)
