@@ -161,6 +161,9 @@ static int check_journal(struct check *check, const struct manifest_journal *nam
     struct error error = {0};
     int r = journal_file_open(check->directory, named->id, &file, &error);
     if (r == 0) {
+        if (file->nonce != named->nonce && !deletions)
+            report(check, "%s: is not the file the manifest names (nonce %016llx, expected %016llx)", file->path,
+                (unsigned long long)file->nonce, (unsigned long long)named->nonce);
         struct in_journal in = {.check = check, .file = file, .deletions = deletions};
         struct journal_scan scan;
         r = journal_file_scan(file, named->clean_end, follow_journal, &in, &scan, &error);

@@ -28,7 +28,7 @@ struct manifest_header {
     uint64_t deleted_count;
 };
 static_assert(sizeof(struct manifest_header) == 64, "no hidden padding on disk");
-static_assert(sizeof(struct manifest_journal) == 16, "no hidden padding on disk");
+static_assert(sizeof(struct manifest_journal) == 24, "no hidden padding on disk");
 static_assert(sizeof(struct manifest_segment) == 24, "no hidden padding on disk");
 
 #endif

@@ -246,6 +246,10 @@ static int scan_journals(struct store *store, struct found *found, struct error 
         int r = open_journal(store, found, store->manifest.journals[i].id, &journal, ret_error);
         if (r < 0)
             return r;
+        if (journal->file->nonce != store->manifest.journals[i].nonce)
+            return error_set(ret_error, EBADMSG, "%s: is not the file the manifest names: expected nonce %016llx, found %016llx; "
+                                                 "see `connectordb repair`", journal->file->path,
+                (unsigned long long)store->manifest.journals[i].nonce, (unsigned long long)journal->file->nonce);
         struct visit visit = {.store = store, .journal = journal, .error = ret_error};
         r = journal_file_scan(journal->file, store->manifest.journals[i].clean_end, visit_frame, &visit, &found->scans[i],
             ret_error);
@@ -421,7 +425,7 @@ static int name_journals(struct store *store, struct found *found, struct error 
     uint32_t old_count = manifest->journal_count;
     manifest->journal_count = found->kept;
     for (uint32_t i = old_count; i < found->journal_count; i++) {
-        struct manifest_journal named = {.id = found->journals[i]->file->id};
+        struct manifest_journal named = {.id = found->journals[i]->file->id, .nonce = found->journals[i]->file->nonce};
         if (found->journals[i]->closed)
             named.clean_end = found->journals[i]->reserved_end;
         if (manifest_add_journal(manifest, named) < 0)

@@ -38,7 +38,7 @@ static int make_journal(struct store *store, struct journal **ret_journal, struc
     }
     journal->recycle_to = store;
     (void)pthread_mutex_lock(&store->manifest_lock);
-    r = manifest_add_journal(&store->manifest, (struct manifest_journal){.id = id});
+    r = manifest_add_journal(&store->manifest, (struct manifest_journal){.id = id, .nonce = file->nonce});
     if (r == 0)
         r = manifest_publish(store, ret_error);
     else

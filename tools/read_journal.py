@@ -270,12 +270,12 @@ def show_manifest(data):
     found = checksum(data[16:])
     require(found == expected, f"offset 8: checksum {found:016x}, expected {expected:016x}")
     require(fmt == 1 and flags == 0, f"format {fmt}, flags {flags:#x} are of a newer ConnectorDB")
-    require(size == len(data) == 64 + 16 * journals + 24 * segments + 8 * deleted, "counts do not fit the file's size")
+    require(size == len(data) == 64 + 24 * journals + 24 * segments + 8 * deleted, "counts do not fit the file's size")
     print(f"manifest format {fmt} version {version} next file {next_file}")
     at = 64
     for _ in range(journals):
-        print("journal {} clean end {}".format(*struct.unpack_from("<QQ", data, at)))
-        at += 16
+        print("journal {} clean end {} nonce {:016x}".format(*struct.unpack_from("<QQQ", data, at)))
+        at += 24
     for _ in range(segments):
         print("segment {} size {} checksum {:016x}".format(*struct.unpack_from("<QQQ", data, at)))
         at += 24

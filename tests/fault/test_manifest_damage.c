@@ -101,8 +101,8 @@ static void nonsense_with_a_right_checksum(void **state)
         {"4 G segments", 52, 4, UINT32_MAX, EBADMSG},
         {"2^64 deleted", 56, 8, UINT64_MAX, EBADMSG},
         {"counts that wrap to the right size", 56, 8, (UINT64_C(1) << 61) + 4, EBADMSG},
-        {"deleted out of order", 64 + 2 * 16 + 3 * 24, 8, 6, EBADMSG},
-        {"deleted twice", 64 + 2 * 16 + 3 * 24, 8, 5, EBADMSG},
+        {"deleted out of order", 64 + 2 * 24 + 3 * 24, 8, 6, EBADMSG},
+        {"deleted twice", 64 + 2 * 24 + 3 * 24, 8, 5, EBADMSG},
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         uint8_t *bytes = malloc(fixture->size);
