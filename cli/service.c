@@ -123,7 +123,7 @@ void service_wait(struct service *service)
             continue;
         if (number != SIGHUP || !service->options.logfile)
             break;
-        if (log_open(service->options.logfile, (enum log_level)service->options.loglevel, &error) < 0)
+        if (log_open(service->options.logfile, service->options.loglevel, &error) < 0)
             log_error("cannot reopen the log: %s", error.message);
     }
     log_info("stopping: %s", strsignal(number));

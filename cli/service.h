@@ -4,6 +4,7 @@
 
 #include "configuration.h"
 #include "error.h"
+#include "log.h"
 #include "place.h"
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@ struct service_options {
     const struct configuration *configuration; /* borrowed until service_close */
     bool backend;                              /* without HTTP */
     const char *logfile;                       /* reopened on SIGHUP; NULL: standard error, and SIGHUP ends the service */
-    int loglevel;                              /* enum log_level */
+    enum log_level loglevel;
 };
 
 /* Before service_open, and before any thread: blocks the signals that service_wait takes. */

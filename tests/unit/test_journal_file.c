@@ -486,7 +486,7 @@ static void every_failing_call_of_prepare(void **state)
             plan.fail_at = ++k;
             plan.fail_count = code ? 1 : 0;
             io_fault_set(fixture->io, &plan);
-            int r = journal_file_prepare(fixture->io, fixture->directory, 8, SAMPLE_JOURNAL_BYTES << (how == 2),
+            int r = journal_file_prepare(fixture->io, fixture->directory, 8, (uint64_t)SAMPLE_JOURNAL_BYTES << (how == 2),
                 how ? old_path : NULL, &new, &error);
             assert_true(r == 0 || (code && r == -code && error.code == code));
             assert_int_equal(exists(new_path), r == 0);
