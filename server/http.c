@@ -594,6 +594,13 @@ static int begin_request(struct mg_connection *connection)
     return exchange.status;
 }
 
+/* CivetWeb refuses a method that it does not know before it looks at the headers. */
+static bool is_unknown_method(const struct mg_request_info *info)
+{
+    return info->request_method && info->http_version && info->num_headers == 0 &&
+           method_of(info->request_method) == HTTP_OTHER;
+}
+
 /* What CivetWeb could not take for a request. */
 static int refuse_request(struct mg_connection *connection, int status, const char *text)
 {
@@ -602,6 +609,8 @@ static int refuse_request(struct mg_connection *connection, int status, const ch
     exchange_init(&exchange, http, connection);
     if (!exchange.worker || worker_prepare(exchange.worker) < 0)
         return 0;
+    if (status == 400 && is_unknown_method(mg_get_request_info(connection)))
+        status = 405;
     exchange.close = true; /* where the next request would begin is not known */
     exchange.body_ended = true;
     http->options.refuse(http->options.context, &exchange, status, text);

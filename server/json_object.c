@@ -30,13 +30,13 @@ static void put_boolean(struct sink *sink, const char *key, bool value)
 void json_user(struct sink *sink, const struct user *user, enum access access)
 {
     put_text(sink, "{\"description\":", user->description);
-    if (access == ACCESS_FULL)
+    if (access != ACCESS_PUBLIC)
         put_text(sink, ",\"email\":", user->email);
     put_text(sink, ",\"icon\":", user->icon);
     put_text(sink, ",\"name\":", user->name);
     put_text(sink, ",\"nickname\":", user->nickname);
     put_boolean(sink, ",\"public\":", user->is_public);
-    if (access == ACCESS_FULL)
+    if (access != ACCESS_PUBLIC)
         put_text(sink, ",\"role\":", user->role);
     put(sink, "}");
 }
@@ -54,7 +54,7 @@ void json_device(struct sink *sink, const struct device *device, enum access acc
     put_text(sink, ",\"name\":", device->name);
     put_text(sink, ",\"nickname\":", device->nickname);
     put_boolean(sink, ",\"public\":", device->is_public);
-    if (access == ACCESS_FULL) {
+    if (access != ACCESS_PUBLIC) {
         put_text(sink, ",\"role\":", device->role);
         put_boolean(sink, ",\"user_editable\":", device->user_editable);
     }

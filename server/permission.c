@@ -2,48 +2,61 @@
 
 #include <string.h>
 
-/* Acts for its user, not only for itself. */
-static bool is_user_device(const struct identity *identity)
+static bool is_role(const struct identity *identity, const char *device_role)
 {
-    return identity && strcmp(identity->device_role, "user") == 0;
-}
-
-static bool is_admin(const struct identity *identity)
-{
-    return is_user_device(identity) && strcmp(identity->user_role, "admin") == 0;
+    return identity && strcmp(identity->device_role, device_role) == 0;
 }
 
 /* A user role that is not known is nobody's: it may do nothing, not even to itself. */
-static bool has_role(const struct identity *identity)
+static bool is_known(const struct identity *identity)
 {
     return identity &&
            (strcmp(identity->user_role, "user") == 0 || strcmp(identity->user_role, "admin") == 0);
 }
 
+static bool is_admin(const struct identity *identity)
+{
+    return is_role(identity, "user") && strcmp(identity->user_role, "admin") == 0;
+}
+
 static bool is_self(const struct identity *identity, int64_t device_id)
 {
-    return has_role(identity) && identity->device_id == device_id;
+    return is_known(identity) && identity->device_id == device_id;
+}
+
+/* The user's things are within its reach, as far as its own device's role goes. */
+static bool reaches(const struct identity *identity, int64_t user_id)
+{
+    return is_known(identity) && (identity->user_id == user_id || strcmp(identity->user_role, "admin") == 0);
 }
 
 static bool manages(const struct identity *identity, int64_t user_id)
 {
-    return is_admin(identity) ||
-           (has_role(identity) && is_user_device(identity) && identity->user_id == user_id);
+    return reaches(identity, user_id) && is_role(identity, "user");
+}
+
+static bool is_reader(const struct identity *identity)
+{
+    return is_role(identity, "reader") || is_role(identity, "writer");
 }
 
 enum access permission_read_user(const struct identity *identity, int64_t user_id, bool is_public)
 {
     if (manages(identity, user_id))
         return ACCESS_FULL;
-    return is_public && has_role(identity) && is_user_device(identity) ? ACCESS_PUBLIC : ACCESS_NONE;
+    if (reaches(identity, user_id) && is_reader(identity))
+        return ACCESS_KEYLESS;
+    if (is_public && is_known(identity) && (is_role(identity, "user") || is_reader(identity)))
+        return ACCESS_PUBLIC;
+    return ACCESS_NONE;
 }
 
 enum access permission_read_device(
     const struct identity *identity, int64_t user_id, int64_t device_id, bool is_public)
 {
-    if (is_self(identity, device_id) || manages(identity, user_id))
+    if (is_self(identity, device_id))
         return ACCESS_FULL;
-    return is_public && has_role(identity) && is_user_device(identity) ? ACCESS_PUBLIC : ACCESS_NONE;
+    return permission_read_user(identity, user_id, is_public); /* the same rules hold for both */
 }
 
 bool permission_read_stream(
@@ -87,8 +100,7 @@ bool permission_write_downlink(const struct identity *identity, int64_t user_id,
 {
     if (manages(identity, user_id))
         return true; /* also its own: role user writes both parts of itself */
-    return has_role(identity) && identity->user_id == user_id && identity->device_id != device_id &&
-           strcmp(identity->device_role, "writer") == 0;
+    return reaches(identity, user_id) && identity->device_id != device_id && is_role(identity, "writer");
 }
 
 const char *permission_default_device_role(const struct identity *identity)

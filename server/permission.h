@@ -1,8 +1,8 @@
 /* Who may do what: one function a question, so that the full model of roles can take their place.
  *
- * For now: a device acts on itself; a device with role "user" (a password login acts as such a one) on
- * everything of its user; with user role "admin" it reads and manages everything; public things can be read
- * by every device with role "user". A device with role "writer" writes the downlinks of its user's devices.
+ * For now: a device acts on itself. Beyond itself its reach is its user's things, with user role "admin"
+ * everybody's; there a device with role "user" reads and manages everything, "writer" reads and writes
+ * downlinks, "reader" reads, "none" does nothing. Public things of others are read by all of them but "none".
  * Only the owning device writes plain data. */
 #ifndef CONNECTORDB_PERMISSION_H
 #define CONNECTORDB_PERMISSION_H
@@ -14,7 +14,8 @@
 
 enum access {
     ACCESS_NONE = 0,
-    ACCESS_PUBLIC, /* without what is nobody else's business: email, roles, keys */
+    ACCESS_PUBLIC,  /* without what is nobody else's business: email, roles, keys */
+    ACCESS_KEYLESS, /* all but API keys */
     ACCESS_FULL,
 };
 

@@ -19,8 +19,12 @@ static void handle(void *context, struct http_exchange *exchange)
 static void refuse(void *context, struct http_exchange *exchange, int status, const char *text)
 {
     struct request request = {.server = context, .exchange = exchange};
+    if (status == 405)
+        (void)http_answer_header(exchange, "Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     if (status == 503)
         answer_later(&request, status, "%s", text);
+    else if (status == 405)
+        answer_error(&request, status, "The method is not known");
     else
         answer_error(&request, status, "%s", text);
 }

@@ -1,0 +1,134 @@
+"""Runs recorded HTTP transcripts (vectors/rest, vectors/export/session.json) against a server, step by step."""
+import base64
+import http.client
+import json
+import re
+
+import harness
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+NOW_SECONDS = 60
+
+
+class Actors:
+    """Logins of a transcript: passwords as they were set, API keys as they appeared."""
+
+    def __init__(self, passwords):
+        self.passwords = dict(passwords)
+        self.keys = {}     # placeholder -> key
+        self.newest = {}   # device -> key
+
+    def headers(self, step):
+        if step["auth"] == "basic":
+            login = f"{step['as']}:{self.passwords.get(step['as'], '')}"
+        elif step["auth"] == "apikey-basic":
+            login = ":" + self.newest.get(step["as"], "no-such-key")
+        else:
+            return {}
+        return {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
+
+    def query(self, step):
+        query = step.get("query", "")
+        if step["auth"] == "apikey-query":
+            query += ("&" if query else "") + "apikey=" + self.newest.get(step["as"], "no-such-key")
+        return query
+
+    def same_text(self, wanted, got):
+        """Equal, with placeholders."""
+        if wanted == "${uuid:ref}":
+            return UUID.fullmatch(got) is not None
+        key = re.fullmatch(r"\$\{apikey:([^#}]*)[^}]*\}", wanted)
+        if key:
+            self.newest[key.group(1)] = got
+            return self.keys.setdefault(wanted, got) == got and got != ""
+        return wanted == got
+
+
+def near_now(value):
+    import time
+    return isinstance(value, (int, float)) and abs(value - time.time()) < NOW_SECONDS
+
+
+def same_json(actors, wanted, got):
+    """Equal as JSON values. Lists of users, devices, streams (objects with a name) compare without order; a datapoint without d has d null."""
+    if wanted == "${now}":
+        return near_now(got)
+    if wanted == "${count}":
+        return isinstance(got, int)
+    if isinstance(wanted, str):
+        return isinstance(got, str) and actors.same_text(wanted, got)
+    if isinstance(wanted, bool) or isinstance(got, bool):
+        return wanted is got
+    if isinstance(wanted, dict):
+        if "t" in wanted and "d" not in wanted:
+            wanted = {**wanted, "d": None}
+        return isinstance(got, dict) and wanted.keys() == got.keys() and \
+            all(same_json(actors, value, got[key]) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(got, list) or len(wanted) != len(got):
+            return False
+        if wanted and all(isinstance(item, dict) and "name" in item for item in wanted):
+            def order(item):
+                return (str(item.get("device")), str(item.get("name")))
+            wanted, got = sorted(wanted, key=order), sorted(got, key=order)
+        return all(same_json(actors, a, b) for a, b in zip(wanted, got))
+    return wanted == got
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.text = response.read().decode()
+
+    def __repr__(self):
+        return f"{self.status} {self.text[:300]}"
+
+
+class Client:
+    """A kept-alive connection, made anew when the server closed it."""
+
+    def __init__(self, port):
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=harness.COMMAND_SECONDS_MAX)
+
+    def ask(self, method, path, query="", headers=None, body=None):
+        data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+        self.http.putrequest(method, path + ("?" + query if query else ""), skip_accept_encoding=True)
+        for name, value in (headers or {}).items():
+            self.http.putheader(name, value)
+        if data is not None:
+            self.http.putheader("Content-Length", str(len(data)))
+        self.http.endheaders(data)
+        answer = Answer(self.http.getresponse())
+        return answer
+
+    def close(self):
+        self.http.close()
+
+
+def run_step(client, actors, step):
+    headers = {**actors.headers(step), **step.get("request_headers", {})}
+    body = step.get("body")
+    return client.ask(step["method"], step["path"], actors.query(step), headers, body)
+
+
+def differences(actors, step, answer, headers_ignored=()):
+    """What is not as recorded: a list of texts."""
+    found = []
+    if answer.status != step["status"]:
+        return [f"status {step['status']} wanted"]
+    if step["status"] >= 400:
+        error = json.loads(answer.text) if answer.text and step["method"] != "HEAD" else None
+        if error is not None and (sorted(error) != ["code", "msg", "ref"] or error["code"] != answer.status):
+            found.append("not an error object")
+    elif "json" in step and not same_json(actors, step["json"], json.loads(answer.text)):
+        found.append(f"json {json.dumps(step['json'])[:400]} wanted")
+    elif "text" in step and step["text"] not in ("${html}",) and step["text"] != answer.text:
+        found.append(f"text {step['text'][:200]} wanted")
+    for name, wanted in step.get("headers", {}).items():
+        if name in headers_ignored or (step["status"] >= 400 and name == "content-length"):
+            continue
+        got = answer.headers.get(name)
+        if got != wanted and not (step["status"] >= 400 and wanted is None):
+            found.append(f"header {name}: {wanted!r} wanted, not {got!r}")
+    return found

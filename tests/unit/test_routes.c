@@ -1,0 +1,46 @@
+/* Which methods a path takes: the routing table, without a server. */
+#include "test.h"
+
+#include "routes.h"
+
+static void test_methods(void **state)
+{
+    static const struct {
+        const char *path;
+        unsigned methods;
+    } CASES[] = {
+        {"/api/v1", HTTP_GET},
+        {"/api/v1/", HTTP_GET},
+        {"/api/v1/crud/u", HTTP_GET},
+        {"/api/v1/crud/u/d", HTTP_GET | HTTP_POST | HTTP_DELETE},
+        {"/api/v1/crud/u/d/s", HTTP_GET | HTTP_POST | HTTP_DELETE},
+        {"/api/v1/crud/u/d/s/data", HTTP_GET | HTTP_POST | HTTP_PUT},
+        {"/api/v1/crud/u/d/data", HTTP_GET | HTTP_POST | HTTP_DELETE}, /* a stream called data */
+        {"/api/v1/meta/version", HTTP_GET},
+        {"/", 0},
+        {"/api", 0},
+        {"/api/v2", 0},
+        {"/API/v1", 0},
+        {"/api/v1x", 0},
+        {"/api/v1/crudx", 0},
+        {"/api/v1/cru", 0},
+        {"/api/v1/meta", 0},
+        {"/api/v1/crud/u/d/s/dat", 0},
+        {"/api/v1/crud/u/d/s/data/x", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        char text[64];
+        struct url_path path;
+        strcpy(text, CASES[i].path);
+        assert_true(url_split(text, &path));
+        if (routes_methods(&path) != CASES[i].methods)
+            fail_msg("%s: %#x", CASES[i].path, routes_methods(&path));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_methods)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
