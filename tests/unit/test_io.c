@@ -438,6 +438,22 @@ static void only_masked_calls_count(void **state)
     io_close(io);
 }
 
+/* ---- a file system that takes nothing and does not say why ---- */
+
+static long take_nothing(struct io *io, int file, const void *data, size_t size, uint64_t offset)
+{
+    (void)io, (void)file, (void)data, (void)size, (void)offset;
+    return 0;
+}
+
+static void a_write_of_nothing_is_an_error(void **state)
+{
+    (void)state;
+    static const struct io_operations OPERATIONS = {.name = "nothing", .write = take_nothing};
+    struct io io = {.operations = &OPERATIONS};
+    assert_int_equal(io_write_sync(&io, 0, "file", "x", 1, 0, true, NULL), -EIO);
+}
+
 /* ---- choosing ---- */
 
 static void environment_chooses(void **state)
@@ -486,6 +502,7 @@ int main(void)
         OVER_FAULTS(replace_file_is_atomic),
         OVER_FAULTS(asynchronous_writes_fail_too),
         OVER_FAULTS(only_masked_calls_count),
+        cmocka_unit_test(a_write_of_nothing_is_an_error),
         cmocka_unit_test(environment_chooses),
     };
     return cmocka_run_group_tests_name("io", tests, NULL, NULL);
