@@ -2,7 +2,7 @@
 #ifndef CONNECTORDB_CATALOG_FIXTURE_H
 #define CONNECTORDB_CATALOG_FIXTURE_H
 
-#include "test.h"
+#include "store_model.h"
 
 #include "catalog.h"
 
@@ -16,7 +16,7 @@ struct fixture {
 
 static inline struct fixture fixture_open(void)
 {
-    struct fixture fixture = {.directory = test_directory_create()};
+    struct fixture fixture = {.directory = test_directory_create_fast()};
     fixture.path = test_path(fixture.directory, "catalog.sqlite");
     if (catalog_create(fixture.path, &fixture.error) < 0 ||
         catalog_open(fixture.path, &fixture.catalog, &fixture.error) < 0)

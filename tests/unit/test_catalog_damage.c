@@ -259,7 +259,7 @@ static void test_damage_in_the_wal_is_found(void **state)
 static void test_odd_characters_in_the_path(void **state)
 {
     (void)state;
-    struct fixture f = {.directory = test_directory_create()};
+    struct fixture f = {.directory = test_directory_create_fast()};
     f.path = test_path(f.directory, "a?mode=memory#%%20 'b");
     assert_int_equal(catalog_create(f.path, &f.error), 0);
     fixture_reopen(&f);
