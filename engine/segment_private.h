@@ -18,6 +18,10 @@ void segment_page_entry(const struct segment *segment, uint64_t page, struct pag
 void segment_index_entry(const struct segment *segment, uint64_t number, struct index_entry *ret_entry);
 void segment_aggregate_entry(const struct segment *segment, uint64_t number, struct aggregate_entry *ret_entry);
 
+/* Decodes the columns of a parsed block (the caller has verified its seal) into a cleared batch. 0, -EBADMSG, -ENOMEM. */
+int segment_decode_block(const uint8_t *data, const struct block_header *header, struct columns *columns,
+    bool times_only, struct batch *batch, struct error *ret_error);
+
 /* A page's entries are [*ret_from, *ret_end); *ret_count of them. 0 or -EBADMSG. */
 int segment_page(const struct segment *segment, uint64_t page, struct directory_cursor *ret_cursor,
     const uint8_t **ret_from, const uint8_t **ret_end, uint32_t *ret_count, struct error *ret_error);

@@ -337,7 +337,7 @@ int segment_block_after_time(const struct segment *segment, const struct segment
     return result;
 }
 
-static int decode_block(const uint8_t *data, const struct block_header *header, struct columns *columns,
+int segment_decode_block(const uint8_t *data, const struct block_header *header, struct columns *columns,
     bool times_only, struct batch *batch, struct error *ret_error)
 {
     const uint8_t *column = data + header->header_size;
@@ -385,7 +385,7 @@ static int read_block(const struct segment *segment, const struct segment_series
     if (result == 0)
         result = check_block_header(&header, series, block, ret_error);
     if (result == 0)
-        result = decode_block(data, &header, columns, times_only, batch, ret_error);
+        result = segment_decode_block(data, &header, columns, times_only, batch, ret_error);
     return result;
 }
 

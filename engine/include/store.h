@@ -167,6 +167,15 @@ int store_merge(struct store *store, struct error *ret_error);
  * `found`; returns their number or -errno. */
 int store_check(const char *directory, void (*found)(void *context, const char *message), void *context,
     struct error *ret_error);
+/* Rebuilds a store that nobody has open from every block and frame that is sound, as a new directory in its place; the old one is
+ * kept whole under the name `keep_as` (a path in the same file system that must not exist). Where points are lost, later ones of
+ * the series move down to close the gap. What is found, lost and left out is said through `line`. On failure the store is as it
+ * was, unless the message says otherwise. */
+struct store_repair_result {
+    uint64_t series, points, lost_points;
+};
+int store_repair(const char *directory, const char *keep_as, void (*line)(void *context, const char *text),
+    void *context, struct store_repair_result *ret_result, struct error *ret_error);
 /* Prints what is in the directory (file NULL) or in one of its journals, segments or the manifest, as text lines. */
 int store_inspect(const char *directory, const char *file, void (*line)(void *context, const char *text),
     void *context, struct error *ret_error);

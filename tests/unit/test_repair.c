@@ -1,0 +1,243 @@
+#include "test.h"
+
+#include "io.h"
+#include "store.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SERIES = 6, POINTS = 9000, JOURNAL_POINTS = 500, JOURNAL_BYTES = 1 << 20 };
+
+struct place {
+    char *root, *data, *kept;
+};
+
+static struct store *open_store(const char *directory)
+{
+    struct store_options options = {.journal_bytes = JOURNAL_BYTES};
+    struct store *store;
+    struct error error = {0};
+    if (store_open(directory, &options, &store, &error) < 0)
+        fail_msg("%s", error.message);
+    return store;
+}
+
+static double value_of(uint64_t series, uint64_t index)
+{
+    return (double)(series * 1000000 + index) / 100;
+}
+
+static void append(struct store *store, uint64_t series, uint64_t from, uint32_t count)
+{
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(batch_push_double(&batch, 1000 + (double)(from + i), value_of(series, from + i)), 0);
+    assert_int_equal(store_append(store, series, &batch, 0, NULL, &error), 0);
+    batch_free(&batch);
+}
+
+/* Some series in a segment, their ends in a journal, one series deleted. */
+static struct place make_store(void)
+{
+    struct error error = {0};
+    struct place place = {.root = test_directory_create()};
+    place.data = test_path(place.root, "data");
+    place.kept = test_path(place.root, "data.kept");
+    assert_int_equal(mkdir(place.data, 0700), 0);
+    assert_int_equal(store_create(place.data, NULL, &error), 0);
+    struct store *store = open_store(place.data);
+    for (uint64_t series = 1; series <= SERIES; series++)
+        append(store, series, 0, POINTS);
+    assert_int_equal(store_seal(store, true, &error), 0);
+    for (uint64_t series = 1; series <= SERIES; series++)
+        append(store, series, POINTS, JOURNAL_POINTS);
+    const uint64_t gone = SERIES;
+    assert_int_equal(store_delete_series(store, &gone, 1, &error), 0);
+    assert_int_equal(store_close(store, &error), 0);
+    return place;
+}
+
+static void free_place(struct place *place)
+{
+    test_directory_remove(place->root);
+    free(place->data);
+    free(place->kept);
+}
+
+/* The path of the only, or the largest-numbered, file of this kind that holds something. */
+static char *find_file(const struct place *place, const char *prefix)
+{
+    struct dirent *entry;
+    unsigned long long lowest = ~0ULL;
+    DIR *directory = opendir(place->data);
+    while ((entry = readdir(directory))) {
+        unsigned long long id;
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && sscanf(entry->d_name + strlen(prefix), "%llu", &id) == 1 &&
+            id < lowest)
+            lowest = id;
+    }
+    closedir(directory);
+    assert_true(lowest != ~0ULL);
+    return test_path(place->data, "%s%llu", prefix, lowest);
+}
+
+static void damage(const char *path, size_t offset, size_t count)
+{
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)offset, SEEK_SET), 0);
+    for (size_t i = 0; i < count; i++)
+        assert_int_not_equal(fputc(0x5a, file), EOF);
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct store_repair_result repair(const struct place *place)
+{
+    struct store_repair_result result;
+    struct error error = {0};
+    struct stat status;
+    if (store_repair(place->data, place->kept, NULL, NULL, &result, &error) < 0)
+        fail_msg("%s", error.message);
+    assert_int_equal(store_check(place->data, NULL, NULL, &error), 0);
+    assert_int_equal(stat(place->kept, &status), 0);
+    return result;
+}
+
+/* Every point of the repaired store is one that was written, in order; returns how many the series has. */
+static uint64_t verify(struct store *store, uint64_t series)
+{
+    struct store_snapshot *snapshot;
+    struct store_cursor *cursor;
+    const struct batch *batch;
+    struct error error = {0};
+    uint64_t count = 0;
+    double last = 0;
+    assert_int_equal(store_snapshot_open(store, &snapshot, &error), 0);
+    assert_int_equal(store_cursor_open(snapshot, series, 0, UINT64_MAX, false, &cursor, &error), 0);
+    while (store_cursor_next(cursor, &batch, &error) == 0 && batch) {
+        for (uint32_t i = 0; i < batch->count; i++, count++) {
+            double time = batch_time(batch, i);
+            assert_true(time > last);
+            assert_true(lane_double(&batch->numbers, i) == value_of(series, (uint64_t)(time - 1000)));
+            last = time;
+        }
+    }
+    assert_int_equal(error.code, 0);
+    store_cursor_close(cursor);
+    store_snapshot_close(snapshot);
+    return count;
+}
+
+static uint64_t verify_all(const struct place *place)
+{
+    struct error error = {0};
+    struct store *store = open_store(place->data);
+    uint64_t points = 0;
+    for (uint64_t series = 1; series < SERIES; series++)
+        points += verify(store, series);
+    assert_int_equal(verify(store, SERIES), 0);
+    append(store, 1, 2 * POINTS, 1);
+    assert_int_equal(store_close(store, &error), 0);
+    return points;
+}
+
+static const uint64_t ALL = (uint64_t)(SERIES - 1) * (POINTS + JOURNAL_POINTS);
+
+static void a_sound_store_keeps_everything(void **state)
+{
+    (void)state;
+    struct place place = make_store();
+    struct store_repair_result result = repair(&place);
+    assert_int_equal(result.points, ALL);
+    assert_int_equal(result.lost_points, 0);
+    assert_int_equal(verify_all(&place), ALL);
+    free_place(&place);
+}
+
+static void a_lost_manifest_is_rebuilt_from_the_files(void **state)
+{
+    (void)state;
+    struct place place = make_store();
+    char *manifest = test_path(place.data, "MANIFEST");
+    damage(manifest, 20, 4);
+    struct store_repair_result result = repair(&place);
+    assert_int_equal(result.points, ALL);
+    assert_int_equal(verify_all(&place), ALL);
+    free(manifest);
+    free_place(&place);
+}
+
+static void a_damaged_block_costs_its_points_only(void **state)
+{
+    (void)state;
+    struct place place = make_store();
+    struct error error = {0};
+    char *segment = find_file(&place, "segment-");
+    damage(segment, 60, 1); /* in the first block */
+    assert_true(store_check(place.data, NULL, NULL, &error) > 0);
+    struct store_repair_result result = repair(&place);
+    assert_true(result.points < ALL);
+    assert_true(result.points >= ALL - 4096);
+    assert_int_equal(result.points + result.lost_points, ALL);
+    assert_int_equal(verify_all(&place), result.points);
+    free(segment);
+    free_place(&place);
+}
+
+static void a_segment_without_index_is_read_block_by_block(void **state)
+{
+    (void)state;
+    struct place place = make_store();
+    char *segment = find_file(&place, "segment-");
+    struct stat status;
+    assert_int_equal(stat(segment, &status), 0);
+    assert_int_equal(truncate(segment, status.st_size - 200), 0);
+    struct store_repair_result result = repair(&place);
+    assert_int_equal(result.points, ALL);
+    assert_int_equal(verify_all(&place), ALL);
+    free(segment);
+    free_place(&place);
+}
+
+static void a_journal_without_header_is_read_with_the_manifests_nonce(void **state)
+{
+    (void)state;
+    struct place place = make_store();
+    char *journal = find_file(&place, "journal-");
+    damage(journal, 0, 4096);
+    struct store_repair_result result = repair(&place);
+    assert_int_equal(result.points, ALL);
+    assert_int_equal(verify_all(&place), ALL);
+    free(journal);
+    free_place(&place);
+}
+
+static void an_interrupted_repair_is_finished(void **state)
+{
+    (void)state;
+    struct place place = make_store();
+    char *repairing = test_path(place.root, "data.repairing");
+    struct store_repair_result result;
+    struct error error = {0};
+    assert_int_equal(rename(place.data, repairing), 0); /* as between the two renames */
+    assert_int_equal(store_repair(place.data, place.kept, NULL, NULL, &result, &error), 0);
+    assert_int_equal(verify_all(&place), ALL);
+    free(repairing);
+    free_place(&place);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sound_store_keeps_everything),
+        cmocka_unit_test(a_lost_manifest_is_rebuilt_from_the_files),
+        cmocka_unit_test(a_damaged_block_costs_its_points_only),
+        cmocka_unit_test(a_segment_without_index_is_read_block_by_block),
+        cmocka_unit_test(a_journal_without_header_is_read_with_the_manifests_nonce),
+        cmocka_unit_test(an_interrupted_repair_is_finished),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
