@@ -103,6 +103,11 @@ void store_snapshot_close(struct store_snapshot *snapshot)
     free(snapshot);
 }
 
+int store_snapshot_backup(struct store_snapshot *snapshot, const char *directory, struct error *ret_error)
+{
+    return store_write_backup(snapshot->store, snapshot->version, snapshot->ends, snapshot->sequence, directory, ret_error);
+}
+
 /* ---- parts ---- */
 
 struct part {

@@ -249,6 +249,10 @@ struct read_scratch *scratch_take(struct store *store); /* NULL = no memory */
 void scratch_give(struct store *store, struct read_scratch *scratch); /* accepts NULL */
 void scratch_pool_free(struct scratch_pool *pool);
 
+/* ---- backup.c ---- */
+int store_write_backup(struct store *store, const struct version *version, const uint64_t *ends, uint64_t sequence,
+    const char *directory, struct error *ret_error);
+
 /* ---- store.c ---- */
 char *store_path(const struct store *store, const char *format, uint64_t id); /* malloc'ed DIRECTORY/name */
 uint64_t manifest_take_file_id(struct store *store);                          /* manifest_lock held */

@@ -105,6 +105,10 @@ struct store_series {
 /* Short lock, no I/O. Close it soon, or finish with it: files cannot be freed before. */
 int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapshot, struct error *ret_error);
 void store_snapshot_close(struct store_snapshot *snapshot); /* accepts NULL */
+/* Writes the snapshot as a store of its own into `directory`, which exists and is empty: segments as hard links where possible, the
+ * journals' published part copied, everything synced. The copy opens like any store. On failure what was written stays for the
+ * caller to remove. Inserts go on. */
+int store_snapshot_backup(struct store_snapshot *snapshot, const char *directory, struct error *ret_error);
 /* An unknown series is one of length 0. */
 int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id, struct store_series *ret_series,
     struct error *ret_error);

@@ -1,0 +1,123 @@
+/* A consistent copy of a running store: segments never change, so they are linked where the file system allows it;
+ * of each journal the published part is copied, and the copy's manifest calls it durable up to there. */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int new_file(struct io *io, const char *path, const void *data, uint64_t size, uint64_t file_size,
+    struct error *ret_error)
+{
+    int file = io->operations->open(io, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return error_set(ret_error, -file, "%s: cannot be made: %s", path, strerror(-file));
+    int r = io_write_all(io, file, path, data, size, 0, ret_error);
+    if (r == 0 && file_size > size) {
+        r = io->operations->truncate(io, file, file_size);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: cannot be extended: %s", path, strerror(-r));
+    }
+    if (r == 0) {
+        r = io->operations->sync(io, file);
+        if (r < 0)
+            (void)error_set(ret_error, -r, "%s: sync failed", path);
+    }
+    (void)close(file);
+    return r;
+}
+
+static int copy_segment(struct io *io, const struct segment *segment, const char *path, struct error *ret_error)
+{
+    if (link(segment_path(segment), path) == 0)
+        return 0;
+    if (errno == EEXIST)
+        return error_set(ret_error, EEXIST, "%s: exists already", path);
+    struct map *map; /* another file system, or one without links */
+    int r = map_open(segment_path(segment), 0, &map, ret_error);
+    if (r < 0)
+        return r;
+    r = new_file(io, path, map_data(map), map_size(map), 0, ret_error);
+    if (r == 0 && map_faulted(map))
+        r = error_set(ret_error, EIO, "%s: cannot be read", segment_path(segment));
+    map_close(map);
+    return r;
+}
+
+static int add_segments(struct store *store, const struct version *version, const char *directory,
+    struct manifest *manifest, struct error *ret_error)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < version->segment_count; i++) {
+        const struct segment *segment = version->segments[i]->segment;
+        char *path;
+        if (asprintf(&path, "%s/segment-%llu", directory, (unsigned long long)segment_id(segment)) < 0)
+            return error_set(ret_error, ENOMEM, "out of memory for a backup");
+        r = copy_segment(store->io, segment, path, ret_error);
+        free(path);
+        if (r == 0 && manifest_add_segment(manifest, (struct manifest_segment){
+                          .id = segment_id(segment),
+                          .size = segment_file_size(segment),
+                          .checksum = segment_footer_checksum(segment),
+                      }) < 0)
+            r = error_set(ret_error, ENOMEM, "out of memory for a backup");
+    }
+    return r;
+}
+
+static int add_journals(struct store *store, const struct version *version, const uint64_t *ends,
+    const char *directory, struct manifest *manifest, struct error *ret_error)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < version->journal_count; i++) {
+        const struct journal_file *file = version->journals[i]->file;
+        char *path;
+        if (ends[i] <= JOURNAL_HEADER_BYTES)
+            continue;
+        if (asprintf(&path, "%s/journal-%llu", directory, (unsigned long long)file->id) < 0)
+            return error_set(ret_error, ENOMEM, "out of memory for a backup");
+        r = new_file(store->io, path, map_data(file->map), ends[i], file->size, ret_error);
+        free(path);
+        if (r == 0 && map_faulted(file->map))
+            r = error_set(ret_error, EIO, "%s: cannot be read", file->path);
+        struct manifest_journal named = {.id = file->id, .clean_end = ends[i], .nonce = file->nonce};
+        if (r == 0 && manifest_add_journal(manifest, named) < 0)
+            r = error_set(ret_error, ENOMEM, "out of memory for a backup");
+    }
+    return r;
+}
+
+/* What was deleted at the snapshot's moment. */
+static int add_deletions(struct store *store, uint64_t sequence, struct manifest *manifest, struct error *ret_error)
+{
+    int r = 0;
+    (void)pthread_mutex_lock(&store->version_lock);
+    for (size_t i = 0; r == 0 && i < store->deleted.capacity; i++) {
+        uint64_t deleted = (uint64_t)(uintptr_t)store->deleted.entries[i].value;
+        if (deleted != 0 && deleted <= sequence + 1)
+            r = manifest_add_deleted(manifest, store->deleted.entries[i].id);
+    }
+    (void)pthread_mutex_unlock(&store->version_lock);
+    return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for a backup") : 0;
+}
+
+int store_write_backup(struct store *store, const struct version *version, const uint64_t *ends, uint64_t sequence,
+    const char *directory, struct error *ret_error)
+{
+    struct manifest manifest = {.version = 1};
+    (void)pthread_mutex_lock(&store->manifest_lock);
+    manifest.next_file_id = store->manifest.next_file_id;
+    (void)pthread_mutex_unlock(&store->manifest_lock);
+    int r = add_deletions(store, sequence, &manifest, ret_error);
+    if (r == 0)
+        r = add_segments(store, version, directory, &manifest, ret_error);
+    if (r == 0)
+        r = add_journals(store, version, ends, directory, &manifest, ret_error);
+    if (r == 0)
+        r = manifest_write(store->io, directory, &manifest, ret_error);
+    manifest_free(&manifest);
+    return r;
+}
