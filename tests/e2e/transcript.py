@@ -3,6 +3,7 @@ import base64
 import http.client
 import json
 import re
+import time
 
 import harness
 
@@ -33,19 +34,26 @@ class Actors:
             query += ("&" if query else "") + "apikey=" + self.newest.get(step["as"], "no-such-key")
         return query
 
+    def learn(self, path, answer):
+        """The newest key that an answer shows for a device."""
+        device = re.fullmatch(r"/api/v1/crud/([^/]+/[^/]+)", path)
+        if device and answer.status == 200 and answer.text.startswith("{"):
+            key = json.loads(answer.text).get("apikey")
+            if key:
+                self.newest[device.group(1)] = key
+
     def same_text(self, wanted, got):
         """Equal, with placeholders."""
         if wanted == "${uuid:ref}":
             return UUID.fullmatch(got) is not None
         key = re.fullmatch(r"\$\{apikey:([^#}]*)[^}]*\}", wanted)
         if key:
-            self.newest[key.group(1)] = got
+            self.newest.setdefault(key.group(1), got)
             return self.keys.setdefault(wanted, got) == got and got != ""
         return wanted == got
 
 
 def near_now(value):
-    import time
     return isinstance(value, (int, float)) and abs(value - time.time()) < NOW_SECONDS
 
 
@@ -108,8 +116,9 @@ class Client:
 
 def run_step(client, actors, step):
     headers = {**actors.headers(step), **step.get("request_headers", {})}
-    body = step.get("body")
-    return client.ask(step["method"], step["path"], actors.query(step), headers, body)
+    answer = client.ask(step["method"], step["path"], actors.query(step), headers, step.get("body"))
+    actors.learn(step["path"], answer)
+    return answer
 
 
 def differences(actors, step, answer, headers_ignored=()):
