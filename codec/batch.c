@@ -126,11 +126,12 @@ static int put_as_msgpack(struct batch *batch, uint32_t i, const struct point_va
         if (r < 0)
             return r;
     }
-    uint8_t scratch[NUMBER_BYTES_MAX] = {value->boolean ? 0xc3 : 0xc2};
+    uint8_t scratch[NUMBER_BYTES_MAX];
     switch (value->kind) {
     case POINT_NUMBER:
         return append_msgpack(batch, i, scratch, number_pack(&value->number, scratch));
     case POINT_BOOLEAN:
+        scratch[0] = value->boolean ? 0xc3 : 0xc2;
         return append_msgpack(batch, i, scratch, 1);
     case POINT_MSGPACK:
         break;

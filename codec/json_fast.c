@@ -1,6 +1,6 @@
-/* The hot loop of import and insert. It knows one shape of datapoint, reads eight bytes at a time past what it has
- * looked at (the window ends in zeros) and gives up, without having changed anything, at whatever it does not
- * expect: the general parser then says what it is. */
+/* The hot loops of import and insert. They know one shape of datapoint, read eight bytes at a time past what they have
+ * looked at (the window ends in zeros) and give up, without having changed anything, at whatever they do not expect:
+ * the general parser then says what it is. */
 #include "json_internal.h"
 
 #include "digits.h"
@@ -10,6 +10,9 @@
 #include <string.h>
 
 enum { FAST_DIGITS_MAX = 19 };
+
+/* A branch that is guessed lets the loop run ahead; a sum would have to wait for the byte. */
+#define unlikely(condition) __builtin_expect((condition), 0)
 
 /* The largest integer that times 10^index stays within LANE_DECIMAL_MAX. */
 static const uint64_t SCALE_LIMITS[LANE_EXPONENT_MAX + 1] = {
@@ -56,8 +59,11 @@ static const char *fast_long_fraction(const char *p, unsigned count, struct fast
 /* A number without an exponent, of at most 15 integer digits. */
 static inline const char *fast_number(const char *p, struct fast_number *number)
 {
-    number->negative = *p == '-';
-    p += number->negative;
+    number->negative = false;
+    if (unlikely(*p == '-')) {
+        number->negative = true;
+        p++;
+    }
     uint64_t word = digits_load(p);
     uint64_t others = digits_others(word);
     if ((word & 0xff) == 0 && (others & 0x8000) == 0)
@@ -100,7 +106,7 @@ static inline const char *fast_number(const char *p, struct fast_number *number)
 }
 
 /* Writes the number as value i; false when the lane would have to change for it. */
-static inline bool fast_store(struct lane *lane, uint32_t i, struct fast_number number)
+static inline bool fast_store(const struct lane *lane, uint32_t i, struct fast_number number)
 {
     if (lane->kind == LANE_DECIMAL) {
         while (number.fraction > lane->exponent) {
@@ -123,28 +129,37 @@ static inline bool fast_store(struct lane *lane, uint32_t i, struct fast_number 
     return true;
 }
 
-static inline const char *fast_value(const char *p, struct batch *batch, uint32_t i)
+/* What the points are written to; a copy, so that it stays in registers while they are. */
+struct fast_columns {
+    struct lane times;
+    struct lane numbers;
+    uint8_t *booleans; /* NULL: the values are numbers */
+    bool zero_is_missing;
+};
+
+static inline const char *fast_value(const char *p, const struct fast_columns *columns, uint32_t i)
 {
-    if (batch->form == VALUES_BOOLEANS) {
+    if (columns->booleans) {
         bool yes = *p == 't';
-        batch->booleans[i] = yes;
+        columns->booleans[i] = yes;
         return yes ? fast_match(p, "true", 4) : fast_match(p, "false", 5);
     }
     struct fast_number number;
     p = fast_number(p, &number);
-    return p && fast_store(&batch->numbers, i, number) ? p : NULL;
+    return p && fast_store(&columns->numbers, i, number) ? p : NULL;
 }
 
-/* One datapoint, written as point i. Returns the byte after it, or NULL. */
-static inline const char *fast_point(const char *p, struct batch *batch, uint32_t i, bool zero_is_missing)
+/* {"t":TIME,"d": of point i. Returns the byte after it, where the value starts, or NULL. */
+static inline const char *fast_time(const char *p, const struct fast_columns *columns, uint32_t i)
 {
     p = fast_match(p, "{\"t\":", 5);
     if (!p)
         return NULL;
-    p += *p == ' ';
+    if (unlikely(*p == ' '))
+        p++;
     struct fast_number time;
     p = fast_number(p, &time);
-    if (!p || (zero_is_missing && time.mantissa == 0) || !fast_store(&batch->times, i, time))
+    if (!p || (columns->zero_is_missing && time.mantissa == 0) || !fast_store(&columns->times, i, time))
         return NULL;
     const char *key = p;
     p = fast_match(key, ",\"d\":", 5);
@@ -153,41 +168,93 @@ static inline const char *fast_point(const char *p, struct batch *batch, uint32_
         if (!p)
             return NULL;
     }
-    p += *p == ' ';
-    p = fast_value(p, batch, i);
-    return p && *p == '}' ? p + 1 : NULL;
+    if (unlikely(*p == ' '))
+        p++;
+    return p;
+}
+
+/* The start of the next point when one follows at once, else NULL. */
+static inline const char *fast_next(const char *after)
+{
+    if (after[0] != ',')
+        return NULL;
+    if (after[1] == '{')
+        return after + 1;
+    return (after[1] == ' ' || after[1] == '\n') && after[2] == '{' ? after + 2 : NULL;
+}
+
+/* The loop over points of numbers or booleans: from point i to before `last`. Sets *point to the start of the last
+ * one taken and *p to the next one or, with *after, to the byte after the last one. */
+static uint32_t fast_lanes(const struct fast_columns columns, uint32_t i, uint32_t last, const char **p,
+    const char **point, bool *after)
+{
+    const char *next = *p;
+    const char *taken = *point;
+    while (i < last) {
+        const char *end = fast_time(next, &columns, i);
+        if (end)
+            end = fast_value(end, &columns, i);
+        if (!end || *end != '}')
+            break;
+        taken = next;
+        i++;
+        next = fast_next(++end);
+        if (!next) {
+            next = end;
+            *after = true;
+            break;
+        }
+    }
+    *p = next;
+    *point = taken;
+    return i;
+}
+
+/* The same for values of other kinds: only what is around them is fast. */
+static uint32_t fast_values(struct json_parser *parser, struct batch *batch, const struct fast_columns columns,
+    uint32_t last, bool *after)
+{
+    uint32_t i = batch->count;
+    const char *next = parser->p;
+    while (i < last) {
+        const char *end = fast_time(next, &columns, i);
+        struct point_value value;
+        if (!end)
+            break;
+        parser->p = end;
+        if (json_point_value(parser, &value) != 0 || *parser->p != '}' || batch_put_value(batch, i, &value) < 0)
+            break;
+        parser->point = next;
+        i++;
+        end = parser->p + 1;
+        next = fast_next(end);
+        if (!next) {
+            next = end;
+            *after = true;
+            break;
+        }
+    }
+    parser->error = 0; /* the general parser meets the same failure */
+    parser->p = next;
+    return i;
 }
 
 uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max, bool zero_is_missing,
     bool *ret_after)
 {
     *ret_after = false;
-    if (batch->count == 0 || (batch->form != VALUES_NUMBERS && batch->form != VALUES_BOOLEANS))
+    if (batch->count == 0)
         return 0;
-    uint32_t room = batch->capacity - batch->count;
+    const struct fast_columns columns = {batch->times, batch->numbers,
+        batch->form == VALUES_BOOLEANS ? batch->booleans : NULL, zero_is_missing};
     uint32_t first = batch->count;
+    uint32_t room = batch->capacity - first;
     uint32_t last = first + (points_max < room ? points_max : room);
-    uint32_t i = first;
-    const char *p = parser->p;
-    while (i < last) {
-        const char *after = fast_point(p, batch, i, zero_is_missing);
-        if (!after)
-            break;
-        i++;
-        parser->point = p;
-        if (after[0] == ',' && after[1] == '{') {
-            p = after + 1;
-        } else if (after[0] == ',' && (after[1] == ' ' || after[1] == '\n') && after[2] == '{') {
-            p = after + 2;
-        } else {
-            p = after;
-            *ret_after = true;
-            break;
-        }
-    }
+    if (batch->form == VALUES_MSGPACK)
+        batch->count = fast_values(parser, batch, columns, last, ret_after);
+    else
+        batch->count = fast_lanes(columns, first, last, &parser->p, &parser->point, ret_after);
     if (batch->has_senders)
-        memset(batch->senders + first, 0, (i - first) * sizeof(*batch->senders));
-    batch->count = i;
-    parser->p = p;
-    return i - first;
+        memset(batch->senders + first, 0, (batch->count - first) * sizeof(*batch->senders));
+    return batch->count - first;
 }

@@ -81,11 +81,13 @@ int json_value(struct json_parser *parser, unsigned depth);
  * -ENOMEM. */
 long json_unify_members(struct json_parser *parser, size_t first);
 
+/* The value of a datapoint; msgpack is put into parser->value. */
+int json_point_value(struct json_parser *parser, struct point_value *value);
 /* At the opening brace of a datapoint. */
 int json_point(struct json_parser *parser, bool import, struct json_point *ret_point);
 
-/* Appends points of the shapes that matter most, {"t":NUMBER,"d":NUMBER|true|false}, as long as they come one
- * after the other and fit the batch's lanes as they are. parser->p is at an opening brace; afterwards it is at one
+/* Appends points of the shape that matters most, {"t":NUMBER,"d":VALUE}, as long as they come one after the other and
+ * fit the batch's lanes and form as they are. parser->p is at an opening brace; afterwards it is at one
  * again and *ret_after is false, or after a point and it is true. Returns how many points were appended. */
 uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max, bool zero_is_missing,
     bool *ret_after);

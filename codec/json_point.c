@@ -40,9 +40,8 @@ static int point_time(struct json_parser *parser, bool import, struct json_point
     return 0;
 }
 
-static int point_value(struct json_parser *parser, struct json_point *point)
+int json_point_value(struct json_parser *parser, struct point_value *value)
 {
-    struct point_value *value = &point->value;
     char first = *parser->p;
     if (first == '-' || is_digit(first)) {
         value->kind = POINT_NUMBER;
@@ -55,7 +54,10 @@ static int point_value(struct json_parser *parser, struct json_point *point)
     }
     parser->value.size = 0;
     value->kind = POINT_MSGPACK;
-    return json_value(parser, 0);
+    int r = json_value(parser, 0);
+    value->msgpack = parser->value.data;
+    value->size = parser->value.size;
+    return r;
 }
 
 static int point_sender(struct json_parser *parser, bool import, struct json_point *point)
@@ -77,7 +79,7 @@ static int point_sender(struct json_parser *parser, bool import, struct json_poi
     return 0;
 }
 
-/* Any value, for nobody; the value of "d" stays where it is in parser->value. */
+/* Any value, for nobody; the value of "d" stays at the start of parser->value. */
 static int skip_value(struct json_parser *parser)
 {
     size_t size = parser->value.size;
@@ -110,7 +112,7 @@ static int point_member(struct json_parser *parser, bool import, struct json_poi
     case 't':
         return point_time(parser, import, point);
     case 'd':
-        return point_value(parser, point);
+        return json_point_value(parser, &point->value);
     case 'o':
         return point_sender(parser, import, point);
     default:
@@ -146,16 +148,14 @@ int json_point(struct json_parser *parser, bool import, struct json_point *ret_p
     const char *start = parser->p++;
     ret_point->has_time = false;
     ret_point->sender_size = 0;
-    ret_point->value = (struct point_value){.kind = POINT_MSGPACK, .msgpack = NOTHING, .size = 1};
+    ret_point->value = (struct point_value){.kind = POINT_MSGPACK, .msgpack = NOTHING, .size = sizeof(NOTHING)};
     parser->value.size = 0;
     int r = point_members(parser, import, ret_point);
     if (r != 0)
         return r;
+    if (parser->value.size > 0) /* which may have moved since */
+        ret_point->value.msgpack = parser->value.data;
     if (import && !ret_point->has_time)
         return json_fail(parser, start, EBADMSG, "a datapoint without \"t\"");
-    if (ret_point->value.kind == POINT_MSGPACK && parser->value.size > 0) {
-        ret_point->value.msgpack = parser->value.data;
-        ret_point->value.size = parser->value.size;
-    }
     return 0;
 }

@@ -12,20 +12,20 @@
 #include <string.h>
 
 enum {
-    /* ,{"t":NUMBER,"d":NUMBER} with room to scribble */
-    POINT_TEXT_MAX = 6 + 5 + 1 + 3 * NUMBER_TEXT_MAX,
+    /* ,{"t":NUMBER,"d":NUMBER} */
+    POINT_TEXT_MAX = 6 + 5 + 1 + 2 * NUMBER_TEXT_MAX,
 };
 
 /* How one lane's values are printed. */
 struct lane_printer {
-    const struct lane *lane;
+    struct lane lane;
     struct decimal_printer decimal;
 };
 
 static struct lane_printer lane_printer_make(const struct lane *lane)
 {
     unsigned exponent = lane->kind == LANE_DECIMAL ? lane->exponent : 0;
-    return (struct lane_printer){.lane = lane, .decimal = decimal_printer_make(exponent)};
+    return (struct lane_printer){.lane = *lane, .decimal = decimal_printer_make(exponent)};
 }
 
 /* Results of queries may hold what JSON has no word for: it becomes null. */
@@ -37,11 +37,11 @@ static char *print_any_double(char *out, double value)
     return out + 4;
 }
 
-static inline char *print_time(const struct lane_printer *printer, char *out, uint32_t i)
+static inline char *print_time(struct lane_printer *printer, char *out, uint32_t i)
 {
-    if (printer->lane->kind == LANE_DECIMAL)
-        return print_decimal(&printer->decimal, out, printer->lane->integers[i]);
-    return print_any_double(out, printer->lane->doubles[i]);
+    if (printer->lane.kind == LANE_DECIMAL)
+        return print_decimal(&printer->decimal, out, printer->lane.integers[i]);
+    return print_any_double(out, printer->lane.doubles[i]);
 }
 
 static char *print_number(char *out, const struct number *number)
@@ -54,11 +54,11 @@ static char *print_number(char *out, const struct number *number)
 }
 
 /* A value differs from a time in one thing: an integer beyond 2^53 has all its digits. */
-static inline char *print_lane_value(const struct lane_printer *printer, char *out, uint32_t i)
+static inline char *print_lane_value(struct lane_printer *printer, char *out, uint32_t i)
 {
-    if (printer->lane->kind == LANE_DECIMAL)
-        return print_decimal(&printer->decimal, out, printer->lane->integers[i]);
-    double value = printer->lane->doubles[i];
+    if (printer->lane.kind == LANE_DECIMAL)
+        return print_decimal(&printer->decimal, out, printer->lane.integers[i]);
+    double value = printer->lane.doubles[i];
     if (fabs(value) < 0x1p53)
         return print_double(out, value);
     struct number number;
@@ -75,24 +75,26 @@ static inline char *print_constant(char *out, const char *text, unsigned bytes)
     return out + bytes;
 }
 
-/* Numbers and booleans without senders: as many points as fit one reservation. Returns the next point. */
+/* Numbers and booleans without senders: as many points as fit one reservation. Returns the next point. The printers
+ * are copies: what is local and not written to memory need not be read again after each byte of text. */
 static uint32_t print_run(char **out, const char *limit, const struct batch *batch, uint32_t i,
-    const struct lane_printer *times, const struct lane_printer *numbers)
+    struct lane_printer times, struct lane_printer numbers)
 {
     char *p = *out;
-    while (i < batch->count && p <= limit) {
+    uint32_t count = batch->count;
+    bool is_numbers = batch->form == VALUES_NUMBERS;
+    const uint8_t *booleans = batch->booleans;
+    for (; i < count && p <= limit; i++) {
         p = print_constant(p, ",{\"t\":", 6);
-        p = print_time(times, p, i);
+        p = print_time(&times, p, i);
         p = print_constant(p, ",\"d\":", 5);
-        if (batch->form == VALUES_NUMBERS) {
-            p = print_lane_value(numbers, p, i);
+        if (is_numbers) {
+            p = print_lane_value(&numbers, p, i);
         } else {
-            bool yes = batch->booleans[i];
-            p = print_constant(p, yes ? "true" : "false", 5);
-            p -= yes;
+            p = print_constant(p, booleans[i] ? "true" : "false", 5);
+            p -= booleans[i] != 0;
         }
         *p++ = '}';
-        i++;
     }
     *out = p;
     return i;
@@ -107,7 +109,7 @@ static int print_runs(struct sink *sink, const struct batch *batch, bool first)
         if (!out)
             return sink->failed;
         char *end = out;
-        i = print_run(&end, out + SINK_RESERVE_MAX - POINT_TEXT_MAX, batch, i, &times, &numbers);
+        i = print_run(&end, out + SINK_RESERVE_MAX - POINT_TEXT_MAX, batch, i, times, numbers);
         size_t size = (size_t)(end - out);
         if (first) /* no ',' before the first point */
             memmove(out, out + 1, --size);
@@ -128,7 +130,7 @@ static int print_sender(struct sink *sink, const struct batch *batch, uint32_t i
 }
 
 static int print_value(struct sink *sink, const struct batch *batch, uint32_t i,
-    const struct lane_printer *numbers)
+    struct lane_printer *numbers)
 {
     if (batch->form == VALUES_NUMBERS) {
         char *out = (char *)sink_reserve(sink, NUMBER_TEXT_MAX);
@@ -144,8 +146,8 @@ static int print_value(struct sink *sink, const struct batch *batch, uint32_t i,
 }
 
 /* One point with anything in it. */
-static int print_point(struct sink *sink, const struct batch *batch, uint32_t i, const struct lane_printer *times,
-    const struct lane_printer *numbers, bool comma)
+static int print_point(struct sink *sink, const struct batch *batch, uint32_t i, struct lane_printer *times,
+    struct lane_printer *numbers, bool comma)
 {
     char *out = (char *)sink_reserve(sink, POINT_TEXT_MAX);
     if (!out)

@@ -47,59 +47,89 @@ static uint64_t escaped_bytes(uint64_t word)
         ones * 0x80;
 }
 
-/* The length of the run at p that is printed as it is. */
-static size_t plain_run(const char *p, const char *end)
-{
-    const char *start = p;
-    while (end - p >= 8) {
-        uint64_t escaped = escaped_bytes(load_u64(p));
-        if (escaped)
-            return (size_t)(p - start) + (size_t)__builtin_ctzll(escaped) / 8;
-        p += 8;
-    }
-    while (p < end && (unsigned char)*p != 0xe2 && !escape_of((unsigned char)*p))
-        p++;
-    return (size_t)(p - start);
-}
-
 static bool is_line_separator(const char *p, const char *end)
 {
     return end - p >= 3 && (unsigned char)p[0] == 0xe2 && (unsigned char)p[1] == 0x80 &&
         ((unsigned char)p[2] | 1) == 0xa9;
 }
 
-/* Prints the character at *p, one that plain_run stops at, and moves *p past it. */
-static int print_escaped(struct sink *sink, const char **p, const char *end)
+/* Prints the character at *p, escaped if it has to be, and moves *p past it. */
+static char *print_character(char *out, const char **p, const char *end)
 {
     static const char HEX[] = "0123456789abcdef";
     unsigned char byte = (unsigned char)**p;
     if (is_line_separator(*p, end)) {
-        char text[] = "\\u2028";
-        text[5] = (unsigned char)(*p)[2] == 0xa8 ? '8' : '9';
+        memcpy(out, (unsigned char)(*p)[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
         *p += 3;
-        return sink_write(sink, text, 6);
+        return out + 6;
     }
     *p += 1;
     char escape = escape_of(byte);
-    if (!escape)
-        return sink_write(sink, &byte, 1);
+    if (!escape) {
+        *out = (char)byte;
+        return out + 1;
+    }
+    *out++ = '\\';
+    *out++ = escape;
     if (escape != 'u')
-        return sink_write(sink, (char[]){'\\', escape}, 2);
-    return sink_write(sink, (char[]){'\\', 'u', '0', '0', HEX[byte >> 4], HEX[byte & 15]}, 6);
+        return out;
+    memcpy(out, (char[]){'0', '0', HEX[byte >> 4], HEX[byte & 15]}, 4);
+    return out + 4;
+}
+
+/* Prints a piece of a string; the buffer has room for ESCAPE_BYTES_MAX times as much. */
+static char *print_piece(char *out, const char *p, const char *end)
+{
+    while (end - p >= 8) {
+        uint64_t word = load_u64(p);
+        uint64_t escaped = escaped_bytes(word);
+        store_u64(out, word);
+        unsigned plain = escaped ? (unsigned)__builtin_ctzll(escaped) / 8 : 8;
+        out += plain;
+        p += plain;
+        if (escaped)
+            out = print_character(out, &p, end);
+    }
+    while (p < end)
+        out = print_character(out, &p, end);
+    return out;
+}
+
+enum {
+    ESCAPE_BYTES_MAX = 6,
+    PIECE_BYTES = SINK_RESERVE_MAX / ESCAPE_BYTES_MAX - 8, /* so that eight bytes and quotes fit behind */
+};
+
+/* Where a piece that starts at text ends: after whole characters. */
+static const char *piece_end(const char *text, const char *end)
+{
+    if (end - text <= PIECE_BYTES)
+        return end;
+    const char *p = text + PIECE_BYTES;
+    for (int i = 1; i < 4 && ((unsigned char)*p & 0xc0) == 0x80; i++)
+        p--;
+    return p;
 }
 
 int json_print_string(struct sink *sink, const char *text, size_t size)
 {
     const char *end = text + size;
-    (void)sink_write(sink, "\"", 1);
-    while (text < end) {
-        size_t run = plain_run(text, end);
-        (void)sink_write(sink, text, run);
-        text += run;
-        if (text < end)
-            (void)print_escaped(sink, &text, end);
-    }
-    return sink_write(sink, "\"", 1); /* a sink that failed keeps failing */
+    bool first = true;
+    do {
+        const char *stop = piece_end(text, end);
+        size_t room = (size_t)(stop - text) * ESCAPE_BYTES_MAX + 8 + 2;
+        char *out = (char *)sink_reserve(sink, room);
+        if (!out)
+            return sink->failed;
+        char *p = out;
+        *p = '"';
+        p = print_piece(p + first, text, stop);
+        *p = '"';
+        sink_commit(sink, (size_t)(p - out) + (stop == end));
+        first = false;
+        text = stop;
+    } while (text < end);
+    return 0;
 }
 
 static int print_number(struct sink *sink, const struct number *number)

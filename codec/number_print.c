@@ -23,38 +23,39 @@ size_t number_print_unsigned(char *out, uint64_t value)
     return (size_t)(print_integer(out, value) - out);
 }
 
-/* Prints digits * 10^exponent, digits > 0, as ECMAScript does. */
+enum { DIGITS_MAX = 20 }; /* of 64 bits */
+
+/* Prints digits * 10^exponent, digits > 0, as ECMAScript does. Copies have fixed sizes, which are moves and no
+ * calls; what they write too much is overwritten or left behind the end. */
 static char *print_scientific(char *out, uint64_t digits, int exponent)
 {
-    char text[24];
+    char text[2 * DIGITS_MAX + 8] = {0};
     int count = (int)(print_integer(text, digits) - text);
     while (text[count - 1] == '0') {
         count--;
         exponent++;
     }
     int point = count + exponent; /* the value is 0.digits * 10^point */
-    if (point > 0 && point <= PLAIN_POINT_MAX) {
-        if (point >= count) {
-            memcpy(out, text, (size_t)count);
-            memset(out + count, '0', (size_t)(point - count));
-            return out + point;
-        }
-        memcpy(out, text, (size_t)point);
+    if (point > 0 && point < count) {
+        memcpy(out, text, DIGITS_MAX);
         out[point] = '.';
-        memcpy(out + point + 1, text + point, (size_t)(count - point));
+        memcpy(out + point + 1, text + point, DIGITS_MAX);
         return out + count + 1;
     }
+    if (point >= count && point <= PLAIN_POINT_MAX) {
+        memset(out, '0', PLAIN_POINT_MAX);
+        memcpy(out, text, (size_t)count);
+        return out + point;
+    }
     if (point <= 0 && point >= PLAIN_POINT_MIN) {
-        memcpy(out, "0.00000", 7);
-        memcpy(out + 2 - point, text, (size_t)count);
+        memcpy(out, "0.00000", 8);
+        memcpy(out + 2 - point, text, DIGITS_MAX);
         return out + 2 - point + count;
     }
     *out++ = text[0];
-    if (count > 1) {
-        *out++ = '.';
-        memcpy(out, text + 1, (size_t)(count - 1));
-        out += count - 1;
-    }
+    *out = '.';
+    memcpy(out + 1, text + 1, DIGITS_MAX);
+    out += count > 1 ? count : 0;
     *out++ = 'e';
     *out++ = point > 0 ? '+' : '-';
     return print_integer(out, (uint64_t)(point > 0 ? point - 1 : 1 - point));

@@ -50,44 +50,64 @@ static inline char *print_integer(char *out, uint64_t value)
     return print_8_digits(out, low);
 }
 
-/* What all numbers of one decimal lane have in common. */
+/* What the numbers of one decimal lane have in common, for printing one after the other. The last eight digits of a
+ * number are printed anew, those before them, which neighbours like times share, are copied from the last number. */
 struct decimal_printer {
-    uint64_t power;      /* 10^exponent */
-    uint64_t fill;       /* 10^(8 - exponent): moves the fraction to the front of 8 digits */
-    uint64_t plain_min;  /* the smallest magnitude that is printed without an exponent */
+    uint64_t plain_min;   /* the smallest magnitude that is printed without an exponent */
     unsigned exponent;
-    bool fast;           /* exponent 1..8 */
+    unsigned whole_bits;  /* 8 for each of the last eight digits that is left of the point; 0: print_decimal_slow */
+    unsigned high_size;
+    uint64_t high;        /* the digits before the last eight, of the number printed last; 0 = none */
+    uint64_t high_text;   /* and their text, high_size bytes */
 };
 
 static inline struct decimal_printer decimal_printer_make(unsigned exponent)
 {
-    struct decimal_printer printer = {.power = INTEGER_POWERS_OF_TEN[exponent], .exponent = exponent};
-    printer.fast = exponent > 0 && exponent <= DIGITS_AT_ONCE;
-    printer.fill = printer.fast ? INTEGER_POWERS_OF_TEN[DIGITS_AT_ONCE - exponent] : 0;
-    printer.plain_min = exponent > 6 ? INTEGER_POWERS_OF_TEN[exponent - 6] : 0;
-    return printer;
+    return (struct decimal_printer){
+        .plain_min = exponent > 6 ? INTEGER_POWERS_OF_TEN[exponent - 6] : 0,
+        .exponent = exponent,
+        .whole_bits = exponent < DIGITS_AT_ONCE ? 8 * (DIGITS_AT_ONCE - exponent) : 0,
+    };
+}
+
+/* The digits of a number before its last eight; high > 0. */
+static inline char *print_high(struct decimal_printer *printer, char *out, uint64_t high)
+{
+    if (high >= DIGITS_LIMIT)
+        return print_integer(out, high);
+    if (high != printer->high) {
+        char text[DIGITS_AT_ONCE];
+        printer->high_size = (unsigned)(print_up_to_8_digits(text, (uint32_t)high) - text);
+        printer->high_text = load_u64(text);
+        printer->high = high;
+    }
+    store_u64(out, printer->high_text);
+    return out + printer->high_size;
 }
 
 /* integer / 10^exponent without trailing zeros. */
-static inline char *print_decimal(const struct decimal_printer *printer, char *out, int64_t integer)
+static inline char *print_decimal(struct decimal_printer *printer, char *out, int64_t integer)
 {
     uint64_t magnitude = integer < 0 ? 0 - (uint64_t)integer : (uint64_t)integer;
-    if (printer->exponent == 0) {
-        *out = '-';
-        return print_integer(out + (integer < 0), magnitude);
-    }
-    if (!printer->fast || magnitude < printer->plain_min || magnitude > INT64_MAX)
+    if (printer->whole_bits == 0 || magnitude < printer->plain_min)
         return print_decimal_slow(out, integer, printer->exponent);
     *out = '-';
     out += integer < 0;
-    uint64_t whole = divide_by_power(magnitude, printer->exponent);
-    uint64_t fraction = magnitude - whole * printer->power;
-    out = print_integer(out, whole);
-    uint64_t digits = digits_spread((uint32_t)(fraction * printer->fill));
-    unsigned trailing = (unsigned)__builtin_clzll(digits | 1) / 8;
+    unsigned whole_bits = printer->whole_bits;
+    uint64_t high = magnitude / DIGITS_LIMIT;
+    uint64_t digits = digits_spread((uint32_t)(magnitude - high * DIGITS_LIMIT));
+    uint64_t text = digits | DIGITS_ZERO;
+    unsigned leading = 0;
+    if (high > 0)
+        out = print_high(printer, out, high);
+    else /* of the digits left of the point the last one stays even when it is 0 */
+        leading = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << (whole_bits - 8)) & ~7u;
+    store_u64(out, text >> leading);
+    out += (whole_bits - leading) / 8;
     *out = '.';
-    store_u64(out + 1, digits | DIGITS_ZERO);
-    return fraction == 0 ? out : out + 9 - trailing;
+    store_u64(out + 1, text >> (whole_bits - 8) >> 8);
+    unsigned used_bits = 64 - ((unsigned)__builtin_clzll(digits | 1) & ~7u); /* up to the last digit but zeros */
+    return used_bits <= whole_bits ? out : out + 1 + (used_bits - whole_bits) / 8;
 }
 
 #endif

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NUMBER_TEXT_MAX = 32 }; /* bytes that any of the print functions may write */
+enum { NUMBER_TEXT_MAX = 48 }; /* bytes that any of the print functions may write (the text is shorter) */
 
 enum number_kind {
     NUMBER_DECIMAL, /* integer / 10^exponent, within the bounds of a decimal lane (lane.h), not -0 */
