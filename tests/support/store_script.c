@@ -44,11 +44,12 @@ static struct store_snapshot *open_snapshot(struct store *store)
 
 enum expected { EXPECTED_MAYBE, EXPECTED_THERE, EXPECTED_ABSENT };
 
-static enum expected expected_at(const struct attempt *made, uint64_t at)
+static enum expected expected_at(const struct script *script, const struct attempt *made, uint64_t at)
 {
     if (made->outcome == OUTCOME_REFUSED || made->started >= at)
         return EXPECTED_ABSENT;
-    return made->outcome == OUTCOME_ACKNOWLEDGED && made->ended <= at ? EXPECTED_THERE : EXPECTED_MAYBE;
+    bool acknowledged = made->outcome == OUTCOME_ACKNOWLEDGED && made->ended <= at;
+    return acknowledged && !script->lossy ? EXPECTED_THERE : EXPECTED_MAYBE;
 }
 
 static bool same_points(const struct points *a, uint64_t at, const struct points *b)
@@ -81,19 +82,22 @@ static void judge_appended(const struct script *script, struct store_snapshot *s
 {
     struct points points = {0};
     read_series(snapshot, series_id, &points, what);
-    bool may_be_deleted = false, must_be_deleted = false, must_have = false;
+    bool may_be_deleted = false, must_be_deleted = false, must_have = false, lost = false;
     uint64_t place = 0;
     for (size_t i = 0; i < script->attempt_count; i++) {
         const struct attempt *made = &script->attempts[i];
         if (made->series_id != series_id || made->kind == ATTEMPT_BULK)
             continue;
-        enum expected expected = expected_at(made, at);
+        enum expected expected = expected_at(script, made, at);
         if (made->kind == ATTEMPT_DELETE) {
             may_be_deleted |= expected != EXPECTED_ABSENT;
             must_be_deleted |= expected == EXPECTED_THERE;
             continue;
         }
         bool there = expected != EXPECTED_ABSENT && same_points(&points, place, &made->points);
+        REQUIRE(!there || !lost, "%s: series %llu has a hole before index %llu", what, (unsigned long long)series_id,
+            (unsigned long long)place);
+        lost |= !there && script->lossy && made->outcome == OUTCOME_ACKNOWLEDGED;
         place += there ? made->points.count : 0;
         must_have |= expected == EXPECTED_THERE;
         bool deleted = points.count == 0 && may_be_deleted;
@@ -110,9 +114,10 @@ static void judge_appended(const struct script *script, struct store_snapshot *s
     points_free(&points);
 }
 
-static void judge_loaded(const struct attempt *made, struct store_snapshot *snapshot, uint64_t at, const char *what)
+static void judge_loaded(const struct script *script, const struct attempt *made, struct store_snapshot *snapshot,
+    uint64_t at, const char *what)
 {
-    enum expected expected = expected_at(made, at);
+    enum expected expected = expected_at(script, made, at);
     uint64_t there = 0;
     for (uint64_t id = made->series_id; id < made->series_id + made->bulk_count; id++) {
         struct points points = {0};
@@ -135,7 +140,7 @@ void script_judge(const struct script *script, struct store *store, uint64_t at,
         judge_appended(script, snapshot, series_id, at, what);
     for (size_t i = 0; i < script->attempt_count; i++)
         if (script->attempts[i].kind == ATTEMPT_BULK)
-            judge_loaded(&script->attempts[i], snapshot, at, what);
+            judge_loaded(script, &script->attempts[i], snapshot, at, what);
     store_snapshot_close(snapshot);
 }
 
