@@ -225,7 +225,7 @@ class Sorting(FolderTest):
 class Interrupted(FolderTest):
     """A killed import leaves nothing that can be seen; --resume goes on, --restart begins anew."""
 
-    STREAMS, POINTS = 40, 20000
+    STREAMS, POINTS = 40, 8000
 
     def setUp(self):
         super().setUp()

@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+"""The commands themselves: usage, exit codes, the daemon's life, check and inspect."""
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import stat
+import subprocess
+import unittest
+
+from folders import FolderTest, make_folder
+from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main
+
+SAMPLE = os.path.join(SOURCE, "samples", "home")
+COMMANDS = ("create", "start", "stop", "run", "import", "export", "check", "inspect", "write")
+
+
+class Usage(FolderTest):
+    def refuse_usage(self, *arguments):
+        done = command(*arguments, exit_code=2)
+        self.assertEqual(done.stdout, "")
+        lines = done.stderr.strip().splitlines()
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertIn("--help", lines[0])
+        return lines[0]
+
+    def test_help(self):
+        overview = command("--help").stdout
+        for name in COMMANDS:
+            self.assertIn(name, overview)
+            for form in ("--help", "-h"):
+                text = command(name, form).stdout
+                self.assertIn(f"connectordb {name}", text)
+                for option in ("--help", "--loglevel", "--logfile", "--quiet"):
+                    self.assertIn(option, text)
+
+    def test_version(self):
+        semver = command("--semver").stdout.strip()
+        self.assertRegex(semver, r"\A\d+\.\d+\.\d+\Z")
+        self.assertIn(semver, command("--version").stdout)
+
+    def test_wrong_usage(self):
+        self.refuse_usage()
+        self.refuse_usage("--conjure")
+        self.assertIn("conjure", self.refuse_usage("conjure"))
+        self.assertIn("shell", self.refuse_usage("shell", "db"))
+        for name in COMMANDS:
+            self.assertIn("--conjure", self.refuse_usage(name, "--conjure"))
+            self.refuse_usage(name)
+        self.refuse_usage("create", "a", "b")
+        self.refuse_usage("create", "a", "--user")
+        self.refuse_usage("export", "a")
+        self.refuse_usage("import", "a", "b", "--resume", "--restart")
+        self.refuse_usage("write", "permissions", "file")
+        self.refuse_usage("-l", "loud", "check", "a")
+        for port in ("-1", "65536", "x", "", "1x"):
+            self.assertIn("port", self.refuse_usage("start", "db", "--port", port))
+
+    def test_options_stand_anywhere(self):
+        command("--loglevel", "debug", "create", self.database, "--quiet")
+        self.assertEqual(command("check", "-q", self.database).stdout, "")
+        command("check", "--", self.database)
+
+    def test_obsolete_options_are_named(self):
+        done = command("create", self.database, "--sqlbackend", "postgres")
+        self.assertIn("--sqlbackend has no effect", done.stderr)
+
+
+class Create(FolderTest):
+    def test_over_something(self):
+        os.mkdir(self.database)
+        self.refuse("create", self.database)
+        self.assertEqual(os.listdir(self.database), [])
+        self.refuse("create", self.path("nowhere", "db"))
+
+    def test_bad_users_leave_nothing(self):
+        for user in ("ann", "ann:", ":x", "1st:x", "admin:x", "a" * 30 + ":x", "a/b:x"):
+            self.refuse("create", self.database, "--user", user)
+            self.assertFalse(os.path.exists(self.database), user)
+        self.refuse("create", self.database, "--user", "ann:x", "--email", "nowhere")
+        self.assertFalse(os.path.exists(self.database))
+
+    def test_user_is_admin(self):
+        command("create", self.database, "--user", "ann:x:y", "--email", "ann@example.com")
+        self.start()
+        answer = self.request("GET", "/api/v1/crud/ann", login="ann:x:y").json()
+        self.assertEqual((answer["role"], answer["email"]), ("admin", "ann@example.com"))
+
+    def test_without_user(self):
+        command("create", self.database)
+        command("export", self.database, self.path("out"))
+        self.assertEqual(os.listdir(self.path("out")), ["connectordb.json"])
+        self.assertEqual(stat.S_IMODE(os.stat(self.database).st_mode), 0o700)
+
+    def test_configuration(self):
+        configuration = self.path("my.conf")
+        command("write", "config", configuration)
+        self.refuse("write", "config", configuration)
+        command("create", self.database, "-c", configuration)
+        with open(configuration, encoding="utf-8") as mine:
+            with open(os.path.join(self.database, "connectordb.conf"), encoding="utf-8") as its:
+                self.assertEqual(mine.read(), its.read())
+        with open(configuration, "w", encoding="utf-8") as file:
+            file.write('{"prot": 80}')
+        message = self.refuse("create", self.path("db2"), "-c", configuration)
+        self.assertIn("prot", message)
+        self.assertFalse(os.path.exists(self.path("db2")))
+        self.refuse("create", self.path("db2"), "-c", self.path("nowhere"))
+
+
+class Daemon(FolderTest):
+    def setUp(self):
+        super().setUp()
+        command("create", self.database, "--user", "ann:x")
+
+    def pid(self):
+        with open(os.path.join(self.database, "connectordb.pid"), encoding="ascii") as file:
+            return int(file.read())
+
+    def alive(self, pid):
+        """Neither gone nor a zombie."""
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+    def kill(self):
+        pid = self.pid()
+        os.kill(pid, signal.SIGKILL)
+        while self.alive(pid):
+            select.select([], [], [], 0.001)
+
+    def log(self):
+        with open(os.path.join(self.database, "connectordb.log"), encoding="utf-8") as file:
+            return file.read()
+
+    def test_start_answers_and_stop_ends(self):
+        self.start()
+        pid = self.pid()
+        self.assertEqual(self.request("GET", "/api/v1/?q=this", login="ann:x").body, b"ann/user")
+        self.assertEqual(os.getsid(pid), pid, "a session of its own")
+        self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
+        for number in (0, 1, 2):
+            self.assertNotIn("pipe:", os.readlink(f"/proc/{pid}/fd/{number}"))
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.database, "connectordb.sock")).st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.database, "connectordb.log")).st_mode), 0o600)
+        self.stop()
+        self.assertFalse(self.alive(pid))
+        for name in ("connectordb.pid", "connectordb.sock"):
+            self.assertFalse(os.path.exists(os.path.join(self.database, name)), name)
+        self.assertIn("stopped", self.log())
+        self.assertNotIn("not closed cleanly", self.log())
+        self.refuse("stop", self.database)
+        self.start()
+        self.assertNotIn("not closed cleanly", self.log())
+
+    def test_second_owners_are_refused(self):
+        self.start()
+        for arguments in (("start", self.database), ("start", self.database, "--force"),
+                          ("run", self.database, "--port", "0"), ("check", self.database)):
+            message = self.refuse(*arguments)
+            self.assertIn(self.database, message)
+        self.assertIn(str(self.pid()), self.refuse("start", self.database))
+        self.request("GET", "/api/v1/?q=this", login="ann:x")
+
+    def test_starts_again_after_a_kill(self):
+        for _ in range(3):
+            self.start()
+            self.request("POST", "/api/v1/crud/ann/user/s" + str(self.pid()), body={}, login="ann:x")
+            path = f"/api/v1/crud/ann/user/s{self.pid()}/data"
+            self.request("POST", path, body=[{"t": 1, "d": 2}], login="ann:x")
+            self.kill()
+            self.assertTrue(os.path.exists(os.path.join(self.database, "connectordb.sock")), "it could not clean up")
+            self.start()
+            self.assertEqual(self.request("GET", path + "?q=length", login="ann:x").body.strip(), b"1")
+            self.stop()
+        self.assertIn("not closed cleanly", self.log())
+
+    def test_stale_files_do_not_mislead(self):
+        """The pid of a dead server may belong to somebody else by now: stop must not signal it."""
+        bystander = subprocess.Popen(["sleep", "1000"])
+        try:
+            with open(os.path.join(self.database, "connectordb.pid"), "w", encoding="ascii") as file:
+                file.write(f"{bystander.pid}\n")
+            self.refuse("stop", self.database)
+            self.assertIsNone(bystander.poll())
+            self.start()
+            self.assertNotEqual(self.pid(), bystander.pid)
+            self.stop()
+            self.assertIsNone(bystander.poll())
+        finally:
+            bystander.kill()
+            bystander.wait()
+
+    def test_backend(self):
+        printed = command("start", self.database, "--backend").stdout
+        self.port = 0  # there is something to stop
+        self.assertNotIn("http://", printed)
+        command("import", self.database, SAMPLE)
+        command("export", self.database, self.path("out"))
+        self.refuse("start", self.database)
+        self.stop()
+
+    def test_port_that_is_taken(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            message = self.refuse("start", self.database, "--port", str(taken.getsockname()[1]))
+            self.assertIn(str(taken.getsockname()[1]), message)
+        self.assertFalse(os.path.exists(os.path.join(self.database, "connectordb.pid")))
+        self.start()
+
+    def test_bad_configuration(self):
+        path = os.path.join(self.database, "connectordb.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("{\n// nothing\n\"port\": \"x\"}")
+        self.assertIn("port", self.refuse("start", self.database))
+        self.assertIn("port", self.refuse("export", self.database, self.path("out")))
+
+    def test_logs(self):
+        log = self.path("my.log")
+        printed = command("--loglevel", "debug", "start", self.database, "--port", "0", "--logfile", log)
+        self.port = 0  # there is something to stop
+        self.assertIn(log, printed.stdout)
+        os.rename(log, log + ".1")
+        os.kill(self.pid(), signal.SIGHUP)  # reopens it, for log rotation
+        while not os.path.exists(log):
+            select.select([], [], [], 0.001)
+        self.stop()
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("stopped", file.read())
+        with open(log + ".1", encoding="utf-8") as file:
+            self.assertIn("answers at", file.read())
+
+    def test_run(self):
+        process = subprocess.Popen([PROGRAM, "run", self.database, "--port", "0"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            line = process.stdout.readline()
+            self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", line).group(1))
+            self.request("GET", "/api/v1/?q=this", login="ann:x")
+            self.assertIn("running", self.refuse("start", self.database))
+            self.stop()
+            _, errors = process.communicate(timeout=COMMAND_SECONDS_MAX)
+        finally:
+            process.kill()
+            process.wait()
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn("stopping", errors)
+        process = subprocess.Popen([PROGRAM, "run", self.database, "--port", "0"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=COMMAND_SECONDS_MAX)
+        self.assertEqual(process.returncode, 0)
+
+    def test_configuration_file_names_the_database(self):
+        command("start", os.path.join(self.database, "connectordb.conf"), "--port", "0")
+        self.port = 0  # there is something to stop
+        self.assertIn("running", self.refuse("start", self.database))
+        command("stop", os.path.join(self.database, "connectordb.conf"))
+        self.port = None
+
+    def test_long_paths(self):
+        """Longer than the address of a socket may be."""
+        deep = os.path.join(self.directory, *["d" * 60] * 4)
+        os.makedirs(deep)
+        self.database = os.path.join(deep, "db")
+        command("create", self.database)
+        self.start()
+        command("import", self.database, SAMPLE)
+        command("export", self.database, self.path("out"))
+
+    def test_control_socket_survives_nonsense(self):
+        self.start()
+        path = os.path.join(self.database, "connectordb.sock")
+        for nonsense in (b"", b"\n", b"hello\n", b"{}\n", b'{"command":"export"}\n', b"[" * 100000 + b"\n",
+                         b'{"command":"x","directory":"/x","filters":[],"threads":1,"resume":false,"restart":false,'
+                         b'"sort":false,"skip_meta":false}\n',
+                         b'{"command":"export","directory":"x","filters":[],"threads":1,"resume":false,'
+                         b'"restart":false,"sort":false,"skip_meta":false}\n', b"x" * (2 << 20)):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(path)
+                try:
+                    connection.sendall(nonsense)
+                    connection.shutdown(socket.SHUT_WR)
+                    answer = b""
+                    while part := connection.recv(4096):
+                        answer += part
+                except (BrokenPipeError, ConnectionResetError):
+                    continue
+                self.assertTrue(answer.startswith(b'{"error":'), answer)
+        command("export", self.database, self.path("out"))
+
+
+class Looking(FolderTest):
+    def setUp(self):
+        super().setUp()
+        command("create", self.database)
+        command("import", self.database, SAMPLE)
+
+    def segments(self):
+        data = os.path.join(self.database, "data")
+        return [os.path.join(data, name) for name in sorted(os.listdir(data)) if name.startswith("segment-")]
+
+    def everything(self):
+        found = {}
+        for folder, _, names in os.walk(self.database):
+            for name in names:
+                path = os.path.join(folder, name)
+                with open(path, "rb") as file:
+                    found[path] = file.read()
+        return found
+
+    def test_check_changes_nothing(self):
+        before = self.everything()
+        command("check", self.database)
+        self.assertTrue(before == self.everything())
+
+    def test_check_finds_damage(self):
+        path = self.segments()[0]
+        with open(path, "r+b") as file:
+            file.seek(os.path.getsize(path) // 3)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 1]))
+        before = self.everything()
+        done = command("check", self.database, exit_code=1)
+        self.assertIn(os.path.basename(path), done.stdout)
+        self.assertIn("problem", done.stderr)
+        self.assertTrue(before == self.everything())
+
+    def test_inspect(self):
+        overview = command("inspect", self.database).stdout
+        for path in self.segments():
+            name = os.path.basename(path)
+            self.assertIn(name, overview)
+            self.assertTrue(command("inspect", self.database, name).stdout)
+        self.refuse("inspect", self.database, "segment-999999")
+        self.refuse("inspect", self.path("nowhere"))
+
+    def test_what_is_no_database(self):
+        os.mkdir(self.path("empty"))
+        for name in ("check", "inspect", "start", "run", "stop"):
+            self.refuse(name, self.path("empty"))
+            self.refuse(name, self.path("nowhere"))
+        self.assertEqual(os.listdir(self.path("empty")), [])
+
+
+class Terminal(FolderTest):
+    def test_progress_line(self):
+        """On a terminal one line is written over, and gone in the end."""
+        make_folder(self.folder, {"ann": {"phone": {f"s{i}": "[" + ",".join(
+            f'{{"t":{t},"d":{t % 100}}}' for t in range(200000)) + "]" for i in range(4)}}})
+        command("create", self.database)
+        master, slave = pty.openpty()
+        process = subprocess.Popen([PROGRAM, "import", self.database, self.folder], stdin=subprocess.DEVNULL,
+                                   stdout=slave, stderr=subprocess.PIPE)
+        os.close(slave)
+        shown = b""
+        try:
+            while part := os.read(master, 4096):
+                shown += part
+        except OSError:  # the terminal is closed
+            pass
+        os.close(master)
+        process.communicate(timeout=COMMAND_SECONDS_MAX)
+        self.assertEqual(process.returncode, 0)
+        text = shown.decode()
+        self.assertIn("\r", text)
+        self.assertRegex(text, r"[\d,]+ points, [\d.]+ MB, [\d.]+ [kM]? ?points/s")
+        self.assertIn("800,000 points", text.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
