@@ -88,8 +88,10 @@ char *test_shared_path(const char *relative)
     if (!shared)
         shared = CONNECTORDB_SHARED;
     char *path = test_path(shared, "%s", relative);
-    if (access(path, R_OK) != 0)
-        test_skip("%s is not there", path);
+    if (access(path, R_OK) != 0) {
+        free(path); /* test_skip does not return */
+        test_skip("%s/%s is not there", shared, relative);
+    }
     return path;
 }
 
