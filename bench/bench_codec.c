@@ -1,11 +1,14 @@
-/* JSON text to points and back, in memory, one thread: the ceiling of import, export and HTTP.
+/* JSON text to points and back, in memory, one thread: the ceiling of import, export and HTTP. Beside each data set a
+ * plain look at every byte of the same text and a copy of it; and single numbers, ours and the C library's.
  * bench_codec [POINTS] */
 #include "bench_common.h"
 #include "generate.h"
 
 #include "json_points.h"
+#include "number.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { READ_POINTS = 4096, SINK_BYTES = 256 << 10 };
@@ -15,6 +18,7 @@ struct codec {
     struct sink text;   /* their JSON */
     size_t text_read;
     uint64_t points_read;
+    uint64_t quotes;
     uint8_t buffer[SINK_BYTES];
 };
 
@@ -73,6 +77,24 @@ static void print(void *context)
         bench_fail("printed %llu bytes of %zu", (unsigned long long)sink.total, codec->text.used);
 }
 
+static void scan(void *context)
+{
+    struct codec *codec = context;
+    codec->quotes = 0;
+    for (size_t i = 0; i < codec->text.used; i++)
+        codec->quotes += codec->text.buffer[i] == '"';
+}
+
+/* Piece by piece, as a reader or writer would. */
+static void copy(void *context)
+{
+    struct codec *codec = context;
+    for (size_t i = 0; i < codec->text.used; i += SINK_BYTES) {
+        size_t left = codec->text.used - i;
+        memcpy(codec->buffer, codec->text.buffer + i, left < SINK_BYTES ? left : SINK_BYTES);
+    }
+}
+
 static void bench_kind(struct codec *codec, enum generate_kind kind, uint32_t points)
 {
     struct generator generator;
@@ -91,8 +113,102 @@ static void bench_kind(struct codec *codec, enum generate_kind kind, uint32_t po
     result = bench_run(1, 5, NULL, print, codec);
     snprintf(work, sizeof(work), "print JSON, %s", generate_name(kind));
     bench_row(work, points, codec->text.used, 0, &result);
+    result = bench_run(1, 5, NULL, scan, codec);
+    snprintf(work, sizeof(work), "machine: look at every byte of the JSON, %s", generate_name(kind));
+    bench_row(work, points, codec->text.used, 0, &result);
+    result = bench_run(1, 5, NULL, copy, codec);
+    snprintf(work, sizeof(work), "machine: memcpy of the JSON, %s", generate_name(kind));
+    bench_row(work, points, codec->text.used, 0, &result);
     sink_memory_free(&codec->text);
     batch_free(&codec->batch);
+}
+
+enum { NUMBERS = 4096, NUMBER_BYTES = 32 };
+
+/* The same numbers as doubles, decimals and text. */
+struct numbers {
+    unsigned rounds;
+    uint8_t exponent;
+    double doubles[NUMBERS];
+    int64_t integers[NUMBERS];
+    char texts[NUMBERS][NUMBER_BYTES];
+    uint64_t sink; /* what is computed must be used */
+};
+
+static void parse_ours(void *context)
+{
+    struct numbers *numbers = context;
+    for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++) {
+        struct number number;
+        bool overflow;
+        const char *text = numbers->texts[i % NUMBERS];
+        const char *end = number_parse(text, text + NUMBER_BYTES, &number, &overflow);
+        numbers->sink += (uint64_t)(end - text) + (uint64_t)number.integer;
+    }
+}
+
+static void parse_library(void *context)
+{
+    struct numbers *numbers = context;
+    for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
+        numbers->sink += (uint64_t)strtod(numbers->texts[i % NUMBERS], NULL);
+}
+
+static void print_double_ours(void *context)
+{
+    struct numbers *numbers = context;
+    char text[NUMBER_TEXT_MAX];
+    for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
+        numbers->sink += number_print_double(text, numbers->doubles[i % NUMBERS]) + (uint8_t)text[0];
+}
+
+static void print_decimal_ours(void *context)
+{
+    struct numbers *numbers = context;
+    char text[NUMBER_TEXT_MAX];
+    for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
+        numbers->sink += number_print_decimal(text, numbers->integers[i % NUMBERS], numbers->exponent) +
+            (uint8_t)text[0];
+}
+
+static void print_library(void *context)
+{
+    struct numbers *numbers = context;
+    char text[NUMBER_TEXT_MAX];
+    for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
+        numbers->sink += (uint64_t)snprintf(text, sizeof(text), "%.17g", numbers->doubles[i % NUMBERS]);
+}
+
+static void number_row(const char *what, const char *how, void (*work)(void *context), struct numbers *numbers)
+{
+    char title[80];
+    struct bench_result result = bench_run(1, 5, NULL, work, numbers);
+    snprintf(title, sizeof(title), "%s, %s", how, what);
+    bench_row_text(title, "%.1f ns of CPU each", result.cpu_seconds * 1e9 / ((double)numbers->rounds * NUMBERS));
+}
+
+/* digits: of the fraction; 0 = all 53 bits. */
+static void bench_numbers(const char *what, unsigned digits, uint64_t count)
+{
+    static struct numbers numbers;
+    numbers = (struct numbers){.rounds = 1 + (unsigned)(count / NUMBERS), .exponent = (uint8_t)digits};
+    uint64_t state = 1;
+    for (unsigned i = 0; i < NUMBERS; i++) {
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+        numbers.integers[i] = (int64_t)(state >> 40);
+        numbers.doubles[i] = (double)(state >> 11) * 0x1p-53 * 100;
+        if (digits > 0)
+            numbers.doubles[i] = (double)numbers.integers[i] / (digits == 2 ? 1e2 : 1e3);
+        char text[NUMBER_TEXT_MAX] = {0};
+        (void)number_print_double(text, numbers.doubles[i]);
+        memcpy(numbers.texts[i], text, NUMBER_BYTES);
+    }
+    number_row(what, "parse a number", parse_ours, &numbers);
+    number_row(what, "parse a number, strtod", parse_library, &numbers);
+    if (digits > 0)
+        number_row(what, "print a number from a decimal lane", print_decimal_ours, &numbers);
+    number_row(what, "print a number, shortest double", print_double_ours, &numbers);
+    number_row(what, "print a number, printf %.17g", print_library, &numbers);
 }
 
 int main(int argc, char **argv)
@@ -104,5 +220,8 @@ int main(int argc, char **argv)
         uint32_t count = points < POINTS_MAX ? (uint32_t)points : POINTS_MAX;
         bench_kind(&codec, kind, kind == GENERATE_EVENTS ? 1 + count / 4 : count); /* BATCH_BYTES_MAX */
     }
+    bench_numbers("2 decimals", 2, points);
+    bench_numbers("3 decimals", 3, points);
+    bench_numbers("all 53 bits", 0, points);
     return 0;
 }

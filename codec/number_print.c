@@ -29,12 +29,17 @@ enum { DIGITS_MAX = 20 }; /* of 64 bits */
  * calls; what they write too much is overwritten or left behind the end. */
 static char *print_scientific(char *out, uint64_t digits, int exponent)
 {
-    char text[2 * DIGITS_MAX + 8] = {0};
+    char buffer[8 + 2 * DIGITS_MAX + 8];
+    char *text = buffer + 8;
+    store_u64(buffer, 0); /* no zeros before the first digit */
     int count = (int)(print_integer(text, digits) - text);
-    while (text[count - 1] == '0') {
-        count--;
-        exponent++;
-    }
+    int zeros;
+    do { /* cut trailing ones, up to eight at a time */
+        uint64_t last = digits_load(text + count - 8);
+        zeros = last ? __builtin_clzll(last) / 8 : 8;
+        count -= zeros;
+        exponent += zeros;
+    } while (zeros == 8);
     int point = count + exponent; /* the value is 0.digits * 10^point */
     if (point > 0 && point < count) {
         memcpy(out, text, DIGITS_MAX);
