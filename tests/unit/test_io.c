@@ -4,8 +4,13 @@
 #include "io.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { ALL_CALLS = 0xff, RECORDS_MAX = 4096, THREADS = 4, REQUESTS = 64 };
@@ -482,6 +487,60 @@ static void environment_chooses(void **state)
     io_close(NULL);
 }
 
+/* From here on the process's io_uring_setup fails with this errno, as a container's filter makes it. */
+static void forbid_uring(int code)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)code),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        _exit(2);
+}
+
+enum outcome { OUTCOME_POSIX = 10, OUTCOME_URING, OUTCOME_SAME_ERROR, OUTCOME_OTHER };
+
+/* What io_open_default does where io_uring fails with this errno. In a child: a filter cannot be taken back. */
+static int open_forbidden(int code, const char *wanted)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_return_code(child, errno);
+    if (child == 0) {
+        struct io *io = NULL;
+        forbid_uring(code);
+        if (wanted)
+            setenv("CONNECTORDB_IO", wanted, 1);
+        else
+            unsetenv("CONNECTORDB_IO");
+        int r = io_open_default(&io, NULL);
+        if (r == 0)
+            _exit(strcmp(io_name(io), "posix") == 0 ? OUTCOME_POSIX : OUTCOME_URING);
+        _exit(r == -code ? OUTCOME_SAME_ERROR : OUTCOME_OTHER);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2)
+        test_skip("no seccomp here");
+    return WEXITSTATUS(status);
+}
+
+static void forbidden_uring_falls_back(void **state)
+{
+    (void)state;
+    static const int FORBIDDEN[] = {ENOSYS, EPERM, EACCES, ENOMEM};
+    for (size_t i = 0; i < sizeof(FORBIDDEN) / sizeof(FORBIDDEN[0]); i++) {
+        assert_int_equal(open_forbidden(FORBIDDEN[i], NULL), OUTCOME_POSIX);
+        assert_int_equal(open_forbidden(FORBIDDEN[i], "posix"), OUTCOME_POSIX);
+        assert_int_equal(open_forbidden(FORBIDDEN[i], "io_uring"), OUTCOME_SAME_ERROR);
+    }
+    assert_int_equal(open_forbidden(EMFILE, NULL), OUTCOME_SAME_ERROR);
+}
+
 int main(void)
 {
     static struct fixture posix = {.open = open_posix}, uring = {.open = open_uring},
@@ -504,6 +563,7 @@ int main(void)
         OVER_FAULTS(only_masked_calls_count),
         cmocka_unit_test(a_write_of_nothing_is_an_error),
         cmocka_unit_test(environment_chooses),
+        cmocka_unit_test(forbidden_uring_falls_back),
     };
     return cmocka_run_group_tests_name("io", tests, NULL, NULL);
 }
