@@ -5,6 +5,34 @@
 
 enum { WORD_LOAD_WIDTH_MAX = 57 }; /* a value of up to 57 bits lies within the 8 bytes from its first one */
 
+/* Eight values of one width up to 8 known to the compiler: they fill `width` whole bytes of one word. */
+static inline __attribute__((always_inline)) uint64_t pack_eight(const uint64_t *values, unsigned width)
+{
+    uint64_t mask = bits_mask(width), word = 0;
+    for (unsigned j = 0; j < 8; j++)
+        word |= (values[j] & mask) << (j * width);
+    return word;
+}
+
+static inline __attribute__((always_inline)) void pack_groups(uint8_t *to, const uint64_t *values, uint32_t groups,
+    unsigned width)
+{
+    for (uint32_t g = 0; g < groups; g++) /* each store's bytes past the group's are the next one's, or slack */
+        store_u64(to + (size_t)g * width, pack_eight(values + (size_t)g * 8, width));
+}
+
+/* Packs the groups of eight of a small width; returns how many values that were. */
+static uint32_t pack_groups_of_width(uint8_t *to, const uint64_t *values, uint32_t count, unsigned width)
+{
+    uint32_t groups = count / 8;
+    switch (width) {
+#define WIDTH(w) case w: pack_groups(to, values, groups, w); return groups * 8;
+    WIDTH(1) WIDTH(2) WIDTH(3) WIDTH(4) WIDTH(5) WIDTH(6) WIDTH(7) WIDTH(8)
+#undef WIDTH
+    default: return 0;
+    }
+}
+
 uint8_t *bits_pack(uint8_t *to, const uint64_t *values, uint32_t count, unsigned width)
 {
     if (width == 0)
@@ -12,7 +40,9 @@ uint8_t *bits_pack(uint8_t *to, const uint64_t *values, uint32_t count, unsigned
     uint8_t *end = to + bits_bytes(count, width);
     uint64_t mask = bits_mask(width), gathered = 0;
     unsigned filled = 0; /* bits of gathered, 0..63 */
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t i = pack_groups_of_width(to, values, count, width);
+    to += (size_t)i / 8 * width;
+    for (; i < count; i++) {
         uint64_t value = values[i] & mask;
         gathered |= value << filled;
         filled += width;
@@ -125,21 +155,44 @@ static uint64_t fraction_round_up(uint64_t number, uint64_t scale)
 {
     uint128 dividend = (uint128)number << 64;
     uint64_t quotient = (uint64_t)(dividend / scale);
-    return quotient + (dividend % scale != 0);
+    return quotient + (quotient * scale != 0); /* the rest is -(quotient * scale) modulo 2^64 */
+}
+
+/* The numbers of four words at a time: each multiplication waits for the one before it in the same word only. */
+static void gather_four(const uint64_t *values, unsigned digits, unsigned shift, unsigned radix, uint64_t numbers[4])
+{
+    const uint64_t *of_b = values + digits, *of_c = of_b + digits, *of_d = of_c + digits;
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    for (unsigned j = 0; j < digits; j++) {
+        a = a * radix + (values[j] >> shift);
+        b = b * radix + (of_b[j] >> shift);
+        c = c * radix + (of_c[j] >> shift);
+        d = d * radix + (of_d[j] >> shift);
+    }
+    numbers[0] = a;
+    numbers[1] = b;
+    numbers[2] = c;
+    numbers[3] = d;
 }
 
 uint8_t *radix_pack(uint8_t *to, const uint64_t *values, uint32_t count, unsigned shift, unsigned radix)
 {
     unsigned digits = radix_digits(radix);
     uint64_t scale = 1;
+    uint32_t start = 0;
     for (unsigned j = 0; j < digits; j++)
         scale *= radix;
-    for (uint32_t start = 0; start < count; start += digits) {
+    for (; count - start >= 4 * digits; start += 4 * digits, to += 32) {
+        uint64_t numbers[4];
+        gather_four(values + start, digits, shift, radix, numbers);
+        for (unsigned w = 0; w < 4; w++)
+            store_u64(to + 8 * w, fraction_round_up(numbers[w], scale));
+    }
+    for (; start < count; start += digits, to += 8) {
         uint64_t number = 0;
         for (uint32_t j = start; j < start + digits; j++)
             number = number * radix + (j < count ? values[j] >> shift : 0);
         store_u64(to, fraction_round_up(number, scale));
-        to += 8;
     }
     return to;
 }

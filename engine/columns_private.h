@@ -53,7 +53,8 @@ struct columns {
     /* One column as integers, its candidates' residuals, and one plane of bytes. */
     uint64_t words[COLUMN_POINTS_MAX];
     uint64_t scaled[COLUMN_POINTS_MAX];
-    uint64_t residuals[3][COLUMN_POINTS_MAX];
+    uint64_t residuals[2][COLUMN_POINTS_MAX];
+    uint64_t offsets[COLUMN_POINTS_MAX];
     uint8_t plane[COLUMN_POINTS_MAX];
     float entropy_terms[ENTROPY_SAMPLE + 1]; /* n * log2(n) */
     /* Doubles that are no decimals of the column's exponent. */
@@ -73,7 +74,7 @@ struct columns {
     struct buffer places; /* senders: name of the batch -> name of the column */
 };
 
-/* ---- columns_words_encode.c, columns_words_decode.c: any run of 64-bit integers ---- */
+/* ---- columns_words_encode.c (with columns_plan.h), columns_words_decode.c: any run of 64-bit integers ---- */
 
 /* A stream's first byte. */
 enum words_head {
@@ -106,8 +107,8 @@ static inline uint64_t line_at(uint64_t slope, uint32_t fraction, uint32_t i)
     return slope * i + ((i * fraction) >> LINE_FRACTION_BITS);
 }
 
-/* Appends the words in whatever form is smallest. 1 <= count <= COLUMN_POINTS_MAX. words must not be one of the
- * scratch arrays but columns->words. 0 or -ENOMEM. */
+/* Appends the words in whatever form is smallest. 1 <= count <= COLUMN_POINTS_MAX. words: of the scratch arrays it may
+ * be columns->words only, which stays as it is. 0 or -ENOMEM. */
 int words_encode(struct columns *columns, const uint64_t *words, uint32_t count, struct buffer *out);
 /* Reads `count` words. 0 or -EBADMSG. */
 int words_decode(struct columns *columns, struct column_reader *reader, uint64_t *words, uint32_t count,

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 enum {
-    VALUES_LEVEL = 3,
+    VALUES_LEVEL = 1,
     VALUES_WORTH = 20,          /* compressed when that saves one byte in so many */
     DICTIONARY_PROBE = 256,     /* points after which it must be clear that values repeat */
 };

@@ -1,0 +1,81 @@
+/* How a run of words will be written: candidates, their sizes, and the choice. columns_plan.c measures and chooses,
+ * columns_factor.c finds common factors, columns_words_encode.c writes. */
+#ifndef CONNECTORDB_COLUMNS_PLAN_H
+#define CONNECTORDB_COLUMNS_PLAN_H
+
+#include "columns_private.h"
+
+#include "bitpack.h"
+
+enum {
+    SAMPLE_POINTS = 64,
+    PLANES_WORTH = 32, /* a plane is compressed when that saves one byte in so many */
+};
+
+struct packing {
+    unsigned width; /* low bits */
+    unsigned radix; /* 0: nothing above them */
+    size_t size;    /* of the payload */
+};
+
+struct range { /* of signed residuals */
+    int64_t min;
+    int64_t max;
+};
+
+struct plan {
+    enum words_transform transform;
+    const uint64_t *residuals; /* the words themselves, or scratch */
+    uint32_t count;      /* of residuals */
+    uint64_t first, slope;
+    uint32_t fraction;
+    bool framed;
+    struct range whole;
+    struct range frames[FRAMES_MAX];
+    size_t size; /* of the stream, but for its head byte and factor */
+    /* Patches: residuals outside `whole`, of which there are this many. 0 = none. */
+    uint32_t patch_count;
+};
+
+struct choice {
+    struct plan plans[TRANSFORM_COUNT];
+    struct plan *best;
+    uint64_t base; /* the smallest word */
+    bool planes;
+};
+
+static inline size_t varint_size(uint64_t value)
+{
+    return (bits_width(value | 1) + 6) / 7;
+}
+
+static inline size_t signed_size(uint64_t value)
+{
+    return varint_size(zigzag_encode((int64_t)value));
+}
+
+static inline uint64_t range_size(struct range range)
+{
+    return (uint64_t)range.max - (uint64_t)range.min;
+}
+
+/* Points of the frame that starts at `start`, when there are several. */
+static inline uint32_t frame_points(uint32_t count, uint32_t start)
+{
+    return count - start < FRAME_POINTS ? count - start : FRAME_POINTS;
+}
+
+/* The smallest way to pack `count` values 0..range. */
+struct packing packing_choose(uint64_t range, uint32_t count);
+
+/* Bits that an ideal code needs for one byte of the plane of (residuals - min) >> shift, judged by a sample. */
+double plane_entropy(const struct columns *columns, const struct plan *plan, uint64_t min, unsigned shift);
+
+/* Plans all ways to write the words and chooses the smallest. The plans borrow the words and columns->residuals. */
+void words_choose(struct columns *columns, const uint64_t *words, uint32_t count, struct choice *choice);
+
+/* Sets scaled[i] = (words[i] - base) / factor for the largest factor that divides all without a rest; base: the smallest
+ * word. false when that is 1. */
+bool factor_out(const uint64_t *words, uint32_t count, uint64_t base, uint64_t *scaled, uint64_t *ret_factor);
+
+#endif
