@@ -1,0 +1,408 @@
+/* The REST API over real sockets, with a server in this process: inserts synced, by API key, keep-alive.
+ * bench_http [POINTS] POINTS: inserted in batches, and length of the stream that is read; single inserts and
+ * point reads are a share of it. */
+#include "bench_common.h"
+#include "generate.h"
+
+#include "configuration.h"
+#include "database.h"
+#include "json_points.h"
+#include "log.h"
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CONNECTIONS_MAX = 32,
+    PATH_BYTES = 4096,
+    RECEIVE_BYTES = 1 << 20,
+    RANGE_POINTS = 1000,
+    BATCH_POINTS = 1000,
+};
+
+static const char KEY[] = "bench-key";
+static const double RANGE_MARGIN = 0.5; /* of a second: beyond the jitter of the times */
+
+struct client {
+    struct bench *all;
+    pthread_t thread;
+    int socket;
+    char *requests; /* concatenated */
+    size_t *ends;   /* of request i */
+    size_t request_count;
+    double *seconds; /* per request */
+    uint64_t received;
+};
+
+struct bench {
+    char directory[PATH_BYTES];
+    struct configuration configuration;
+    struct database *database;
+    struct server *server;
+    unsigned connections;
+    struct client clients[CONNECTIONS_MAX];
+};
+
+/* ---- the server ---- */
+
+static void close_server(struct bench *bench)
+{
+    struct error error = {0};
+    if (!bench->server)
+        return;
+    server_stop(bench->server);
+    bench->server = NULL;
+    bench_must(database_close(bench->database, &error), &error);
+    bench_remove(bench->directory);
+}
+
+static void make_objects(struct catalog *catalog)
+{
+    struct error error = {0};
+    struct user user = {.name = "bench",
+        .nickname = "",
+        .email = "bench@localhost",
+        .description = "",
+        .icon = "",
+        .role = "admin"};
+    struct device device = {.name = "data",
+        .nickname = "",
+        .description = "",
+        .icon = "",
+        .apikey = (char *)KEY,
+        .role = "none",
+        .enabled = true};
+    bench_must(catalog_create_user(catalog, &user, "bench", &device.user_id, &error), &error);
+    struct stream stream = {.nickname = "", .description = "", .icon = "", .schema = "{}", .datatype = ""};
+    bench_must(catalog_create_device(catalog, &device, &stream.device_id, &error), &error);
+    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "s%d", i);
+        stream.name = name;
+        bench_must(catalog_create_stream(catalog, &stream, NULL, &error), &error);
+    }
+}
+
+/* An empty database with a server before every run. */
+static void open_server(void *context)
+{
+    struct bench *bench = context;
+    struct error error = {0};
+    close_server(bench);
+    bench_must(database_create(bench->directory, NULL, &error), &error);
+    bench_must(database_open(bench->directory, NULL, &bench->database, &error), &error);
+    make_objects(bench->database->catalog);
+    bench_must(server_start(bench->database, &bench->configuration, &bench->server, &error), &error);
+}
+
+/* ---- a client ---- */
+
+static int dial(const struct bench *bench)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server_port(bench->server))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int on = 1;
+    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (file < 0 || connect(file, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        bench_fail("cannot connect to port %u", server_port(bench->server));
+    return file;
+}
+
+static void send_all(int file, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(file, data, size, MSG_NOSIGNAL);
+        if (sent <= 0)
+            bench_fail("the server closed the connection");
+        data += sent;
+        size -= (size_t)sent;
+    }
+}
+
+/* Receives one answer. Returns its bytes; a status other than 200 ends the bench. */
+static uint64_t receive(int file, char *buffer)
+{
+    size_t used = 0;
+    char *head_end = NULL;
+    while (!head_end) {
+        ssize_t count = recv(file, buffer + used, RECEIVE_BYTES - 1 - used, 0);
+        if (count <= 0)
+            bench_fail("the server closed the connection");
+        used += (size_t)count;
+        buffer[used] = '\0';
+        head_end = strstr(buffer, "\r\n\r\n");
+    }
+    if (strncmp(buffer, "HTTP/1.1 200", 12) != 0)
+        bench_fail("answer: %.400s", buffer);
+    *head_end = '\0';
+    const char *length = strstr(buffer, "\r\nContent-Length: ");
+    uint64_t total = used;
+    if (length) {
+        size_t wanted = (size_t)(head_end + 4 - buffer) + strtoull(length + 18, NULL, 10);
+        for (; total < wanted;) {
+            ssize_t count = recv(file, buffer, RECEIVE_BYTES, 0);
+            if (count <= 0)
+                bench_fail("the server closed the connection");
+            total += (size_t)count;
+        }
+        return total;
+    }
+    char tail[8] = {0}; /* the last bytes received: a chunked body ends with "0\r\n\r\n" behind "]\r\n" */
+    memcpy(tail, buffer + used - 8, 8);
+    while (memcmp(tail, "]\r\n0\r\n\r\n", 8) != 0) {
+        ssize_t count = recv(file, buffer, RECEIVE_BYTES, 0);
+        if (count <= 0)
+            bench_fail("the server closed the connection");
+        total += (size_t)count;
+        size_t part = count < 8 ? (size_t)count : 8;
+        memmove(tail, tail + part, 8 - part);
+        memcpy(tail + 8 - part, buffer + count - part, part);
+    }
+    return total;
+}
+
+static void *run_client(void *argument)
+{
+    struct client *client = argument;
+    char *buffer = malloc(RECEIVE_BYTES);
+    if (!buffer)
+        bench_fail("no memory");
+    client->received = 0;
+    for (size_t i = 0; i < client->request_count; i++) {
+        size_t start = i > 0 ? client->ends[i - 1] : 0;
+        double started = bench_now();
+        send_all(client->socket, client->requests + start, client->ends[i] - start);
+        client->received += receive(client->socket, buffer);
+        client->seconds[i] = bench_now() - started;
+    }
+    free(buffer);
+    return NULL;
+}
+
+static void run_clients(void *context)
+{
+    struct bench *bench = context;
+    for (unsigned i = 0; i < bench->connections; i++) {
+        bench->clients[i].socket = dial(bench);
+        if (pthread_create(&bench->clients[i].thread, NULL, run_client, &bench->clients[i]) != 0)
+            bench_fail("no thread");
+    }
+    for (unsigned i = 0; i < bench->connections; i++) {
+        pthread_join(bench->clients[i].thread, NULL);
+        close(bench->clients[i].socket);
+    }
+}
+
+/* ---- requests ---- */
+
+static void client_init(struct bench *bench, unsigned number, size_t request_count)
+{
+    bench->clients[number] = (struct client){
+        .all = bench,
+        .request_count = request_count,
+        .ends = calloc(request_count, sizeof(size_t)),
+        .seconds = calloc(request_count, sizeof(double)),
+    };
+    if (!bench->clients[number].ends || !bench->clients[number].seconds)
+        bench_fail("no memory for %zu requests", request_count);
+}
+
+static void clients_free(struct bench *bench)
+{
+    for (unsigned i = 0; i < bench->connections; i++) {
+        free(bench->clients[i].requests);
+        free(bench->clients[i].ends);
+        free(bench->clients[i].seconds);
+    }
+}
+
+static void print_insert(struct sink *sink, unsigned stream, const struct batch *batch)
+{
+    struct sink body;
+    char head[256];
+    if (sink_memory_init(&body, 1 << 30) < 0)
+        bench_fail("no memory");
+    sink_write(&body, "[", 1);
+    json_points_print(&body, batch, true);
+    sink_write(&body, "]", 1);
+    int length = snprintf(head, sizeof(head),
+        "POST /api/v1/crud/bench/data/s%u/data HTTP/1.1\r\nHost: localhost\r\n"
+        "Authorization: Basic OmJlbmNoLWtleQ==\r\nContent-Length: %zu\r\n\r\n",
+        stream, body.used);
+    sink_write(sink, head, (size_t)length);
+    if (sink_write(sink, body.buffer, body.used) < 0)
+        bench_fail("no memory for requests");
+    sink_memory_free(&body);
+}
+
+static void make_inserts(struct bench *bench, unsigned number, size_t request_count, uint32_t batch_points)
+{
+    struct client *client = &bench->clients[number];
+    struct generator generator;
+    struct batch batch;
+    struct sink sink;
+    client_init(bench, number, request_count);
+    generator_init(&generator, GENERATE_SENSOR, number);
+    batch_init(&batch);
+    if (sink_memory_init(&sink, SIZE_MAX / 4) < 0)
+        bench_fail("no memory");
+    for (size_t i = 0; i < request_count; i++) {
+        batch_clear(&batch);
+        bench_must(generator_fill(&generator, &batch, batch_points), &(struct error){0});
+        print_insert(&sink, number, &batch);
+        client->ends[i] = sink.used;
+    }
+    client->requests = (char *)sink.buffer; /* freed as a client's */
+    batch_free(&batch);
+}
+
+static void make_reads(struct bench *bench, size_t request_count,
+    void (*query)(char *to, size_t capacity, uint64_t i), uint64_t points)
+{
+    struct client *client = &bench->clients[0];
+    struct sink sink;
+    uint64_t random = 1;
+    client_init(bench, 0, request_count);
+    if (sink_memory_init(&sink, SIZE_MAX / 4) < 0)
+        bench_fail("no memory");
+    for (size_t i = 0; i < request_count; i++) {
+        char parameters[128], head[320];
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        uint64_t most = points > RANGE_POINTS ? points - RANGE_POINTS : 1;
+        query(parameters, sizeof(parameters), (random >> 33) % most);
+        int length = snprintf(head, sizeof(head),
+            "GET /api/v1/crud/bench/data/s0/data?%s HTTP/1.1\r\nHost: localhost\r\n"
+            "Authorization: Basic OmJlbmNoLWtleQ==\r\n\r\n",
+            parameters);
+        if (sink_write(&sink, head, (size_t)length) < 0)
+            bench_fail("no memory for requests");
+        client->ends[i] = sink.used;
+    }
+    client->requests = (char *)sink.buffer;
+}
+
+static void query_all(char *to, size_t capacity, uint64_t i)
+{
+    (void)i;
+    snprintf(to, capacity, "i1=0");
+}
+
+static void query_last(char *to, size_t capacity, uint64_t i)
+{
+    (void)i;
+    snprintf(to, capacity, "i1=-1");
+}
+
+static void query_range(char *to, size_t capacity, uint64_t i)
+{
+    double from = (double)(GENERATE_START + i) - RANGE_MARGIN;
+    snprintf(to, capacity, "t1=%.1f&t2=%.1f", from, from + RANGE_POINTS);
+}
+
+/* ---- the benches ---- */
+
+static void report_latency(const struct bench *bench, const char *work)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < bench->connections; i++)
+        count += bench->clients[i].request_count;
+    double *seconds = calloc(count, sizeof(*seconds));
+    if (!seconds)
+        bench_fail("no memory for latencies");
+    count = 0;
+    for (unsigned i = 0; i < bench->connections; i++) {
+        for (size_t j = 0; j < bench->clients[i].request_count; j++)
+            seconds[count++] = bench->clients[i].seconds[j];
+    }
+    double p50 = bench_percentile(seconds, count, 0.5), p99 = bench_percentile(seconds, count, 0.99);
+    bench_row_text(work, "p50 %.3f ms, p99 %.3f ms", p50 * 1e3, p99 * 1e3);
+    free(seconds);
+}
+
+static void bench_insert(struct bench *bench, unsigned connections, uint64_t points, uint32_t batch_points)
+{
+    char work[128];
+    uint64_t bytes = 0;
+    size_t requests = (size_t)(points / connections / batch_points);
+    if (requests == 0)
+        requests = 1;
+    bench->connections = connections;
+    for (unsigned i = 0; i < connections; i++) {
+        make_inserts(bench, i, requests, batch_points);
+        bytes += bench->clients[i].ends[requests - 1];
+    }
+    struct bench_result result = bench_run(1, 3, open_server, run_clients, bench);
+    snprintf(work, sizeof(work), "REST insert, synced, %u point%s at once, %u connection%s", batch_points,
+        batch_points == 1 ? "" : "s", connections, connections == 1 ? "" : "s");
+    bench_row(work, (uint64_t)requests * batch_points * connections, bytes, 0, &result);
+    report_latency(bench, "… its latency");
+    clients_free(bench);
+}
+
+static void fill_stream(struct bench *bench, enum generate_kind kind, uint64_t points)
+{
+    struct stream_place place;
+    struct generator generator;
+    struct batch batch;
+    struct error error = {0};
+    open_server(bench);
+    bench_must(catalog_stream_place(bench->database->catalog, "bench", "data", "s0", &place, &error), &error);
+    generator_init(&generator, kind, 0);
+    batch_init(&batch);
+    for (uint64_t done = 0; done < points;) {
+        uint32_t part = points - done < 10000 ? (uint32_t)(points - done) : 10000;
+        batch_clear(&batch);
+        bench_must(generator_fill(&generator, &batch, part), &error);
+        bench_must(store_append(bench->database->store, place.series_id, &batch, 0, NULL, &error), &error);
+        done += part;
+    }
+    batch_free(&batch);
+    bench_must(store_seal(bench->database->store, true, &error), &error);
+}
+
+static void bench_read(struct bench *bench, const char *work, size_t requests, uint64_t points,
+    uint64_t points_each, void (*query)(char *to, size_t capacity, uint64_t i))
+{
+    bench->connections = 1;
+    make_reads(bench, requests, query, points);
+    struct bench_result result = bench_run(1, 3, NULL, run_clients, bench);
+    bench_row(work, requests * points_each, bench->clients[0].received, 0, &result);
+    if (requests > 1)
+        report_latency(bench, "… its latency");
+    clients_free(bench);
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench bench;
+    struct error error = {0};
+    uint64_t points = bench_points(argc, argv, 2000000);
+    size_t reads = points / 100 > 0 ? (size_t)(points / 100) : 1;
+    snprintf(bench.directory, sizeof(bench.directory), "%s/database", bench_directory());
+    bench_must(log_open(NULL, LOG_ERROR, &error), &error);
+    bench_must(configuration_read(NULL, true, &bench.configuration, &error), &error);
+    bench.configuration.port = 0;
+    bench_insert(&bench, 1, points / 200, 1);
+    bench_insert(&bench, CONNECTIONS_MAX, points / 20, 1);
+    bench_insert(&bench, 1, points, BATCH_POINTS);
+    bench_insert(&bench, 4, points, BATCH_POINTS);
+    fill_stream(&bench, GENERATE_DOUBLES, points);
+    bench_read(&bench, "REST range read, N", 1, points, points, query_all);
+    fill_stream(&bench, GENERATE_SENSOR, points);
+    bench_read(&bench, "REST range read, G", 1, points, points, query_all);
+    bench_read(&bench, "REST last point, 1 connection", reads, points, 1, query_last);
+    bench_read(
+        &bench, "REST random range of 1000 points, G", reads / 4 + 1, points, RANGE_POINTS, query_range);
+    close_server(&bench);
+    configuration_free(&bench.configuration);
+    return 0;
+}
