@@ -95,6 +95,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
 int sql_failure(int result, struct error *ret_error)
 {
     switch (result & 0xff) {
+    case SQLITE_ERROR: /* our SQL is right, so a table or column is not as we made it */
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_FORMAT:
