@@ -135,8 +135,12 @@ void lane_push_rounded(struct lane *lane, uint32_t count, double value)
 
 static bool push_double(struct lane *lane, uint32_t count, double value)
 {
+    int64_t integer;
+    if (count > 0 && lane->kind == LANE_DECIMAL && decimal_from_double(value, lane->exponent, &integer)) {
+        lane->integers[count] = integer;
+        return true;
+    }
     if (count == 0 || lane->kind == LANE_DECIMAL) {
-        int64_t integer;
         int exponent = decimal_exponent(value);
         if (exponent >= 0 && decimal_from_double(value, (uint8_t)exponent, &integer) &&
             push_decimal(lane, count, integer, (uint8_t)exponent))

@@ -213,6 +213,33 @@ static void test_logical_bytes(void **state)
     }
 }
 
+static void test_logical_bytes_of_every_exponent(void **state)
+{
+    (void)state;
+    struct test_random random = {7};
+    for (unsigned round = 0; round < 400; round++) {
+        uint8_t exponent = (uint8_t)(round % (LANE_EXPONENT_MAX + 1));
+        struct batch batch;
+        batch_init(&batch);
+        uint64_t total = 0;
+        for (uint32_t i = 0; i < 50; i++) {
+            int64_t integer = (int64_t)(test_random_next(&random) >> (12 + test_random_below(&random, 52)));
+            if (i % 3 == 0) /* a whole number, with as many digits as fit */
+                integer -= integer % (int64_t)INTEGER_POWERS_OF_TEN[exponent < 15 ? exponent : 15];
+            double value = (double)(i % 2 ? -integer : integer) / POWERS_OF_TEN[exponent];
+            assert_int_equal(batch_push_double(&batch, i, value + 0.0), 0);
+        }
+        for (uint32_t i = 0; i < 50; i++) {
+            uint8_t scratch[9];
+            size_t size;
+            (void)batch_value(&batch, i, scratch, &size);
+            total += size;
+        }
+        assert_int_equal(batch_logical_bytes(&batch, 0, 50), total);
+        batch_free(&batch);
+    }
+}
+
 static const uint8_t OBJECT[] = {0x81, 0xa1, 'k', 0x93, 0x01, 0xc0, 0xa2, 'h', 'i'};
 
 /* Pushes a random point of the first `kinds` kinds. */
@@ -527,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_forms_widen),
         cmocka_unit_test(test_logical_bytes),
+        cmocka_unit_test(test_logical_bytes_of_every_exponent),
         cmocka_unit_test(test_append_and_slice),
         cmocka_unit_test(test_append_every_form),
         cmocka_unit_test(test_equal_tells_differences),

@@ -14,6 +14,7 @@
 #endif
 
 static unsigned long allocations;
+static unsigned long refused_at; /* this one fails; 0 = none does */
 
 #ifndef ALLOCATOR_IS_TAKEN
 void *__libc_malloc(size_t size);
@@ -22,19 +23,22 @@ void *__libc_realloc(void *memory, size_t size);
 
 void *malloc(size_t size)
 {
-    allocations++;
+    if (++allocations == refused_at)
+        return NULL;
     return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
 {
-    allocations++;
+    if (++allocations == refused_at)
+        return NULL;
     return __libc_calloc(count, size);
 }
 
 void *realloc(void *memory, size_t size)
 {
-    allocations++;
+    if (++allocations == refused_at)
+        return NULL;
     return __libc_realloc(memory, size);
 }
 #endif
@@ -138,8 +142,99 @@ static void test_no_allocation_per_point(void **state)
         check_shape(shapes[i]);
 }
 
+struct text_source {
+    const char *text;
+    size_t size;
+};
+
+static long text_read(void *context, void *buffer, size_t size, struct error *ret_error)
+{
+    (void)ret_error;
+    struct text_source *source = context;
+    size_t part = source->size < size ? source->size : size;
+    memcpy(buffer, source->text, part);
+    source->text += part;
+    source->size -= part;
+    return (long)part;
+}
+
+/* Points of every kind: each form is widened, each buffer grows. */
+static char *varied_text(unsigned points)
+{
+    char *text = malloc(points * 300 + 20000);
+    assert_non_null(text);
+    char *p = text + sprintf(text, "[");
+    for (unsigned i = 0; i < points; i++) {
+        p += sprintf(p, "%s{\"t\":%u,\"d\":", i ? "," : "", i);
+        if (i < points / 2)
+            p += sprintf(p, "%u.5", i);
+        else if (i == points - 1)
+            p += sprintf(p, "\"%015000d\"", 1);
+        else
+            p += sprintf(p, "{\"k\\n%u\":[%u,[true],\"\\u00e9 text of this point\"],\"k\\n%u\":null}", i, i, i);
+        p += sprintf(p, ",\"o\":\"sender%u\"}", i);
+    }
+    (void)sprintf(p, "]");
+    return text;
+}
+
+/* Reads the text with the k-th allocation failing. Returns the answer; what was read is a part of what is expected. */
+static int read_refused(const char *text, unsigned long k, const struct batch *expected)
+{
+    struct text_source source = {text, strlen(text)};
+    struct json_points *reader = NULL;
+    struct batch batch;
+    struct batch view;
+    struct error error = {0};
+    batch_init(&batch);
+    allocations = 0;
+    refused_at = k;
+    int r = json_points_open(&(struct json_points_options){.import = true}, text_read, &source, &reader);
+    if (r == 0)
+        r = json_points_read(reader, &batch, UINT32_MAX, &error);
+    refused_at = 0;
+    assert_true(r == 0 || r == -ENOMEM);
+    batch_slice(expected, 0, batch.count, &view);
+    assert_true(batch_equal(&batch, &view));
+    if (r == 0)
+        assert_int_equal(batch.count, expected->count);
+    json_points_close(reader);
+    batch_free(&batch);
+    return r;
+}
+
+static void test_every_allocation_can_fail(void **state)
+{
+    (void)state;
+#ifdef ALLOCATOR_IS_TAKEN
+    test_skip("a sanitizer has the allocator; build without to refuse allocations");
+#endif
+    char *text = varied_text(200);
+    struct text_source source = {text, strlen(text)};
+    struct json_points *reader;
+    struct batch expected;
+    struct error error = {0};
+    batch_init(&expected);
+    assert_int_equal(json_points_open(&(struct json_points_options){.import = true}, text_read, &source, &reader), 0);
+    assert_int_equal(json_points_read(reader, &expected, UINT32_MAX, &error), 0);
+    json_points_close(reader);
+    assert_int_equal(expected.count, 200);
+    unsigned long refused = 0;
+    unsigned long k = 0;
+    do /* until there was no k-th allocation */
+        refused += read_refused(text, ++k, &expected) == -ENOMEM;
+    while (allocations >= k);
+    print_message("%lu allocations, %lu refusals reported\n", k - 1, refused);
+    assert_true(refused >= 20);
+    batch_free(&expected);
+    free(text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_allocation_per_point)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_allocation_per_point),
+        cmocka_unit_test(test_every_allocation_can_fail),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
