@@ -57,9 +57,21 @@ class DatabaseTest(unittest.TestCase):
         self.addCleanup(self.clean_up)
 
     def clean_up(self):
-        if self.port is not None:
-            self.stop()
-        shutil.rmtree(self.directory)
+        try:
+            if self.port is not None:
+                self.stop()
+            self.check_log()
+        finally:
+            shutil.rmtree(self.directory)
+
+    def check_log(self):
+        """A daemon's exit code is nobody's: what a sanitizer found is in its log."""
+        path = os.path.join(self.database, "connectordb.log")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                log = file.read()
+            self.assertNotIn("Sanitizer", log)
+            self.assertNotIn("runtime error:", log)
 
     def start(self, *arguments):
         """Starts the daemon on a free port."""
