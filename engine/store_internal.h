@@ -244,7 +244,7 @@ void merger_wake(struct store *store);
 /* ---- recover.c ---- */
 int recover(struct store *store, struct error *ret_error);
 
-/* ---- cursor.c ---- */
+/* ---- scratch.c ---- */
 struct read_scratch *scratch_take(struct store *store); /* NULL = no memory */
 void scratch_give(struct store *store, struct read_scratch *scratch); /* accepts NULL */
 void scratch_pool_free(struct scratch_pool *pool);

@@ -10,6 +10,7 @@
 
 #include "batch.h"
 #include "error.h"
+#include "wide.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -115,6 +116,19 @@ int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id, s
 /* The number of points with time <= `time`: the index of the first later one. */
 int store_snapshot_index_of_time(struct store_snapshot *snapshot, uint64_t series_id, double time,
     uint64_t *ret_index, struct error *ret_error);
+/* Over the numbers among points [from, to) (clipped to the length): whole blocks cost a look at their stored aggregate, only the
+ * edges, journals and blocks of doubles are read. */
+struct store_aggregate {
+    uint64_t points;        /* all of them */
+    uint64_t numbers;       /* how many are numbers; min and max are 0 when none is */
+    double min, max;
+    bool exact;             /* sum / 10^exponent is the exact sum: all numbers are decimals */
+    uint8_t exponent;
+    int128 sum;
+    double approximate_sum; /* always; rounded at every step */
+};
+int store_snapshot_aggregate(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
+    struct store_aggregate *ret_aggregate, struct error *ret_error);
 /* Points [from, to) of the series (clipped to its length). The snapshot must outlive the cursor. forget: tell the kernel
  * to drop what was read behind it (export and other scans of everything). */
 int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to, bool forget,

@@ -1,0 +1,38 @@
+/* A snapshot, and where a series is in it. A series is a row of parts, each of which continues the one before: what
+ * segments hold of it, oldest first, then what journals hold of it. */
+#ifndef CONNECTORDB_SNAPSHOT_H
+#define CONNECTORDB_SNAPSHOT_H
+
+#include "store_internal.h"
+
+struct store_snapshot {
+    struct store *store;
+    struct version *version;
+    uint64_t sequence; /* of deletions */
+    uint64_t ends[];   /* published end of each journal */
+};
+
+struct part {
+    struct segment *segment; /* NULL: the part is in a journal */
+    struct segment_series series;
+    struct journal *journal;
+    const struct head_series *head;
+    uint32_t reference_count;
+    uint64_t first_index;
+    uint64_t end_index;
+    double time_last;
+    uint64_t logical_bytes;
+};
+
+struct parts {
+    struct part *list;
+    uint32_t count;
+};
+
+/* Where the series is, in order and without gaps; no parts for an unknown or deleted one. Free ret_parts->list. 0,
+ * -EBADMSG, -ENOMEM. */
+int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts *ret_parts, struct error *ret_error);
+/* Frame `number` of a part in a journal, verified, as a view into the journal. 0 or -EBADMSG. */
+int part_read_frame(const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error);
+
+#endif
