@@ -1,6 +1,6 @@
-/* The hot loops of import and insert. They know one shape of datapoint, read eight bytes at a time past what they have
- * looked at (the window ends in zeros) and give up, without having changed anything, at whatever they do not expect:
- * the general parser then says what it is. */
+/* The hot loops of import and insert. They know one shape of datapoint, read eight bytes at a time past what they
+ * have looked at (the window ends in zeros) and give up, without having changed anything, at whatever they do not
+ * expect: the general parser then says what it is. */
 #include "json_internal.h"
 
 #include "digits.h"

@@ -80,8 +80,8 @@ int batch_push_boolean(struct batch *batch, double time, bool value);
 int batch_push_msgpack(struct batch *batch, double time, const uint8_t *value, size_t size);
 /* Names the sender of the point pushed last. */
 int batch_set_last_sender(struct batch *batch, const char *name, size_t size);
-/* Makes `name` the sender of every point, whatever was there; NULL or size 0: the owner. 0, -ENOMEM or -E2BIG; the batch has
- * no senders then. */
+/* Makes `name` the sender of every point, whatever was there; NULL or size 0: the owner. 0, -ENOMEM or -E2BIG; the
+ * batch has no senders then. */
 int batch_set_senders(struct batch *batch, const char *name, size_t size);
 
 /* Appends points [from, from + count) of another batch, widening where needed. 0, -ENOMEM, -E2BIG. */

@@ -100,7 +100,8 @@ static void check_shape(const char *format)
     struct batch batch;
     struct error error = {0};
     batch_init(&batch);
-    assert_int_equal(json_points_open(&(struct json_points_options){.import = true}, endless_read, &source, &reader), 0);
+    const struct json_points_options options = {.import = true};
+    assert_int_equal(json_points_open(&options, endless_read, &source, &reader), 0);
     unsigned long before = 0;
     for (unsigned i = 0; i < WARM_UP_BATCHES + BATCHES; i++) {
         if (i == WARM_UP_BATCHES)
@@ -215,7 +216,8 @@ static void test_every_allocation_can_fail(void **state)
     struct batch expected;
     struct error error = {0};
     batch_init(&expected);
-    assert_int_equal(json_points_open(&(struct json_points_options){.import = true}, text_read, &source, &reader), 0);
+    const struct json_points_options options = {.import = true};
+    assert_int_equal(json_points_open(&options, text_read, &source, &reader), 0);
     assert_int_equal(json_points_read(reader, &expected, UINT32_MAX, &error), 0);
     json_points_close(reader);
     assert_int_equal(expected.count, 200);

@@ -43,7 +43,8 @@ static int read_text(struct text_source source, bool import, uint32_t points_max
     struct error *ret_error)
 {
     struct json_points *reader;
-    assert_int_equal(json_points_open(&(struct json_points_options){.import = import}, text_read, &source, &reader), 0);
+    const struct json_points_options options = {.import = import};
+    assert_int_equal(json_points_open(&options, text_read, &source, &reader), 0);
     int r;
     do {
         uint32_t before = batch->count;
@@ -354,8 +355,8 @@ static void test_null_can_be_refused(void **state)
         struct batch batch;
         struct error error = {0};
         batch_init(&batch);
-        assert_int_equal(json_points_open(&(struct json_points_options){.refuse_null = true}, text_read, &source, &reader),
-            0);
+        const struct json_points_options options = {.refuse_null = true};
+        assert_int_equal(json_points_open(&options, text_read, &source, &reader), 0);
         assert_int_equal(json_points_read(reader, &batch, 10, &error), -EBADMSG);
         assert_int_equal(batch.count, i == 2);
         json_points_close(reader);
@@ -369,7 +370,8 @@ static void test_missing_times_are_marked(void **state)
     struct batch batch;
     struct error error;
     batch_init(&batch);
-    assert_int_equal(read_text(text_of("[{\"t\":1,\"d\":1},{\"d\":2},{\"t\":3,\"d\":2}]"), false, 10, &batch, &error), 0);
+    static const char text[] = "[{\"t\":1,\"d\":1},{\"d\":2},{\"t\":3,\"d\":2}]";
+    assert_int_equal(read_text(text_of(text), false, 10, &batch, &error), 0);
     assert_true(batch.missing_times);
     assert_true(batch_time(&batch, 0) == 1 && isnan(batch_time(&batch, 1)) && batch_time(&batch, 2) == 3);
     batch_clear(&batch);
@@ -553,7 +555,8 @@ static void test_full_batch_is_no_error(void **state)
     struct batch batch;
     struct error error = {0};
     batch_init(&batch);
-    assert_int_equal(json_points_open(&(struct json_points_options){.import = true}, text_read, &source, &reader), 0);
+    const struct json_points_options options = {.import = true};
+    assert_int_equal(json_points_open(&options, text_read, &source, &reader), 0);
     assert_int_equal(json_points_read(reader, &batch, POINTS, &error), 1);
     assert_int_equal(batch.count, BATCH_SENDERS_MAX);
     assert_int_equal(json_points_read(reader, &batch, POINTS, &error), -E2BIG); /* nothing fits: say so */
