@@ -71,7 +71,8 @@ static void print_line(void *context, const char *text)
 int command_inspect(int argc, char **argv)
 {
     const struct command_line line = {"inspect DB [FILE]",
-        "Prints what is in the database's data directory, or in one of its files: a journal, a segment or the\n"
+        "Prints what is in the database's data directory, or in one of its files: a journal, a segment or "
+        "the\n"
         "MANIFEST, by its name in DB/data.",
         NULL, 0, 1, 2};
     struct place place;

@@ -30,7 +30,8 @@ int command_run(int argc, char **argv)
     struct serve_options options;
     serve_options_init(&options);
     const struct command_line line = {"run DB",
-        "Serves the database in the foreground until Ctrl-C or connectordb stop. The log goes to standard error\n"
+        "Serves the database in the foreground until Ctrl-C or connectordb stop. The log goes to standard "
+        "error\n"
         "unless the configuration or --logfile names a file.",
         options.entries, SERVE_OPTION_COUNT, 1, 1};
     struct serve_plan plan;

@@ -135,7 +135,8 @@ int command_start(int argc, char **argv)
     struct serve_options options;
     serve_options_init(&options);
     const struct command_line line = {"start DB",
-        "Serves the database as a daemon and returns when it answers. It listens on 127.0.0.1:3124 unless the\n"
+        "Serves the database as a daemon and returns when it answers. It listens on 127.0.0.1:3124 unless "
+        "the\n"
         "configuration (DB/connectordb.conf) or --host and --port say otherwise; the log goes to\n"
         "DB/connectordb.log unless the configuration or --logfile names another file.",
         options.entries, SERVE_OPTION_COUNT, 1, 1};

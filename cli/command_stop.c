@@ -14,8 +14,8 @@
 
 enum { STOP_SECONDS_MAX = 300 }; /* a clean end writes what is in flight; it takes a second */
 
-/* The process to signal: who answers the control socket; a server that is still opening or already closing its database has
- * none, but holds the LOCK and is written down. *ret_pid = 0: nobody serves the database. */
+/* The process to signal: who answers the control socket; a server that is still opening or already closing
+ * its database has none, but holds the LOCK and is written down. *ret_pid = 0: nobody serves the database. */
 static int find_server(const struct place *place, pid_t *ret_pid, struct error *ret_error)
 {
     struct wire wire;
@@ -33,7 +33,8 @@ static int find_server(const struct place *place, pid_t *ret_pid, struct error *
         *ret_pid = place_read_pid(place);
     if (r == 0 && *ret_pid == 0)
         return error_set(ret_error, EBUSY,
-            "%s: a connectordb command that is no server works on it; end that one, or wait", place->directory);
+            "%s: a connectordb command that is no server works on it; end that one, or wait",
+            place->directory);
     return r < 0 ? r : 0;
 }
 
@@ -70,8 +71,8 @@ static int stop(const struct place *place, struct error *ret_error)
 int command_stop(int argc, char **argv)
 {
     const struct command_line line = {"stop DB",
-        "Stops the server of the database and returns when it is gone. What was acknowledged is on disk.", NULL, 0,
-        1, 1};
+        "Stops the server of the database and returns when it is gone. What was acknowledged is on disk.",
+        NULL, 0, 1, 1};
     struct place place;
     struct error error = {0};
     char **arguments;

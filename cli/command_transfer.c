@@ -144,8 +144,8 @@ int command_export(int argc, char **argv)
 {
     long threads = 0;
     const struct option_entry options[] = {
-        {"threads", 'j', OPTION_NUMBER, "N", "streams written at once; default: one for each processor", &threads, 1,
-            THREADS_MAX},
+        {"threads", 'j', OPTION_NUMBER, "N", "streams written at once; default: one for each processor",
+            &threads, 1, THREADS_MAX},
     };
     const struct command_line line = {"export DB DIR [PATH...]",
         "Writes one moment of the database into the new folder DIR: a file of JSON datapoints for every\n"
@@ -170,11 +170,12 @@ int command_import(int argc, char **argv)
             &transfer_options.resume, 0, 0},
         {"restart", 0, OPTION_FLAG, NULL, "throws away what an interrupted import had read",
             &transfer_options.restart, 0, 0},
-        {"sort", 0, OPTION_FLAG, NULL, "accepts unordered data: sorts it by time", &transfer_options.sort, 0, 0},
+        {"sort", 0, OPTION_FLAG, NULL, "accepts unordered data: sorts it by time", &transfer_options.sort, 0,
+            0},
         {"skip-meta", 0, OPTION_FLAG, NULL, "leaves the streams of meta devices out",
             &transfer_options.skip_meta, 0, 0},
-        {"threads", 'j', OPTION_NUMBER, "N", "streams read at once; default: one for each processor", &threads, 1,
-            THREADS_MAX},
+        {"threads", 'j', OPTION_NUMBER, "N", "streams read at once; default: one for each processor",
+            &threads, 1, THREADS_MAX},
     };
     const struct command_line line = {"import DB DIR [PATH...]",
         "Reads the export folder DIR (of connectordb export, of ConnectorDB 0.3, or of its Python client)\n"

@@ -38,19 +38,20 @@ static json_t *pack_request(bool is_export, const char *directory, const struct 
 {
     json_t *filters = json_array();
     for (size_t i = 0; i < options->filter_count; i++)
-        (void)json_array_append_new(filters, json_string(options->filters[i])); /* NULL makes the pack fail below */
+        (void)json_array_append_new(
+            filters, json_string(options->filters[i])); /* NULL makes the pack fail below */
     if (json_array_size(filters) != options->filter_count) {
         json_decref(filters);
         return NULL;
     }
-    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", is_export ? "export" : "import", "directory",
-        directory, "filters", filters, "threads", (int)options->threads, "resume", options->resume, "restart",
-        options->restart, "sort", options->sort, "skip_meta", options->skip_meta);
+    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", is_export ? "export" : "import",
+        "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
+        options->resume, "restart", options->restart, "sort", options->sort, "skip_meta", options->skip_meta);
 }
 
 /* 1: it was progress; 0 and -errno: it is over. */
-static int take_answer(json_t *answer, const struct transfer_options *options, struct transfer_result *ret_result,
-    struct error *ret_error)
+static int take_answer(json_t *answer, const struct transfer_options *options,
+    struct transfer_result *ret_result, struct error *ret_error)
 {
     struct progress progress;
     struct error error;
@@ -63,8 +64,9 @@ static int take_answer(json_t *answer, const struct transfer_options *options, s
         return 0;
     if (wire_unpack_error(answer, &error))
         return error_set(ret_error, error.code, "%s", error.message);
-    return error_set(ret_error, EBADMSG, "the server of the database answers in an unknown way: is it of another "
-                                         "version?");
+    return error_set(ret_error, EBADMSG,
+        "the server of the database answers in an unknown way: is it of another "
+        "version?");
 }
 
 int control_transfer(struct wire *wire, bool is_export, const char *directory,

@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Connects to the daemon of the database directory. 1, *ret_wire is to be freed with wire_free and *ret_pid (may be NULL) is the daemon's
- * process; 0: no daemon answers; -errno. */
+/* Connects to the daemon of the database directory. 1, *ret_wire is to be freed with wire_free and *ret_pid
+ * (may be NULL) is the daemon's process; 0: no daemon answers; -errno. */
 int control_connect(const char *directory, struct wire *ret_wire, pid_t *ret_pid, struct error *ret_error);
-/* Has the daemon do an export or import; blocks until it is over. options->cancel ends it early. The daemon's errors come
- * back as they are. */
+/* Has the daemon do an export or import; blocks until it is over. options->cancel ends it early. The daemon's
+ * errors come back as they are. */
 int control_transfer(struct wire *wire, bool is_export, const char *directory,
     const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error);
 

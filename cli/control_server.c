@@ -57,7 +57,8 @@ static int read_filters(struct request *request, json_t *filters, struct error *
     json_t *filter;
     if (json_array_size(filters) > FILTERS_MAX)
         return error_set(ret_error, E2BIG, "more than %d paths", FILTERS_MAX);
-    json_array_foreach (filters, i, filter) {
+    json_array_foreach(filters, i, filter)
+    {
         if (!json_is_string(filter))
             return bad_request(ret_error);
         request->filters[i] = json_string_value(filter);
@@ -78,8 +79,8 @@ static int read_request(struct wire *wire, struct request *request, struct error
     json_t *filters;
     int threads, resume, restart, sort, skip_meta;
     if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command",
-            &request->command, "directory", &request->directory, "filters", &filters, "threads", &threads, "resume",
-            &resume, "restart", &restart, "sort", &sort, "skip_meta", &skip_meta) ||
+            &request->command, "directory", &request->directory, "filters", &filters, "threads", &threads,
+            "resume", &resume, "restart", &restart, "sort", &sort, "skip_meta", &skip_meta) ||
         request->directory[0] != '/' || threads < 0)
         return bad_request(ret_error);
     request->options.threads = (unsigned)threads;
@@ -109,16 +110,16 @@ static int run_import(struct control_server *server, const struct request *reque
     return r;
 }
 
-static int run_request(struct job *job, struct request *request, struct transfer_result *ret_result,
-    struct error *ret_error)
+static int run_request(
+    struct job *job, struct request *request, struct transfer_result *ret_result, struct error *ret_error)
 {
     request->options.progress = send_progress;
     request->options.context = job;
     request->options.cancel = &job->cancel;
     log_info("control: %s %s", request->command, request->directory);
     if (!strcmp(request->command, "export"))
-        return export_database(job->server->database, request->directory, &request->options, ret_result,
-            ret_error);
+        return export_database(
+            job->server->database, request->directory, &request->options, ret_result, ret_error);
     if (!strcmp(request->command, "import"))
         return run_import(job->server, request, ret_result, ret_error);
     return bad_request(ret_error);
@@ -213,7 +214,8 @@ static void take_connection(struct control_server *server)
 static void *accept_all(void *argument)
 {
     struct control_server *server = argument;
-    struct pollfd files[] = {{.fd = server->socket, .events = POLLIN}, {.fd = server->wake, .events = POLLIN}};
+    struct pollfd files[] = {
+        {.fd = server->socket, .events = POLLIN}, {.fd = server->wake, .events = POLLIN}};
     for (;;) {
         if (poll(files, 2, -1) < 0)
             continue; /* EINTR */
@@ -241,8 +243,8 @@ static int listen_on(struct control_server *server, const char *directory, struc
     /* Nobody can connect before listen. */
     if (bind(server->socket, address, sizeof(server->address)) < 0 || chmod(path, 0600) < 0 ||
         listen(server->socket, LISTEN_BACKLOG) < 0)
-        return error_set(ret_error, errno, "%s/connectordb.sock: cannot listen: %s", directory,
-            strerrordesc_np(errno));
+        return error_set(
+            ret_error, errno, "%s/connectordb.sock: cannot listen: %s", directory, strerrordesc_np(errno));
     return 0;
 }
 

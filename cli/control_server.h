@@ -9,8 +9,8 @@ struct control_server;
 
 enum { CONTROL_JOBS_MAX = 8 };
 
-/* Listens on DIRECTORY/connectordb.sock (mode 0600; one that a killed owner left is replaced: the caller holds the LOCK) and
- * works on threads of its own. database: borrowed until control_server_stop. */
+/* Listens on DIRECTORY/connectordb.sock (mode 0600; one that a killed owner left is replaced: the caller
+ * holds the LOCK) and works on threads of its own. database: borrowed until control_server_stop. */
 int control_server_start(struct database *database, const char *directory, struct control_server **ret_server,
     struct error *ret_error);
 /* Cancels what is under way, waits for it, removes the socket. Accepts NULL. */

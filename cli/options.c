@@ -32,10 +32,7 @@ static const struct option_entry COMMON[] = {
         .type = OPTION_FLAG,
         .help = "says nothing but errors",
         .target = &common_options.quiet},
-    {.name = "cpuprofile",
-        .type = OPTION_OBSOLETE_TEXT,
-        .value = "FILE",
-        .help = "use perf to profile"},
+    {.name = "cpuprofile", .type = OPTION_OBSOLETE_TEXT, .value = "FILE", .help = "use perf to profile"},
 };
 
 enum {
@@ -93,8 +90,8 @@ static void print_help(const struct command_line *line)
         if (is_obsolete(entry))
             continue;
         (void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s", entry->letter ? '-' : ' ',
-            entry->letter ? entry->letter : ' ', entry->letter ? ',' : ' ', entry->name, entry->value ? " " : "",
-            entry->value ? entry->value : "");
+            entry->letter ? entry->letter : ' ', entry->letter ? ',' : ' ', entry->name,
+            entry->value ? " " : "", entry->value ? entry->value : "");
         printf("  %-*s %s\n", COLUMN, left, entry->help);
     }
 }
@@ -105,8 +102,8 @@ static int set_number(const char *command, const struct option_entry *entry, con
     errno = 0;
     long number = strtol(text, &end, 10);
     if (errno || end == text || *end || number < entry->minimum || number > entry->maximum)
-        return usage_error(command, "--%s must be a number from %ld to %ld, not '%s'", entry->name, entry->minimum,
-            entry->maximum, text);
+        return usage_error(command, "--%s must be a number from %ld to %ld, not '%s'", entry->name,
+            entry->minimum, entry->maximum, text);
     *(long *)entry->target = number;
     return EXIT_GOOD;
 }
@@ -124,13 +121,15 @@ static int set_option(const char *command, const struct option_entry *entry, con
         return set_number(command, entry, text);
     case OPTION_OBSOLETE:
     case OPTION_OBSOLETE_TEXT:
-        (void)fprintf(stderr, "connectordb %s: note: --%s has no effect: %s\n", command, entry->name, entry->help);
+        (void)fprintf(
+            stderr, "connectordb %s: note: --%s has no effect: %s\n", command, entry->name, entry->help);
         return EXIT_GOOD;
     }
     return EXIT_GOOD;
 }
 
-/* getopt's form of the table. A "+" or ":" at the front of `letters` is getopt's syntax: report a missing value as ':'. */
+/* getopt's form of the table. A "+" or ":" at the front of `letters` is getopt's syntax: report a missing
+ * value as ':'. */
 static void fill_getopt(const struct command_line *line, struct option *long_options, char *letters)
 {
     *letters++ = ':';
@@ -167,13 +166,13 @@ static int check_arguments(const struct command_line *line, const char *command,
     if (line->arguments_max >= 0 && count > line->arguments_max)
         return usage_error(command, "does not know what to do with '%s'", arguments[line->arguments_max]);
     if (common_options.loglevel && !log_level_parse(common_options.loglevel, &level))
-        return usage_error(command, "--loglevel must be debug, info, warn or error, not '%s'",
-            common_options.loglevel);
+        return usage_error(
+            command, "--loglevel must be debug, info, warn or error, not '%s'", common_options.loglevel);
     return EXIT_GOOD;
 }
 
-bool command_line_parse(const struct command_line *line, int argc, char **argv, char ***ret_arguments,
-    int *ret_exit_code)
+bool command_line_parse(
+    const struct command_line *line, int argc, char **argv, char ***ret_arguments, int *ret_exit_code)
 {
     struct option long_options[OPTIONS_MAX + 1];
     char letters[2 * OPTIONS_MAX + 2];
@@ -183,7 +182,8 @@ bool command_line_parse(const struct command_line *line, int argc, char **argv, 
     *ret_exit_code = EXIT_GOOD;
     optind = 0; /* glibc: start anew */
     opterr = 0;
-    while (*ret_exit_code == EXIT_GOOD && (code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+    while (
+        *ret_exit_code == EXIT_GOOD && (code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         if (code == '?')
             *ret_exit_code = usage_error(command, "unknown option '%s'", argv[optind - 1]);
         else if (code == ':')

@@ -45,11 +45,11 @@ struct common_options {
 };
 extern struct common_options common_options;
 
-/* Parses argv (argv[0] is the command's name). True: go on; *ret_arguments points to what is beside the options, ended by
- * NULL. False: the command is over (help was asked for, or the usage is wrong and one line on stderr says how):
- * return *ret_exit_code. */
-bool command_line_parse(const struct command_line *line, int argc, char **argv, char ***ret_arguments,
-    int *ret_exit_code);
+/* Parses argv (argv[0] is the command's name). True: go on; *ret_arguments points to what is beside the
+ * options, ended by NULL. False: the command is over (help was asked for, or the usage is wrong and one line
+ * on stderr says how): return *ret_exit_code. */
+bool command_line_parse(
+    const struct command_line *line, int argc, char **argv, char ***ret_arguments, int *ret_exit_code);
 
 /* Says what is wrong with the command line and where help is; returns EXIT_USAGE. */
 int usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -42,16 +42,18 @@ int place_find(const char *argument, struct place *ret_place, struct error *ret_
     if (r == 0)
         r = place_path(place.directory, "catalog.sqlite", path, ret_error);
     if (r == 0 && access(path, F_OK) < 0)
-        r = error_set(ret_error, ENOENT, "%s is no database directory: connectordb create makes one", argument);
+        r = error_set(
+            ret_error, ENOENT, "%s is no database directory: connectordb create makes one", argument);
     if (r == 0)
         *ret_place = place;
     return r;
 }
 
-int place_read_configuration(const struct place *place, struct configuration *ret_configuration,
-    struct error *ret_error)
+int place_read_configuration(
+    const struct place *place, struct configuration *ret_configuration, struct error *ret_error)
 {
-    return configuration_read(place->configuration, place->configuration_optional, ret_configuration, ret_error);
+    return configuration_read(
+        place->configuration, place->configuration_optional, ret_configuration, ret_error);
 }
 
 int place_read_pid(const struct place *place)

@@ -17,15 +17,17 @@ struct place {
     bool configuration_optional;
 };
 
-/* argument: a database directory, or a configuration file in one (as ConnectorDB 0.3 takes it). -ENOENT, -ENOTDIR: it is none. */
+/* argument: a database directory, or a configuration file in one (as ConnectorDB 0.3 takes it). -ENOENT,
+ * -ENOTDIR: it is none. */
 int place_find(const char *argument, struct place *ret_place, struct error *ret_error);
 /* Free with configuration_free. */
-int place_read_configuration(const struct place *place, struct configuration *ret_configuration,
-    struct error *ret_error);
+int place_read_configuration(
+    const struct place *place, struct configuration *ret_configuration, struct error *ret_error);
 /* directory/name. -ENAMETOOLONG */
 int place_path(const char *directory, const char *name, char path[PATH_MAX], struct error *ret_error);
 
-/* The process that serves the database, as it wrote it down. 0: none is written down (or nothing sensible). */
+/* The process that serves the database, as it wrote it down. 0: none is written down (or nothing sensible).
+ */
 int place_read_pid(const struct place *place);
 /* Replaces the file in one step. 0 or -errno. */
 int place_write_pid(const struct place *place, struct error *ret_error);

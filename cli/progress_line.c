@@ -45,8 +45,8 @@ static void format_eta(char *text, size_t size, const struct progress *progress)
         return;
     unsigned long left = (unsigned long)(progress->seconds * (1 - done) / done + 0.5);
     if (left >= 3600)
-        (void)snprintf(text, size, ", %.0f %%, ETA %lu:%02lu:%02lu", done * 100, left / 3600, left / 60 % 60,
-            left % 60);
+        (void)snprintf(
+            text, size, ", %.0f %%, ETA %lu:%02lu:%02lu", done * 100, left / 3600, left / 60 % 60, left % 60);
     else
         (void)snprintf(text, size, ", %.0f %%, ETA %lu:%02lu", done * 100, left / 60, left % 60);
 }
@@ -96,7 +96,8 @@ static const char *plural(uint64_t count)
 
 void progress_line_summary(const char *verb, const struct transfer_result *result)
 {
-    char users[GROUPED_BYTES], devices[GROUPED_BYTES], streams[GROUPED_BYTES], points[GROUPED_BYTES], rate[48];
+    char users[GROUPED_BYTES], devices[GROUPED_BYTES], streams[GROUPED_BYTES], points[GROUPED_BYTES],
+        rate[48];
     format_rate(rate, sizeof(rate), (double)result->points, result->seconds);
     printf("%s %s user%s, %s device%s, %s stream%s: %s points, %.1f MB in %.1f s (%s)\n", verb,
         group(users, result->users), plural(result->users), group(devices, result->devices),

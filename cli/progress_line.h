@@ -1,4 +1,5 @@
-/* How long work shows itself: one line that is written over on a terminal, a plain line now and then elsewhere. */
+/* How long work shows itself: one line that is written over on a terminal, a plain line now and then
+ * elsewhere. */
 #ifndef CONNECTORDB_PROGRESS_LINE_H
 #define CONNECTORDB_PROGRESS_LINE_H
 
@@ -10,8 +11,8 @@ enum { PROGRESS_PLAIN_SECONDS = 5 };
 
 struct progress_line {
     bool terminal;
-    bool shown;           /* a line stands on the terminal */
-    double last_seconds;  /* of the last plain line */
+    bool shown;          /* a line stands on the terminal */
+    double last_seconds; /* of the last plain line */
 };
 
 void progress_line_init(struct progress_line *line);

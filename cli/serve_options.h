@@ -28,8 +28,8 @@ struct serve_plan {
     enum log_level loglevel;
 };
 
-/* Reads the configuration of the database and applies the command line. logfile: the default one, NULL = standard error. Free with
- * serve_plan_free. */
+/* Reads the configuration of the database and applies the command line. logfile: the default one, NULL =
+ * standard error. Free with serve_plan_free. */
 int serve_plan_make(const struct serve_options *options, const char *database, const char *logfile,
     struct serve_plan *ret_plan, struct error *ret_error);
 void serve_plan_free(struct serve_plan *plan);

@@ -43,7 +43,8 @@ static void log_recovery(const struct service *service)
 {
     const struct store_recovery *recovery = store_recovery(service->database->store);
     if (!recovery->clean)
-        log_info("the database was not closed cleanly: recovered %llu points from %llu journals, cut %llu torn bytes, "
+        log_info("the database was not closed cleanly: recovered %llu points from %llu journals, cut %llu "
+                 "torn bytes, "
                  "in %.3f s",
             (unsigned long long)recovery->points, (unsigned long long)recovery->journal_count,
             (unsigned long long)recovery->torn_bytes, recovery->seconds);
@@ -91,7 +92,8 @@ int service_open(const struct service_options *options, struct service **ret_ser
     if (r < 0)
         goto failed;
     service->pid_written = true;
-    (void)snprintf(service->greeting, sizeof(service->greeting), "ConnectorDB has the database open, without HTTP");
+    (void)snprintf(
+        service->greeting, sizeof(service->greeting), "ConnectorDB has the database open, without HTTP");
     if (!options->backend)
         r = start_server(service, ret_error);
     if (r == 0)

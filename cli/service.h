@@ -1,4 +1,5 @@
-/* A database being served: opened, answering HTTP (unless it is a backend only) and the control socket, until a signal ends it. */
+/* A database being served: opened, answering HTTP (unless it is a backend only) and the control socket, until
+ * a signal ends it. */
 #ifndef CONNECTORDB_SERVICE_H
 #define CONNECTORDB_SERVICE_H
 
@@ -15,15 +16,16 @@ struct service_options {
     const struct place *place;
     const struct configuration *configuration; /* borrowed until service_close */
     bool backend;                              /* without HTTP */
-    const char *logfile;                       /* reopened on SIGHUP; NULL: standard error, and SIGHUP ends the service */
+    const char *logfile; /* reopened on SIGHUP; NULL: standard error, and SIGHUP ends the service */
     enum log_level loglevel;
 };
 
 /* Before service_open, and before any thread: blocks the signals that service_wait takes. */
 void service_block_signals(void);
-/* Takes the database's LOCK, opens it, writes the pid file, starts the server and the control socket. -EBUSY: another process has the
- * database. */
-int service_open(const struct service_options *options, struct service **ret_service, struct error *ret_error);
+/* Takes the database's LOCK, opens it, writes the pid file, starts the server and the control socket. -EBUSY:
+ * another process has the database. */
+int service_open(
+    const struct service_options *options, struct service **ret_service, struct error *ret_error);
 /* One line for the user: where it is to be found. Valid until service_close. */
 const char *service_greeting(const struct service *service);
 /* Returns when SIGTERM or SIGINT (or, without a log file, SIGHUP) came. */

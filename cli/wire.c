@@ -8,15 +8,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int wire_address(const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file,
-    struct error *ret_error)
+int wire_address(
+    const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file, struct error *ret_error)
 {
     int file = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (file < 0)
         return error_set(ret_error, errno, "%s: %s", directory, strerrordesc_np(errno));
     *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    (void)snprintf(ret_address->sun_path, sizeof(ret_address->sun_path), "/proc/self/fd/%d/connectordb.sock",
-        file);
+    (void)snprintf(
+        ret_address->sun_path, sizeof(ret_address->sun_path), "/proc/self/fd/%d/connectordb.sock", file);
     *ret_directory_file = file;
     return 0;
 }
@@ -99,10 +99,11 @@ void wire_free(struct wire *wire)
 
 json_t *wire_pack_progress(const struct progress *progress)
 {
-    return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s}}", "progress", "points", (json_int_t)progress->points,
-        "points_total", (json_int_t)progress->points_total, "bytes", (json_int_t)progress->bytes, "bytes_total",
-        (json_int_t)progress->bytes_total, "streams", (json_int_t)progress->streams, "streams_total",
-        (json_int_t)progress->streams_total, "seconds", progress->seconds, "current", progress->current);
+    return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s}}", "progress", "points",
+        (json_int_t)progress->points, "points_total", (json_int_t)progress->points_total, "bytes",
+        (json_int_t)progress->bytes, "bytes_total", (json_int_t)progress->bytes_total, "streams",
+        (json_int_t)progress->streams, "streams_total", (json_int_t)progress->streams_total, "seconds",
+        progress->seconds, "current", progress->current);
 }
 
 bool wire_unpack_progress(json_t *object, struct progress *ret_progress)
@@ -125,8 +126,8 @@ bool wire_unpack_progress(json_t *object, struct progress *ret_progress)
 
 json_t *wire_pack_result(const struct transfer_result *result)
 {
-    return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f}}", "result", "users", (json_int_t)result->users, "devices",
-        (json_int_t)result->devices, "streams", (json_int_t)result->streams, "points",
+    return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f}}", "result", "users", (json_int_t)result->users,
+        "devices", (json_int_t)result->devices, "streams", (json_int_t)result->streams, "points",
         (json_int_t)result->points, "bytes", (json_int_t)result->bytes, "users_skipped",
         (json_int_t)result->users_skipped, "seconds", result->seconds);
 }
@@ -135,9 +136,9 @@ bool wire_unpack_result(json_t *object, struct transfer_result *ret_result)
 {
     json_int_t users, devices, streams, points, bytes, users_skipped;
     double seconds;
-    if (json_unpack(object, "{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:F}}", "result", "users", &users, "devices", &devices,
-            "streams", &streams, "points", &points, "bytes", &bytes, "users_skipped", &users_skipped, "seconds",
-            &seconds))
+    if (json_unpack(object, "{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:F}}", "result", "users", &users, "devices",
+            &devices, "streams", &streams, "points", &points, "bytes", &bytes, "users_skipped",
+            &users_skipped, "seconds", &seconds))
         return false;
     *ret_result = (struct transfer_result){.users = (uint64_t)users,
         .devices = (uint64_t)devices,

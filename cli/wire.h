@@ -1,7 +1,8 @@
 /* The control socket's wire: one JSON object a line over DIR/connectordb.sock.
  *
- *   client: {"command": "export"|"import", "directory": absolute, "filters": [...], "threads": n, "resume": b, ...}
- *   daemon: {"progress": {...}} ...  then {"result": {...}} or {"error": {"code": errno, "message": "..."}}
+ *   client: {"command": "export"|"import", "directory": absolute, "filters": [...], "threads": n, "resume":
+ * b, ...} daemon: {"progress": {...}} ...  then {"result": {...}} or {"error": {"code": errno, "message":
+ * "..."}}
  *
  * The client ends a job early by closing its side. */
 #ifndef CONNECTORDB_WIRE_H
@@ -21,14 +22,16 @@ struct wire {
     struct buffer received; /* not yet a whole line */
 };
 
-/* The address of the socket in `directory`, also for paths longer than an address holds: through a descriptor of the
- * directory, which *ret_directory_file must keep open while the address is used. */
-int wire_address(const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file,
-    struct error *ret_error);
+/* The address of the socket in `directory`, also for paths longer than an address holds: through a descriptor
+ * of the directory, which *ret_directory_file must keep open while the address is used. */
+int wire_address(
+    const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file, struct error *ret_error);
 
-/* Sends the object (whose reference it takes; NULL = out of memory). -EPIPE: the other side is gone, or does not read. */
+/* Sends the object (whose reference it takes; NULL = out of memory). -EPIPE: the other side is gone, or does
+ * not read. */
 int wire_send(struct wire *wire, json_t *object);
-/* The next object: *ret_object, to be freed with json_decref. 0; -EPIPE the other side closed; -EINTR a signal came; -EBADMSG. */
+/* The next object: *ret_object, to be freed with json_decref. 0; -EPIPE the other side closed; -EINTR a
+ * signal came; -EBADMSG. */
 int wire_receive(struct wire *wire, json_t **ret_object, struct error *ret_error);
 /* Whether the other side closed its sending direction; does not block, drops what it sent. */
 bool wire_is_closed(struct wire *wire);
@@ -38,7 +41,8 @@ void wire_free(struct wire *wire); /* closes the socket */
 json_t *wire_pack_progress(const struct progress *progress);
 json_t *wire_pack_result(const struct transfer_result *result);
 json_t *wire_pack_error(const struct error *error);
-bool wire_unpack_progress(json_t *object, struct progress *ret_progress); /* current: borrowed from the object */
+bool wire_unpack_progress(
+    json_t *object, struct progress *ret_progress); /* current: borrowed from the object */
 bool wire_unpack_result(json_t *object, struct transfer_result *ret_result);
 bool wire_unpack_error(json_t *object, struct error *ret_error);
 

@@ -38,7 +38,8 @@ int claims_check(struct claims *claims, const char *what, struct error *ret_erro
     for (size_t i = 1; i < claims->count; i++) {
         const struct claim *claim = &claims->claims[i];
         if (!strcmp(claim->value, claim[-1].value))
-            return error_set(ret_error, EEXIST, "%s has the same %s as %s", claim->place, what, claim[-1].place);
+            return error_set(
+                ret_error, EEXIST, "%s has the same %s as %s", claim->place, what, claim[-1].place);
     }
     return 0;
 }

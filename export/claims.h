@@ -1,5 +1,5 @@
-/* Values that must be unique in a database (emails, API keys) and where a folder claims them: finds two claims of one value
- * before anything is imported. Used by one thread. */
+/* Values that must be unique in a database (emails, API keys) and where a folder claims them: finds two
+ * claims of one value before anything is imported. Used by one thread. */
 #ifndef CONNECTORDB_CLAIMS_H
 #define CONNECTORDB_CLAIMS_H
 
@@ -20,7 +20,8 @@ struct claims {
 
 /* An empty value claims nothing. 0 or -ENOMEM. */
 int claims_add(struct claims *claims, const char *value, const char *place, struct error *ret_error);
-/* -EEXIST when two places claim one value: names both, but not the value, which may be a key. what: "email". */
+/* -EEXIST when two places claim one value: names both, but not the value, which may be a key. what: "email".
+ */
 int claims_check(struct claims *claims, const char *what, struct error *ret_error);
 void claims_free(struct claims *claims);
 

@@ -22,8 +22,14 @@ struct field {
     size_t offset;     /* of the char * or bool in the object */
 };
 
-#define TEXT(type, key, member) {key, FIELD_TEXT, false, offsetof(struct type, member)}
-#define FLAG(type, key, member, missing) {key, FIELD_FLAG, missing, offsetof(struct type, member)}
+#define TEXT(type, key, member)                                                                              \
+    {                                                                                                        \
+        key, FIELD_TEXT, false, offsetof(struct type, member)                                                \
+    }
+#define FLAG(type, key, member, missing)                                                                     \
+    {                                                                                                        \
+        key, FIELD_FLAG, missing, offsetof(struct type, member)                                              \
+    }
 
 static const struct field USER_FIELDS[] = {
     TEXT(user, "name", name),
@@ -134,8 +140,8 @@ static int read_file(const char *path, struct buffer *text, struct error *ret_er
     int r = 0;
     for (;;) {
         if (text->size > DESCRIPTION_BYTES_MAX) {
-            r = error_set(ret_error, EBADMSG, "%s: longer than the %d bytes that a description may have", path,
-                DESCRIPTION_BYTES_MAX);
+            r = error_set(ret_error, EBADMSG, "%s: longer than the %d bytes that a description may have",
+                path, DESCRIPTION_BYTES_MAX);
             break;
         }
         r = buffer_reserve(text, STEP_BYTES);
@@ -164,8 +170,8 @@ static int read_json(const char *path, json_t **ret_object, struct error *ret_er
         json_error_t found;
         json_t *object = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &found);
         if (!object)
-            r = error_set(ret_error, EBADMSG, "%s: line %d, byte %d: %s", path, found.line < 1 ? 1 : found.line,
-                found.position, found.text);
+            r = error_set(ret_error, EBADMSG, "%s: line %d, byte %d: %s", path,
+                found.line < 1 ? 1 : found.line, found.position, found.text);
         else if (!json_is_object(object))
             r = error_set(ret_error, EBADMSG, "%s: not a JSON object", path);
         if (r == 0)
@@ -177,8 +183,8 @@ static int read_json(const char *path, json_t **ret_object, struct error *ret_er
     return r;
 }
 
-static int read_field(const char *path, const struct field *field, json_t *value, void *object,
-    struct error *ret_error)
+static int read_field(
+    const char *path, const struct field *field, json_t *value, void *object, struct error *ret_error)
 {
     if (field->type == FIELD_FLAG) {
         if (value && !json_is_boolean(value))
@@ -190,8 +196,8 @@ static int read_field(const char *path, const struct field *field, json_t *value
         return error_set(ret_error, EBADMSG, "%s: \"%s\" must be a string", path, field->key);
     const char *text = value ? json_string_value(value) : "";
     if (strlen(text) > TEXT_BYTES_MAX)
-        return error_set(ret_error, EBADMSG, "%s: \"%s\" is longer than %d bytes", path, field->key,
-            TEXT_BYTES_MAX);
+        return error_set(
+            ret_error, EBADMSG, "%s: \"%s\" is longer than %d bytes", path, field->key, TEXT_BYTES_MAX);
     char *copy = strdup(text);
     if (!copy)
         return error_set(ret_error, ENOMEM, "%s: out of memory", path);
@@ -199,12 +205,13 @@ static int read_field(const char *path, const struct field *field, json_t *value
     return 0;
 }
 
-static int check_keys(const char *path, const struct field *fields, size_t count, json_t *json,
-    struct error *ret_error)
+static int check_keys(
+    const char *path, const struct field *fields, size_t count, json_t *json, struct error *ret_error)
 {
     const char *key;
     json_t *value;
-    json_object_foreach (json, key, value) {
+    json_object_foreach(json, key, value)
+    {
         bool known = false;
         for (size_t i = 0; i < count && !known; i++)
             known = !strcmp(fields[i].key, key);
@@ -218,13 +225,13 @@ static int check_name(const char *path, const char *expected, const char *found,
 {
     if (!strcmp(expected, found))
         return 0;
-    return error_set(ret_error, EBADMSG, "%s: \"name\" is '%.100s', but its folder is called '%s'", path, found,
-        expected);
+    return error_set(
+        ret_error, EBADMSG, "%s: \"name\" is '%.100s', but its folder is called '%s'", path, found, expected);
 }
 
 /* Fills a zeroed object. After a failure it holds what was read so far. */
-static int read_object(const char *path, const char *name, const struct field *fields, size_t count, void *object,
-    struct error *ret_error)
+static int read_object(const char *path, const char *name, const struct field *fields, size_t count,
+    void *object, struct error *ret_error)
 {
     json_t *json = NULL;
     int r = read_json(path, &json, ret_error);
@@ -250,23 +257,24 @@ int description_read_folder(const char *path, unsigned *ret_version, struct erro
         return r;
     const char *key;
     json_t *value;
-    json_object_foreach (json, key, value) {
+    json_object_foreach(json, key, value)
+    {
         if (strcmp(key, "Version") && strcmp(key, "ConnectorDB"))
             r = error_set(ret_error, EBADMSG, "%s: unknown key \"%.100s\"", path, key);
     }
     json_t *version = json_object_get(json, "Version");
     json_int_t number = json_integer_value(version); /* 0 if it is none */
     if (r == 0 && number != LAYOUT_VERSION && number != LAYOUT_VERSION_PYTHON)
-        r = error_set(ret_error, EBADMSG, "%s: \"Version\" must be 1 or 2: this program reads no other export",
-            path);
+        r = error_set(
+            ret_error, EBADMSG, "%s: \"Version\" must be 1 or 2: this program reads no other export", path);
     if (r == 0)
         *ret_version = (unsigned)number;
     json_decref(json);
     return r;
 }
 
-int description_read_user(const char *path, const char *name, unsigned version, struct user *ret_user,
-    struct error *ret_error)
+int description_read_user(
+    const char *path, const char *name, unsigned version, struct user *ret_user, struct error *ret_error)
 {
     struct user user = {0};
     int r = read_object(path, name, USER_FIELDS, COUNT(USER_FIELDS), &user, ret_error);
@@ -279,8 +287,8 @@ int description_read_user(const char *path, const char *name, unsigned version, 
     return r;
 }
 
-int description_read_device(const char *path, const char *name, struct device *ret_device,
-    struct error *ret_error)
+int description_read_device(
+    const char *path, const char *name, struct device *ret_device, struct error *ret_error)
 {
     struct device device = {0};
     int r = read_object(path, name, DEVICE_FIELDS, COUNT(DEVICE_FIELDS), &device, ret_error);
@@ -291,8 +299,8 @@ int description_read_device(const char *path, const char *name, struct device *r
     return r;
 }
 
-int description_read_stream(const char *path, const char *name, struct stream *ret_stream,
-    struct error *ret_error)
+int description_read_stream(
+    const char *path, const char *name, struct stream *ret_stream, struct error *ret_error)
 {
     struct stream stream = {0};
     int r = read_object(path, name, STREAM_FIELDS, COUNT(STREAM_FIELDS), &stream, ret_error);

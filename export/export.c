@@ -22,7 +22,8 @@
 
 enum { TEXT_BUFFER_BYTES = 64 << 10 }; /* a worker's printing buffer: stays in the processor's cache */
 
-struct export {
+struct export
+{
     const char *directory;
     struct database_snapshot snapshot;
     struct filters filters;
@@ -85,7 +86,8 @@ static int flush_to_file(struct sink *sink, struct error *ret_error)
     return file_writer_append(sink->context, sink->buffer, sink->used, ret_error);
 }
 
-/* Flushes the sink over the writer and syncs the file; the writer is closed in any case. r: what happened so far. */
+/* Flushes the sink over the writer and syncs the file; the writer is closed in any case. r: what happened so
+ * far. */
 static int finish_file(struct file_writer *writer, struct sink *sink, int r, struct error *ret_error)
 {
     if (r == 0 && sink_flush(sink) < 0)
@@ -145,8 +147,8 @@ static int print_and_write(const char *path, int (*print)(struct sink *sink, con
 
 /* ---- data files, by the workers ---- */
 
-static int print_series(struct export *export, struct sink *sink, struct store_cursor *cursor,
-    struct error *ret_error)
+static int print_series(
+    struct export *export, struct sink *sink, struct store_cursor *cursor, struct error *ret_error)
 {
     bool first = true;
     uint64_t counted = 0; /* bytes the meter knows of */
@@ -173,8 +175,8 @@ static int print_series(struct export *export, struct sink *sink, struct store_c
     return 0;
 }
 
-static int write_series(struct export *export, uint8_t *buffer, const char *path, uint64_t series_id,
-    struct error *ret_error)
+static int write_series(
+    struct export *export, uint8_t *buffer, const char *path, uint64_t series_id, struct error *ret_error)
 {
     struct file_writer *writer;
     int r = file_writer_open(NULL, path, LAYOUT_DATA_MODE, &writer, ret_error);
@@ -242,8 +244,8 @@ static int count_user(void *context, const struct user *user, struct error *ret_
     return 0;
 }
 
-static int count_device(void *context, const struct user *user, const struct device *device,
-    struct error *ret_error)
+static int count_device(
+    void *context, const struct user *user, const struct device *device, struct error *ret_error)
 {
     struct export *export = context;
     (void)user, (void)device, (void)ret_error;
@@ -280,8 +282,8 @@ static int export_user(void *context, const struct user *user, struct error *ret
     return r < 0 ? r : print_and_write(path, describe_user, user, ret_error);
 }
 
-static int export_device(void *context, const struct user *user, const struct device *device,
-    struct error *ret_error)
+static int export_device(
+    void *context, const struct user *user, const struct device *device, struct error *ret_error)
 {
     struct export *export = context;
     char path[PATH_MAX];
@@ -331,8 +333,8 @@ static int sync_user(void *context, const struct user *user, struct error *ret_e
     return r < 0 ? r : sync_directory(path, ret_error);
 }
 
-static int sync_device(void *context, const struct user *user, const struct device *device,
-    struct error *ret_error)
+static int sync_device(
+    void *context, const struct user *user, const struct device *device, struct error *ret_error)
 {
     const struct export *export = context;
     char path[PATH_MAX];
@@ -344,7 +346,8 @@ static int sync_device(void *context, const struct user *user, const struct devi
 
 static int count_all(struct export *export, struct error *ret_error)
 {
-    const struct walk count = {&export->snapshot, &export->filters, count_user, count_device, count_stream, export};
+    const struct walk count = {
+        &export->snapshot, &export->filters, count_user, count_device, count_stream, export};
     int r = walk(&count, ret_error);
     if (r == 0)
         r = filters_check_used(&export->filters, "the database", ret_error);
@@ -370,8 +373,8 @@ static int write_all(struct export *export, struct error *ret_error)
     return r;
 }
 
-/* Names that a directory holds are durable when the directory is synced; the streams' own were synced by the workers.
- * connectordb.json, written last, says that the folder is complete. */
+/* Names that a directory holds are durable when the directory is synced; the streams' own were synced by the
+ * workers. connectordb.json, written last, says that the folder is complete. */
 static int seal_folder(struct export *export, struct error *ret_error)
 {
     const struct walk sync = {&export->snapshot, &export->filters, sync_user, sync_device, NULL, export};
@@ -395,8 +398,8 @@ static int create_folder(const char *directory, struct error *ret_error)
     if (mkdir(directory, LAYOUT_DESCRIPTION_MODE) == 0)
         return 0;
     if (errno != EEXIST)
-        return error_set(ret_error, errno, "%s: cannot make the directory: %s", directory,
-            strerrordesc_np(errno));
+        return error_set(
+            ret_error, errno, "%s: cannot make the directory: %s", directory, strerrordesc_np(errno));
     int r = layout_path(information, directory, NULL, NULL, NULL, LAYOUT_FOLDER, ret_error);
     if (r < 0)
         return r;

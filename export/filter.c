@@ -32,8 +32,8 @@ static int filter_parse(struct filter *filter, const char *path, struct error *r
     }
     return 0;
 bad:
-    return error_set(ret_error, EINVAL,
-        "'%.100s' is not a path: give user, user/device or user/device/stream", path);
+    return error_set(
+        ret_error, EINVAL, "'%.100s' is not a path: give user, user/device or user/device/stream", path);
 }
 
 int filters_init(struct filters *filters, const char *const *paths, size_t count, struct error *ret_error)

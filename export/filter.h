@@ -15,15 +15,16 @@ struct filters {
     size_t count;
 };
 
-/* Parses "user", "user/device", "user/device/stream". -EINVAL: not such a path (the message says which); -ENOMEM. */
+/* Parses "user", "user/device", "user/device/stream". -EINVAL: not such a path (the message says which);
+ * -ENOMEM. */
 int filters_init(struct filters *filters, const char *const *paths, size_t count, struct error *ret_error);
 void filters_free(struct filters *filters); /* accepts a zeroed one */
 
-/* Whether a filter names the object or what is above or below it. device and stream may be NULL; it remembers which filters
- * named something that is there. */
+/* Whether a filter names the object or what is above or below it. device and stream may be NULL; it remembers
+ * which filters named something that is there. */
 bool filters_take(struct filters *filters, const char *user, const char *device, const char *stream);
-/* -ENOENT when a filter named nothing that filters_take was asked about: a mistyped path must not look like an empty one. `where`
- * names the place that was searched. */
+/* -ENOENT when a filter named nothing that filters_take was asked about: a mistyped path must not look like
+ * an empty one. `where` names the place that was searched. */
 int filters_check_used(const struct filters *filters, const char *where, struct error *ret_error);
 
 #endif

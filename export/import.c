@@ -20,7 +20,7 @@ enum { STAGING_NAME_BYTES = NAME_BYTES_MAX + 3 }; /* "u-" and the user's name */
 struct import {
     struct database *database;
     const struct transfer_options *options;
-    char directory[PATH_MAX];       /* absolute: it is part of what tells sources apart */
+    char directory[PATH_MAX]; /* absolute: it is part of what tells sources apart */
     unsigned version;
     struct filters filters;
     struct meter meter;
@@ -32,7 +32,8 @@ struct import {
 
 /* ---- before anything is written ---- */
 
-/* Refuses users that are there; with --resume they are what an earlier import finished, and dropped from the list. */
+/* Refuses users that are there; with --resume they are what an earlier import finished, and dropped from the
+ * list. */
 static int check_names(struct import *import, struct error *ret_error)
 {
     size_t kept = 0;
@@ -74,8 +75,10 @@ static int reserve_series(struct import *import, uint64_t count, uint64_t *ret_f
     return count > 0 ? catalog_reserve_series(import->database->catalog, count, ret_first, ret_error) : 0;
 }
 
-/* Writes the user with all below it into the catalog: for good, or (commit false) only to learn whether it can be. */
-static int write_rows(struct import *import, const struct tree_user *user, bool commit, struct error *ret_error)
+/* Writes the user with all below it into the catalog: for good, or (commit false) only to learn whether it
+ * can be. */
+static int write_rows(
+    struct import *import, const struct tree_user *user, bool commit, struct error *ret_error)
 {
     struct catalog_import *rows;
     char path[PATH_MAX];
@@ -89,8 +92,8 @@ static int write_rows(struct import *import, const struct tree_user *user, bool 
         const struct tree_device *device = &user->devices[i];
         r = catalog_import_device(rows, &device->device, ret_error);
         if (r < 0)
-            (void)error_prefix(ret_error, "%s/%s/%s/%s", import->directory, user->user.name, device->device.name,
-                LAYOUT_DEVICE);
+            (void)error_prefix(ret_error, "%s/%s/%s/%s", import->directory, user->user.name,
+                device->device.name, LAYOUT_DEVICE);
         for (size_t k = 0; k < device->stream_count && r == 0; k++) {
             const struct stream *stream = &device->streams[k].stream;
             r = catalog_import_stream(rows, stream, ret_error);
@@ -149,11 +152,12 @@ static void count_totals(struct import *import, const struct tree_user *user)
 }
 
 /* Reads the user's descriptions. A version 1 folder has no password: it becomes the user's name. */
-static int read_user(struct import *import, const char *name, struct tree_user *ret_user, struct error *ret_error)
+static int read_user(
+    struct import *import, const char *name, struct tree_user *ret_user, struct error *ret_error)
 {
     struct tree_user user;
-    int r = tree_read_user(import->directory, name, import->version, import->options->skip_meta, &import->filters,
-        &user, ret_error);
+    int r = tree_read_user(import->directory, name, import->version, import->options->skip_meta,
+        &import->filters, &user, ret_error);
     if (r < 0)
         return r;
     if (!*user.user.password)
@@ -165,7 +169,8 @@ static int read_user(struct import *import, const char *name, struct tree_user *
     return r;
 }
 
-/* Looks at all descriptions of all users, so that what can be refused is refused before years of data were read. */
+/* Looks at all descriptions of all users, so that what can be refused is refused before years of data were
+ * read. */
 static int check_users(struct import *import, struct error *ret_error)
 {
     int r = check_names(import, ret_error);
@@ -217,8 +222,10 @@ static int compare_jobs(const void *a, const void *b)
     return 0;
 }
 
-/* Big files first, so that the threads end together. Ids ascend in the order of work, as the store's writers want them. */
-static int list_jobs(struct import *import, struct tree_user *user, struct jobs *jobs, struct error *ret_error)
+/* Big files first, so that the threads end together. Ids ascend in the order of work, as the store's writers
+ * want them. */
+static int list_jobs(
+    struct import *import, struct tree_user *user, struct jobs *jobs, struct error *ret_error)
 {
     uint64_t next;
     jobs->jobs = calloc(count_files(user) + 1, sizeof(*jobs->jobs));
@@ -246,10 +253,11 @@ static int list_jobs(struct import *import, struct tree_user *user, struct jobs 
     return r;
 }
 
-static int job_path(const struct jobs *jobs, const struct job *job, char path[PATH_MAX], struct error *ret_error)
+static int job_path(
+    const struct jobs *jobs, const struct job *job, char path[PATH_MAX], struct error *ret_error)
 {
-    return layout_path(path, jobs->import->directory, job->user, job->device, job->stream, job->file_name,
-        ret_error);
+    return layout_path(
+        path, jobs->import->directory, job->user, job->device, job->stream, job->file_name, ret_error);
 }
 
 static void count_job(const struct jobs *jobs, const struct job *job)
@@ -280,7 +288,8 @@ static int finish_worker(void *context, unsigned worker, struct error *ret_error
 }
 
 /* Whether an earlier, killed import staged the file completely; then it is not read again. */
-static int find_staged(struct jobs *jobs, struct store_bulk *bulk, const struct job *job, struct error *ret_error)
+static int find_staged(
+    struct jobs *jobs, struct store_bulk *bulk, const struct job *job, struct error *ret_error)
 {
     char path[PATH_MAX];
     uint64_t points;
@@ -334,8 +343,8 @@ static int stage_data(struct jobs *jobs, struct store_bulk *bulk, struct error *
 
 /* ---- one user ---- */
 
-static int open_staging(struct import *import, const char *name, struct store_bulk **ret_bulk,
-    struct error *ret_error)
+static int open_staging(
+    struct import *import, const char *name, struct store_bulk **ret_bulk, struct error *ret_error)
 {
     char staging[STAGING_NAME_BYTES];
     (void)snprintf(staging, sizeof(staging), "u-%s", name);
@@ -349,8 +358,10 @@ static int open_staging(struct import *import, const char *name, struct store_bu
     int r = store_bulk_open(store, staging, import->options->resume, ret_bulk, ret_error);
     if (r == -EEXIST)
         return error_set(ret_error, EEXIST,
-            "an earlier import of user %s was interrupted: add --resume to go on with it, or --restart to throw "
-            "away what it had read", name);
+            "an earlier import of user %s was interrupted: add --resume to go on with it, or --restart to "
+            "throw "
+            "away what it had read",
+            name);
     return r;
 }
 
@@ -371,8 +382,8 @@ static int publish(struct import *import, const struct tree_user *user, const st
     return r;
 }
 
-/* What a failed import leaves: a cancelled one can be resumed, and so can one that was asked to be resumable; bad data is
- * read anew after it was mended. */
+/* What a failed import leaves: a cancelled one can be resumed, and so can one that was asked to be resumable;
+ * bad data is read anew after it was mended. */
 static bool keep_staging(const struct import *import, int r)
 {
     return r == -ECANCELED || import->options->resume;
@@ -416,9 +427,11 @@ static int prepare(struct import *import, const char *directory, struct error *r
     if (r == 0)
         r = description_read_folder(path, &import->version, ret_error);
     if (r == 0)
-        r = filters_init(&import->filters, import->options->filters, import->options->filter_count, ret_error);
+        r = filters_init(
+            &import->filters, import->options->filters, import->options->filter_count, ret_error);
     if (r == 0)
-        r = tree_user_names(import->directory, &import->filters, &import->names, &import->name_count, ret_error);
+        r = tree_user_names(
+            import->directory, &import->filters, &import->names, &import->name_count, ret_error);
     return r == 0 ? check_users(import, ret_error) : r;
 }
 

@@ -9,8 +9,8 @@
 #include <limits.h>
 
 enum {
-    LAYOUT_VERSION = 2,        /* what we write */
-    LAYOUT_VERSION_PYTHON = 1, /* what the Python client writes: without passwords */
+    LAYOUT_VERSION = 2,             /* what we write */
+    LAYOUT_VERSION_PYTHON = 1,      /* what the Python client writes: without passwords */
     LAYOUT_DESCRIPTION_MODE = 0700, /* of descriptions and directories, as ConnectorDB 0.3 */
     LAYOUT_DATA_MODE = 0666,        /* less the umask */
 };

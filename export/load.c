@@ -45,8 +45,8 @@ static long read_source(void *context, void *buffer, size_t size, struct error *
     }
 }
 
-static int source_open(struct source *source, const char *path, struct json_points **ret_reader,
-    struct error *ret_error)
+static int source_open(
+    struct source *source, const char *path, struct json_points **ret_reader, struct error *ret_error)
 {
     static const struct json_points_options options = {.import = true};
     source->path = path;
@@ -68,8 +68,8 @@ static void source_close(struct source *source, struct json_points *reader)
     (void)close(source->file);
 }
 
-static int check_unchanged(const struct source *source, const struct tree_file *expected,
-    struct error *ret_error)
+static int check_unchanged(
+    const struct source *source, const struct tree_file *expected, struct error *ret_error)
 {
     struct stat status;
     if (fstat(source->file, &status) < 0)
@@ -82,7 +82,8 @@ static int check_unchanged(const struct source *source, const struct tree_file *
 
 /* ---- order ---- */
 
-/* The first point of the batch that is earlier than the one before it (`last`: of the batch's first); count if none. */
+/* The first point of the batch that is earlier than the one before it (`last`: of the batch's first); count
+ * if none. */
 static uint32_t first_unordered(const struct batch *batch, double last)
 {
     const struct lane *times = &batch->times;
@@ -100,7 +101,8 @@ static uint32_t first_unordered(const struct batch *batch, double last)
 }
 
 /* Reads the file once more to say in which line point `index` is. */
-static int report_unordered(const char *path, uint64_t index, double before, double time, struct error *ret_error)
+static int report_unordered(
+    const char *path, uint64_t index, double before, double time, struct error *ret_error)
 {
     char time_text[NUMBER_TEXT_MAX + 1], before_text[NUMBER_TEXT_MAX + 1];
     struct json_points *reader;
@@ -122,8 +124,8 @@ static int report_unordered(const char *path, uint64_t index, double before, dou
     time_text[number_print_double(time_text, time)] = '\0';
     before_text[number_print_double(before_text, before)] = '\0';
     return error_set(ret_error, EBADMSG,
-        "%s: line %llu: datapoint %llu has time %s, the one before it %s; --sort accepts unordered data", path,
-        (unsigned long long)line, (unsigned long long)index, time_text, before_text);
+        "%s: line %llu: datapoint %llu has time %s, the one before it %s; --sort accepts unordered data",
+        path, (unsigned long long)line, (unsigned long long)index, time_text, before_text);
 }
 
 /* ---- loading ---- */
@@ -151,7 +153,8 @@ static int stage(struct target *target, const struct batch *batch, struct error 
     return store_bulk_append(loader->writer, batch, ret_error);
 }
 
-/* Calls `take` with all points of the file, LOAD_POINTS at a time. Counted: whether the meter hears of them. */
+/* Calls `take` with all points of the file, LOAD_POINTS at a time. Counted: whether the meter hears of them.
+ */
 static int each_batch(struct loader *loader, const char *path, const struct tree_file *expected, bool counted,
     int (*take)(void *context, const struct batch *batch, struct error *ret_error), void *context,
     struct error *ret_error)
@@ -183,10 +186,10 @@ static int each_batch(struct loader *loader, const char *path, const struct tree
 struct ordered {
     struct target target;
     const char *path;
-    uint64_t count;   /* points so far */
+    uint64_t count; /* points so far */
     double last;
-    bool stage;       /* false: only look at the order */
-    bool unordered;   /* what the look found */
+    bool stage;     /* false: only look at the order */
+    bool unordered; /* what the look found */
 };
 
 static int take_ordered(void *context, const struct batch *batch, struct error *ret_error)

@@ -93,8 +93,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-int pool_start(const struct pool_work *pool_work, unsigned threads, struct pool **ret_pool,
-    struct error *ret_error)
+int pool_start(
+    const struct pool_work *pool_work, unsigned threads, struct pool **ret_pool, struct error *ret_error)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
     if (!pool)

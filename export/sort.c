@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A run is spilled as the JSON text of its points: it comes back bit for bit, and needs no format of its own. */
+/* A run is spilled as the JSON text of its points: it comes back bit for bit, and needs no format of its own.
+ */
 
 enum {
     LEVELS_MAX = 16, /* SORT_FAN_IN ^ 16 runs: more than any file has */
@@ -42,11 +43,11 @@ struct merge {
 struct sorter {
     const char *directory;
     uint32_t run_points;
-    struct batch run;  /* what is not spilled */
-    uint32_t *order;   /* of the points of `run`, once sorted */
-    double *times;     /* of `run`, to compare */
-    uint32_t next;     /* in `order` */
-    bool reading;      /* sorter_next was called */
+    struct batch run;          /* what is not spilled */
+    uint32_t *order;           /* of the points of `run`, once sorted */
+    double *times;             /* of `run`, to compare */
+    uint32_t next;             /* in `order` */
+    bool reading;              /* sorter_next was called */
     struct run runs[RUNS_MAX]; /* in the order of their points in the source; levels never ascend */
     size_t run_count;
     struct merge merge;
@@ -107,7 +108,8 @@ static int open_spill(const char *directory, struct error *ret_error)
         return error_set(ret_error, ENAMETOOLONG, "%s: the path is too long", directory);
     int file = mkostemp(path, O_CLOEXEC);
     if (file < 0)
-        return error_set(ret_error, errno, "%s: cannot make a temporary file: %s", path, strerrordesc_np(errno));
+        return error_set(
+            ret_error, errno, "%s: cannot make a temporary file: %s", path, strerrordesc_np(errno));
     (void)unlink(path); /* it lives until it is closed; a kill leaves nothing behind */
     return file;
 }
@@ -120,8 +122,8 @@ static int flush_spill(struct sink *sink, struct error *ret_error)
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            return error_set(ret_error, errno, "cannot write a temporary file while sorting: %s",
-                strerrordesc_np(errno));
+            return error_set(
+                ret_error, errno, "cannot write a temporary file while sorting: %s", strerrordesc_np(errno));
         done += (size_t)written;
     }
     return 0;
@@ -164,8 +166,8 @@ static long read_spill(void *context, void *buffer, size_t size, struct error *r
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return error_set(ret_error, errno, "cannot read a temporary file while sorting: %s",
-                strerrordesc_np(errno));
+            return error_set(
+                ret_error, errno, "cannot read a temporary file while sorting: %s", strerrordesc_np(errno));
         reader->offset += got;
         return got;
     }
@@ -210,7 +212,8 @@ static int merge_begin(struct merge *merge, const struct run *runs, size_t count
     return 0;
 }
 
-/* The reader with the earliest point, of equal ones the first: runs are in the order of the source. NULL at the end. */
+/* The reader with the earliest point, of equal ones the first: runs are in the order of the source. NULL at
+ * the end. */
 static struct run_reader *merge_earliest(struct merge *merge)
 {
     struct run_reader *earliest = NULL;
@@ -286,7 +289,8 @@ static int spill(struct sorter *sorter, struct error *ret_error)
 
 /* ---- the door ---- */
 
-int sorter_open(const char *directory, uint32_t run_points, struct sorter **ret_sorter, struct error *ret_error)
+int sorter_open(
+    const char *directory, uint32_t run_points, struct sorter **ret_sorter, struct error *ret_error)
 {
     struct sorter *sorter = calloc(1, sizeof(*sorter));
     if (!sorter)

@@ -51,7 +51,8 @@ void tree_names_free(char **names, size_t count)
 }
 
 /* Whether the entry is a folder of an object. 1, 0 (a file that belongs here, or a hidden one) or -errno. */
-static int judge_entry(const char *directory, const char *name, const char *const *files, struct error *ret_error)
+static int judge_entry(
+    const char *directory, const char *name, const char *const *files, struct error *ret_error)
 {
     char path[PATH_MAX];
     struct stat status;
@@ -71,13 +72,15 @@ static int judge_entry(const char *directory, const char *name, const char *cons
     return error_set(ret_error, EBADMSG, "%s does not belong into an export folder: move it away", path);
 }
 
-/* The folders in `directory`, sorted; an entry that is neither one nor in `files` (ended by NULL) nor hidden is an error. */
-static int list_folders(const char *directory, const char *const *files, struct names *names,
-    struct error *ret_error)
+/* The folders in `directory`, sorted; an entry that is neither one nor in `files` (ended by NULL) nor hidden
+ * is an error. */
+static int list_folders(
+    const char *directory, const char *const *files, struct names *names, struct error *ret_error)
 {
     DIR *stream = opendir(directory);
     if (!stream)
-        return error_set(ret_error, errno, "%s: cannot read the directory: %s", directory, strerrordesc_np(errno));
+        return error_set(
+            ret_error, errno, "%s: cannot read the directory: %s", directory, strerrordesc_np(errno));
     int r = 0;
     struct dirent *entry;
     errno = 0;
@@ -88,7 +91,8 @@ static int list_folders(const char *directory, const char *const *files, struct 
         errno = 0;
     }
     if (r == 0 && errno)
-        r = error_set(ret_error, errno, "%s: cannot read the directory: %s", directory, strerrordesc_np(errno));
+        r = error_set(
+            ret_error, errno, "%s: cannot read the directory: %s", directory, strerrordesc_np(errno));
     (void)closedir(stream);
     if (r == 0 && names->count > 0)
         qsort(names->names, names->count, sizeof(*names->names), compare_names);
@@ -101,9 +105,9 @@ static void filter_names(struct filters *filters, const char *user, const char *
     size_t kept = 0;
     for (size_t i = 0; i < names->count; i++) {
         char *name = names->names[i];
-        bool taken = !user ? filters_take(filters, name, NULL, NULL)
-            : !device      ? filters_take(filters, user, name, NULL)
-                           : filters_take(filters, user, device, name);
+        bool taken = !user     ? filters_take(filters, name, NULL, NULL)
+                     : !device ? filters_take(filters, user, name, NULL)
+                               : filters_take(filters, user, device, name);
         if (taken)
             names->names[kept++] = name;
         else
@@ -160,8 +164,8 @@ static int look_at_data(const char *directory, struct tree_stream *stream, struc
     return r < 0 ? r : 0;
 }
 
-static int read_stream(const char *device_directory, const char *name, struct tree_stream *stream,
-    struct error *ret_error)
+static int read_stream(
+    const char *device_directory, const char *name, struct tree_stream *stream, struct error *ret_error)
 {
     const char *const files[] = {LAYOUT_STREAM, LAYOUT_DATA, LAYOUT_DOWNLINK, NULL};
     char directory[PATH_MAX], path[PATH_MAX];
@@ -172,8 +176,8 @@ static int read_stream(const char *device_directory, const char *name, struct tr
     if (r == 0)
         r = list_folders(directory, files, &names, ret_error);
     if (r == 0 && names.count > 0)
-        r = error_set(ret_error, EBADMSG, "%s/%s does not belong into a stream's folder: move it away", directory,
-            names.names[0]);
+        r = error_set(ret_error, EBADMSG, "%s/%s does not belong into a stream's folder: move it away",
+            directory, names.names[0]);
     tree_names_free(names.names, names.count);
     if (r == 0)
         r = description_read_stream(path, name, &stream->stream, ret_error);
@@ -202,8 +206,8 @@ static int read_device(const char *user_directory, const char *user, const char 
         goto end;
     }
     while (r == 0 && device->stream_count < names.count) {
-        r = read_stream(directory, names.names[device->stream_count], &device->streams[device->stream_count],
-            ret_error);
+        r = read_stream(
+            directory, names.names[device->stream_count], &device->streams[device->stream_count], ret_error);
         device->stream_count++;
     }
 end:

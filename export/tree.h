@@ -33,14 +33,15 @@ struct tree_user {
     size_t device_count;
 };
 
-/* The names of the users that a folder holds and the filters take, sorted. *ret_names: malloc'ed, of malloc'ed strings: free with
- * tree_names_free. -EBADMSG: something in the folder that does not belong there; -errno. */
+/* The names of the users that a folder holds and the filters take, sorted. *ret_names: malloc'ed, of
+ * malloc'ed strings: free with tree_names_free. -EBADMSG: something in the folder that does not belong there;
+ * -errno. */
 int tree_user_names(const char *directory, struct filters *filters, char ***ret_names, size_t *ret_count,
     struct error *ret_error);
 void tree_names_free(char **names, size_t count);
 
-/* Reads the descriptions of one user, in order of name; data files are only looked at. skip_meta: leaves the streams of the meta
- * device out. -EBADMSG: a bad or missing file; -errno. Free with tree_user_free. */
+/* Reads the descriptions of one user, in order of name; data files are only looked at. skip_meta: leaves the
+ * streams of the meta device out. -EBADMSG: a bad or missing file; -errno. Free with tree_user_free. */
 int tree_read_user(const char *directory, const char *name, unsigned version, bool skip_meta,
     struct filters *filters, struct tree_user *ret_user, struct error *ret_error);
 void tree_user_free(struct tree_user *user); /* accepts a zeroed one */

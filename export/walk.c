@@ -11,8 +11,7 @@ static int visit_stream(void *context, const struct stream *stream)
 {
     const struct state *state = context;
     const struct walk *walk = state->walk;
-    if (!walk->stream ||
-        !filters_take(walk->filters, state->user->name, state->device->name, stream->name))
+    if (!walk->stream || !filters_take(walk->filters, state->user->name, state->device->name, stream->name))
         return 0;
     return walk->stream(walk->context, state->user, state->device, stream, state->error);
 }

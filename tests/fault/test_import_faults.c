@@ -1,5 +1,5 @@
-/* An import on a failing device: whichever call is the first to fail, a user is there with all points or not at all,
- * and the import succeeds once the device does. */
+/* An import on a failing device: whichever call is the first to fail, a user is there with all points or not
+ * at all, and the import succeeds once the device does. */
 #include "database.h"
 #include "export.h"
 #include "io.h"
@@ -99,7 +99,8 @@ static void check_complete(struct fixture *fixture)
 {
     struct transfer_result result;
     struct error error = {0};
-    if (export_database(fixture->database, fixture->out, &(struct transfer_options){.threads = 1}, &result, &error))
+    if (export_database(
+            fixture->database, fixture->out, &(struct transfer_options){.threads = 1}, &result, &error))
         fail_msg("export: %s", error.message);
     assert_int_equal(result.points, STREAMS * POINTS);
     for (unsigned i = 0; i < STREAMS; i++) {
@@ -116,12 +117,14 @@ static void check_complete(struct fixture *fixture)
     }
 }
 
-/* Imports while the fail_at-th call and `count` in all fail. Returns how many calls an undisturbed import makes, or 0. */
+/* Imports while the fail_at-th call and `count` in all fail. Returns how many calls an undisturbed import
+ * makes, or 0. */
 static uint64_t disturb(uint64_t fail_at, uint64_t count, int code)
 {
     struct fixture fixture = {.directory = test_directory_create()};
     struct error error = {0};
-    const struct io_fault_plan plan = {.fail_at = fail_at, .fail_count = count, .code = code, .calls = UINT32_MAX};
+    const struct io_fault_plan plan = {
+        .fail_at = fail_at, .fail_count = count, .code = code, .calls = UINT32_MAX};
     fixture.folder = test_path(fixture.directory, "in");
     fixture.out = test_path(fixture.directory, "out");
     fixture.database_path = test_path(fixture.directory, "db");

@@ -30,13 +30,31 @@ static char *written(const char *text)
 static void test_printing(void **state)
 {
     (void)state;
-    struct user user = {.name = TEXT("ann"), .nickname = TEXT("\xc3\xa9 \"q\"\n"), .email = TEXT("a@b"),
-        .description = TEXT("<&>\xe2\x80\xa8"), .icon = TEXT(""), .role = TEXT("admin"), .is_public = true,
-        .password = TEXT("$2a$10$x"), .password_salt = TEXT("s"), .password_scheme = TEXT("bcrypt")};
-    struct device device = {.name = TEXT("d"), .nickname = TEXT(""), .description = TEXT(""), .icon = TEXT(""),
-        .apikey = TEXT("k"), .role = TEXT("none"), .enabled = true, .visible = true};
-    struct stream stream = {.name = TEXT("s"), .nickname = TEXT(""), .description = TEXT(""), .icon = TEXT(""),
-        .schema = TEXT("{\"type\":\"number\"}"), .datatype = TEXT("x.y"), .downlink = true};
+    struct user user = {.name = TEXT("ann"),
+        .nickname = TEXT("\xc3\xa9 \"q\"\n"),
+        .email = TEXT("a@b"),
+        .description = TEXT("<&>\xe2\x80\xa8"),
+        .icon = TEXT(""),
+        .role = TEXT("admin"),
+        .is_public = true,
+        .password = TEXT("$2a$10$x"),
+        .password_salt = TEXT("s"),
+        .password_scheme = TEXT("bcrypt")};
+    struct device device = {.name = TEXT("d"),
+        .nickname = TEXT(""),
+        .description = TEXT(""),
+        .icon = TEXT(""),
+        .apikey = TEXT("k"),
+        .role = TEXT("none"),
+        .enabled = true,
+        .visible = true};
+    struct stream stream = {.name = TEXT("s"),
+        .nickname = TEXT(""),
+        .description = TEXT(""),
+        .icon = TEXT(""),
+        .schema = TEXT("{\"type\":\"number\"}"),
+        .datatype = TEXT("x.y"),
+        .downlink = true};
     struct sink sink;
     assert_int_equal(sink_memory_init(&sink, 1 << 20), 0);
     assert_int_equal(description_print_user(&sink, &user), 0);
@@ -51,7 +69,8 @@ static void test_printing(void **state)
         "\t\"apikey\": \"k\",\n\t\"enabled\": true,\n\t\"public\": false,\n\t\"role\": \"none\",\n"
         "\t\"visible\": true,\n\t\"user_editable\": false\n}"
         "{\n\t\"name\": \"s\",\n\t\"nickname\": \"\",\n\t\"description\": \"\",\n\t\"icon\": \"\",\n"
-        "\t\"schema\": \"{\\\"type\\\":\\\"number\\\"}\",\n\t\"datatype\": \"x.y\",\n\t\"ephemeral\": false,\n"
+        "\t\"schema\": \"{\\\"type\\\":\\\"number\\\"}\",\n\t\"datatype\": \"x.y\",\n\t\"ephemeral\": "
+        "false,\n"
         "\t\"downlink\": true\n}";
     assert_int_equal(sink.used, strlen(expected));
     assert_memory_equal(sink.buffer, expected, strlen(expected));
@@ -76,9 +95,13 @@ static void test_any_order_and_spacing(void **state)
 static void test_what_is_printed_is_read_back(void **state)
 {
     (void)state;
-    struct stream stream = {.name = TEXT("s"), .nickname = TEXT("\x01\x7f\xf0\x9f\x98\x80"),
-        .description = TEXT("\\\"/</script>"), .icon = TEXT("material:x"), .schema = TEXT("{\"a\":[1,2.50]}"),
-        .datatype = TEXT(""), .ephemeral = true};
+    struct stream stream = {.name = TEXT("s"),
+        .nickname = TEXT("\x01\x7f\xf0\x9f\x98\x80"),
+        .description = TEXT("\\\"/</script>"),
+        .icon = TEXT("material:x"),
+        .schema = TEXT("{\"a\":[1,2.50]}"),
+        .datatype = TEXT(""),
+        .ephemeral = true};
     struct sink sink;
     struct stream found;
     struct error error = {0};
@@ -195,7 +218,8 @@ static void test_passwords_by_version(void **state)
 {
     (void)state;
     static const char without[] = "{\"name\":\"ann\",\"email\":\"a@b\"}";
-    static const char with[] = "{\"name\":\"ann\",\"password\":\"h\",\"password_salt\":\"\",\"password_scheme\":\"SHA512\"}";
+    static const char with[] =
+        "{\"name\":\"ann\",\"password\":\"h\",\"password_salt\":\"\",\"password_scheme\":\"SHA512\"}";
     struct user user;
     struct error error = {0};
     char *path = written(without);

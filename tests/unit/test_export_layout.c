@@ -89,9 +89,9 @@ static void test_filters_that_name_nothing(void **state)
 static void test_filters_that_are_none(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"", "/", "u/", "/u", "u//s", "a/b/c/d", "..", "u/..", "1u", "u d", "u/d/s/",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbb/ccccccccccccccccccccccccccccccccccccccccc"
-        "ddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"};
+    static const char *const paths[] = {"", "/", "u/", "/u", "u//s", "a/b/c/d", "..", "u/..", "1u", "u d",
+        "u/d/s/", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbb/ccccccccccccccccccccccccccccccccccccccccccccccccc"};
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         struct filters filters;
         struct error error;

@@ -98,7 +98,7 @@ static void test_against_a_plain_sort(void **state)
         for (unsigned kind = 0; kind < 3; kind++)
             check(directory, counts[i], 5, kind, i * 3 + kind);
     }
-    check(directory, 5000, 0, 1, 99); /* fits in memory */
+    check(directory, 5000, 0, 1, 99);                   /* fits in memory */
     assert_int_equal(count_entries(directory), before); /* spilled files had no names */
     test_directory_remove(directory);
 }

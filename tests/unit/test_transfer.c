@@ -1,4 +1,5 @@
-/* Import and export within one process: what comes back, progress, cancelling, inserts that go on meanwhile. */
+/* Import and export within one process: what comes back, progress, cancelling, inserts that go on meanwhile.
+ */
 #include "database.h"
 #include "export.h"
 #include "test.h"
