@@ -502,7 +502,7 @@ static void tell_listener(struct store *store, const struct group *group)
 }
 
 /* Makes a durable group visible. Only the thread with the committing token calls this. */
-static int publish(struct store *store, struct group *group)
+static int publish(struct store *store, struct group *group, bool synced)
 {
     struct journal *journal = group->journal;
     for (uint32_t i = 0; i < group->frame_count; i++) {
@@ -515,20 +515,62 @@ static int publish(struct store *store, struct group *group)
     (void)pthread_mutex_lock(&store->version_lock);
     journal->published_end = group->offset + group->size;
     (void)pthread_mutex_unlock(&store->version_lock);
-    if (store->options.fsync == STORE_FSYNC_ALWAYS)
+    if (synced)
         atomic_store(&journal->synced_end, group->offset + group->size);
     tell_listener(store, group);
     return 0;
 }
 
+/* Without a sync per group, the end of a full journal may still be on its way when its successor gets frames: power
+ * loss could then leave the successor's frames and a hole before them. So the first group of a journal waits until
+ * its predecessor is on disk: what power loss costs is always the end of the log. */
+static int sync_predecessor(struct store *store, const struct journal *journal, struct error *ret_error)
+{
+    struct version *version = version_current(store);
+    uint32_t place = 0;
+    while (place < version->journal_count && version->journals[place] != journal)
+        place++;
+    int r = 0;
+    if (place > 0 && place < version->journal_count) { /* else it is sealed */
+        struct journal *before = version->journals[place - 1];
+        (void)pthread_mutex_lock(&store->version_lock);
+        uint64_t end = before->published_end;
+        (void)pthread_mutex_unlock(&store->version_lock);
+        if (atomic_load(&before->synced_end) < end) {
+            r = store->io->operations->sync_data(store->io, before->file->file);
+            if (r < 0)
+                (void)error_set(ret_error, -r, "%s: sync failed", before->file->path);
+            else
+                atomic_store(&before->synced_end, end);
+        }
+    }
+    version_release(version);
+    return r;
+}
+
+/* A deletion is synced whatever the setting: sealing and merging drop the series' points for good, and a tombstone that
+ * power loss took back would leave the points that were not yet dropped with a hole before them. */
+static bool needs_sync(const struct store *store, const struct group *group)
+{
+    bool sync = store->options.fsync == STORE_FSYNC_ALWAYS;
+    for (uint32_t i = 0; i < group->frame_count && !sync; i++)
+        sync = group->frames[i].kind == FRAME_TOMBSTONE;
+    return sync;
+}
+
 static int write_group(struct store *store, struct group *group, struct error *ret_error)
 {
     struct journal_file *file = group->journal->file;
-    int r = io_write_sync(store->io, file->file, file->path, group->data, group->size, group->offset,
-        store->options.fsync == STORE_FSYNC_ALWAYS, ret_error);
+    bool sync = needs_sync(store, group);
+    int r = 0;
+    if (store->options.fsync != STORE_FSYNC_ALWAYS && group->offset == JOURNAL_HEADER_BYTES)
+        r = sync_predecessor(store, group->journal, ret_error);
     if (r < 0)
         return r;
-    r = publish(store, group);
+    r = io_write_sync(store->io, file->file, file->path, group->data, group->size, group->offset, sync, ret_error);
+    if (r < 0)
+        return r;
+    r = publish(store, group, sync);
     if (r < 0)
         return error_set(ret_error, ENOMEM, "out of memory for the index of %s", file->path);
     return 0;

@@ -4,7 +4,8 @@
  * unless it says otherwise. Functions return 0 or a negative errno with *ret_error set (ret_error may be NULL).
  *
  * Durability: what store_append, store_delete_series and store_bulk_publish have returned 0 for survives kill -9
- * and power loss (with fsync = always, the default). Points become visible to snapshots only when they are durable. */
+ * and power loss (appends: with fsync = always, the default; otherwise power loss may cost the last ones, never ones in
+ * between). Points become visible to snapshots only when they are durable by the fsync setting. */
 #ifndef CONNECTORDB_STORE_H
 #define CONNECTORDB_STORE_H
 
