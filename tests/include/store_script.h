@@ -31,8 +31,8 @@ struct script {
     struct store_options options; /* io is filled in */
     struct test_random random;
     uint64_t append_count;
-    /* Power loss may cost what was acknowledged last (fsync is not always): what is left of each series is its
-     * beginning, in whole batches; deleted series may be back. */
+    /* Power loss may cost what was appended last (fsync is not always): what is left of each series is its beginning,
+     * in whole batches. Deletions and loads are durable all the same. */
     bool lossy;
     uint64_t (*mark)(void *context); /* a clock of the caller, e.g. the recorded calls; NULL = always 0 */
     /* Makes the device healthy, when the store refused something for want of space; NULL = it always was. */

@@ -49,7 +49,8 @@ static enum expected expected_at(const struct script *script, const struct attem
     if (made->outcome == OUTCOME_REFUSED || made->started >= at)
         return EXPECTED_ABSENT;
     bool acknowledged = made->outcome == OUTCOME_ACKNOWLEDGED && made->ended <= at;
-    return acknowledged && !script->lossy ? EXPECTED_THERE : EXPECTED_MAYBE;
+    bool may_be_lost = script->lossy && made->kind == ATTEMPT_APPEND;
+    return acknowledged && !may_be_lost ? EXPECTED_THERE : EXPECTED_MAYBE;
 }
 
 static bool same_points(const struct points *a, uint64_t at, const struct points *b)
