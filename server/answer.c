@@ -123,6 +123,7 @@ void answer_failure(struct request *request, int status_missing, int code, const
         return;
     case -EBUSY:
     case -EAGAIN:
+    case -ENOMEM:
         answer_later(request, 503, "The server is busy, try again");
         return;
     default:

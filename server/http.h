@@ -66,6 +66,7 @@ struct http_exchange {
 
     /* the request: borrowed, valid until the handler returns */
     enum http_method method;
+    bool http_1_1; /* else 1.0 */
     const char *method_name;
     const char *path;  /* as it came: percent-encoded, without the query */
     const char *query; /* as it came, "" when there is none */
