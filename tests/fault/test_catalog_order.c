@@ -561,6 +561,36 @@ static void test_every_step_of_the_store_fails(void **state)
         (void)try_every_step(*state, &operations[i], FAIL_STORE);
 }
 
+/* A database that is killed while it is made is not there; the next attempt makes it. */
+static void test_creation_killed_at_every_step_of_the_catalog(void **state)
+{
+    (void)state;
+    enum { STEPS_LEAST = 5 };
+    unsigned count = 0;
+    for (int status = -1; status != 0;) {
+        assert_true(++count < STEPS_MAX);
+        char *directory = test_directory_create_fast(), *path = test_path(directory, "db");
+        struct error error = {0};
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            atomic_store(&steps_left, count);
+            atomic_store(&mode, KILL);
+            _exit(database_create(path, NULL, &error) < 0 ? EXIT_BROKEN : EXIT_DONE);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) != EXIT_BROKEN);
+        if (status != 0) {
+            assert_int_equal(access(path, F_OK), -1);
+            assert_int_equal(database_create(path, NULL, &error), 0);
+        }
+        check_files(path, "create");
+        free(path);
+        test_directory_remove(directory);
+    }
+    assert_true(count > STEPS_LEAST);
+}
+
 static int set_up(void **state)
 {
     install_vfs();
@@ -580,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_killed_at_every_step),
         cmocka_unit_test(test_every_step_of_the_catalog_fails),
         cmocka_unit_test(test_every_step_of_the_store_fails),
+        cmocka_unit_test(test_creation_killed_at_every_step_of_the_catalog),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
