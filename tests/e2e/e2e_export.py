@@ -200,14 +200,12 @@ class WithServer(FolderTest):
                    for i in range(40)}
         make_folder(self.folder, {"ann": {"phone": streams}})
         self.start()
-        with open(os.path.join(self.database, "connectordb.pid"), encoding="ascii") as file:
-            pid = int(file.read())
         process = subprocess.Popen([PROGRAM, "import", self.database, self.folder], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         staging = os.path.join(self.database, "data", "import-u-ann")
         while process.poll() is None and not (os.path.isdir(staging) and os.listdir(staging)):
             time.sleep(0.0005)
-        os.kill(pid, signal.SIGKILL)
+        self.kill()
         _, errors = process.communicate(timeout=COMMAND_SECONDS_MAX)
         self.assertEqual(process.returncode, 1)
         self.assertIn("closed the control connection", errors)

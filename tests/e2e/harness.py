@@ -1,10 +1,13 @@
 """What the end-to-end scripts share: the program, a database in a temporary directory, HTTP. Standard library only."""
 import base64
+import fcntl
 import http.client
 import json
 import os
 import re
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -83,6 +86,16 @@ class DatabaseTest(unittest.TestCase):
     def stop(self):
         command("stop", self.database)
         self.port = None
+
+    def kill(self):
+        """Kills the daemon and returns when the kernel has let go of the database, which is later than its death: a
+        thread of it may still hold the lock."""
+        with open(os.path.join(self.database, "connectordb.pid"), encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        self.port = None
+        with open(os.path.join(self.database, "LOCK"), "rb") as file:
+            whole_file = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+            fcntl.fcntl(file, fcntl.F_OFD_SETLKW, whole_file)  # waits; closing unlocks
 
     def request(self, method, path, body=None, login=None, status=200):
         """One request on its own connection. login: "user:password"; body: bytes, or anything else as JSON."""
