@@ -9,60 +9,76 @@
 enum {
     ANY_METHOD = HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE | HTTP_OTHER,
     LOCATION_BYTES_MAX = 900,
+    BASE_SEGMENTS = 2, /* api, v1 */
 };
 
 struct route {
     unsigned methods;
-    const char *pattern; /* segments; one that begins with ':' takes any name */
+    const char *pattern; /* segments behind /api/v1; one that begins with ':' takes any name */
     request_handler handler;
     bool open; /* no login is looked at */
 };
 
 static const struct route ROUTES[] = {
-    {HTTP_GET, "api/v1", site_get, false},
-    {ANY_METHOD, "api/v1/crud", users_list, false},
-    {HTTP_GET, "api/v1/crud/:user", user_get, false},
-    {HTTP_GET, "api/v1/crud/:user/:device", device_get, false},
-    {HTTP_POST, "api/v1/crud/:user/:device", device_create, false},
-    {HTTP_DELETE, "api/v1/crud/:user/:device", device_delete, false},
-    {HTTP_GET, "api/v1/crud/:user/:device/:stream", stream_get, false},
-    {HTTP_POST, "api/v1/crud/:user/:device/:stream", stream_create, false},
-    {HTTP_DELETE, "api/v1/crud/:user/:device/:stream", stream_delete, false},
-    {HTTP_GET, "api/v1/crud/:user/:device/:stream/data", data_get, false},
-    {HTTP_POST, "api/v1/crud/:user/:device/:stream/data", data_post, false},
-    {HTTP_PUT, "api/v1/crud/:user/:device/:stream/data", data_put, false},
-    {HTTP_GET, "api/v1/meta/version", meta_version, true},
+    {HTTP_GET, "", site_get, false},
+    {ANY_METHOD, "crud", users_list, false},
+    {HTTP_GET, "crud/:user", user_get, false},
+    {HTTP_GET, "crud/:user/:device", device_get, false},
+    {HTTP_POST, "crud/:user/:device", device_create, false},
+    {HTTP_DELETE, "crud/:user/:device", device_delete, false},
+    {HTTP_GET, "crud/:user/:device/:stream", stream_get, false},
+    {HTTP_POST, "crud/:user/:device/:stream", stream_create, false},
+    {HTTP_DELETE, "crud/:user/:device/:stream", stream_delete, false},
+    {HTTP_GET, "crud/:user/:device/:stream/data", data_get, false},
+    {HTTP_POST, "crud/:user/:device/:stream/data", data_post, false},
+    {HTTP_PUT, "crud/:user/:device/:stream/data", data_put, false},
+    {HTTP_GET, "meta/version", meta_version, true},
 };
 
 enum { ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]) };
 
 /* ---- matching ---- */
 
-/* names: where the segments go that the pattern's ':' take, in order; may be NULL. */
-static bool pattern_matches(const char *pattern, const struct url_path *path, const char **names)
+/* The segments behind /api/v1. False: the path is elsewhere. */
+static bool strip_base(const struct url_path *path, struct url_path *ret_rest)
 {
-    for (size_t i = 0; i < path->count; i++) {
+    if (path->count < BASE_SEGMENTS || strcmp(path->segments[0], "api") != 0 ||
+        strcmp(path->segments[1], "v1") != 0)
+        return false;
+    ret_rest->count = path->count - BASE_SEGMENTS;
+    memcpy(
+        ret_rest->segments, path->segments + BASE_SEGMENTS, ret_rest->count * sizeof(ret_rest->segments[0]));
+    return true;
+}
+
+/* names: where the segments go that the pattern's ':' take, in order; may be NULL. */
+static bool pattern_matches(const char *pattern, const struct url_path *rest, const char **names)
+{
+    for (size_t i = 0; i < rest->count; i++) {
         size_t length = strcspn(pattern, "/");
         if (length == 0)
             return false;
         if (*pattern == ':') {
             if (names)
-                *names++ = path->segments[i];
-        } else if (strncmp(path->segments[i], pattern, length) != 0 || path->segments[i][length]) {
+                *names++ = rest->segments[i];
+        } else if (strncmp(rest->segments[i], pattern, length) != 0 || rest->segments[i][length]) {
             return false;
         }
         pattern += length;
         if (*pattern == '/')
             pattern++;
     }
-    return *pattern == '\0' && path->count > 0;
+    return *pattern == '\0';
 }
 
 unsigned routes_methods(const struct url_path *path)
 {
+    struct url_path rest;
     unsigned methods = 0;
+    if (!strip_base(path, &rest))
+        return 0;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (pattern_matches(ROUTES[i].pattern, path, NULL))
+        if (pattern_matches(ROUTES[i].pattern, &rest, NULL))
             methods |= ROUTES[i].methods;
     }
     return methods;
@@ -71,9 +87,12 @@ unsigned routes_methods(const struct url_path *path)
 static const struct route *route_find(
     const struct url_path *path, enum http_method method, const char **names)
 {
+    struct url_path rest;
     unsigned wanted = method == HTTP_HEAD ? HTTP_GET : method;
+    if (!strip_base(path, &rest))
+        return NULL;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if ((ROUTES[i].methods & wanted) && pattern_matches(ROUTES[i].pattern, path, names))
+        if ((ROUTES[i].methods & wanted) && pattern_matches(ROUTES[i].pattern, &rest, names))
             return &ROUTES[i];
     }
     return NULL;
@@ -177,19 +196,18 @@ static void run_route(struct request *request, const struct url_path *path)
 {
     struct http_exchange *exchange = request->exchange;
     const char *names[3] = {NULL, NULL, NULL};
-    unsigned methods = routes_methods(path);
     if (exchange->method == HTTP_OPTIONS) {
         exchange->preflight = exchange->cors;
         http_answer(exchange, 200, HTTP_NO_CONTENT, "", 0);
         return;
     }
-    if (!methods) {
-        answer_unknown(request);
-        return;
-    }
     const struct route *route = route_find(path, exchange->method, names);
     if (!route) {
-        answer_method(request, methods);
+        unsigned methods = routes_methods(path);
+        if (methods)
+            answer_method(request, methods);
+        else
+            answer_unknown(request);
         return;
     }
     if (query_parse(exchange->query, exchange->worker->query, HTTP_REQUEST_BYTES_MAX, &request->query) < 0) {
