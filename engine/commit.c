@@ -199,30 +199,41 @@ static int get_state(struct store *store, uint64_t series_id, struct series_stat
     }
 }
 
-void commit_evict(struct store *store, const struct journal *journal)
+/* Drops what the sealed journal was the last to reserve in. commit.lock is taken for a few at a time: with many
+ * series, inserts must not wait for all of them. */
+static void evict_ids(struct commit *commit, const uint64_t *ids, size_t count, uint64_t sealed_id)
 {
-    struct commit *commit = &store->commit;
-    uint64_t sealed_id = journal->file->id;
-    struct id_map kept = {0};
-    (void)pthread_mutex_lock(&commit->lock);
-    commit->state_generation++;
-    for (size_t i = 0; i < commit->states.capacity; i++) {
-        const struct id_map_entry *entry = &commit->states.entries[i];
-        const struct series_state *state = entry->value;
-        if (state && state->journal_id > sealed_id && id_map_put(&kept, entry->id, entry->value) < 0) {
-            id_map_free(&kept); /* out of memory: the states may as well stay */
-            (void)pthread_mutex_unlock(&commit->lock);
-            return;
+    for (size_t from = 0; from < count; from += EVICT_AT_ONCE) {
+        size_t to = count - from > EVICT_AT_ONCE ? from + EVICT_AT_ONCE : count;
+        (void)pthread_mutex_lock(&commit->lock);
+        commit->state_generation++;
+        for (size_t i = from; i < to; i++) {
+            const struct series_state *state = id_map_get(&commit->states, ids[i]);
+            if (state && state->journal_id <= sealed_id)
+                free(id_map_remove(&commit->states, ids[i]));
         }
+        (void)pthread_mutex_unlock(&commit->lock);
     }
-    for (size_t i = 0; i < commit->states.capacity; i++) {
-        struct series_state *state = commit->states.entries[i].value;
-        if (state && state->journal_id <= sealed_id)
-            free(state);
+}
+
+void commit_evict(struct store *store, struct journal *journal)
+{
+    uint64_t *ids;
+    size_t count;
+    /* A state that stays because memory is short is true all the same. */
+    if (head_index_series(&journal->index, &ids, &count) == 0) {
+        evict_ids(&store->commit, ids, count, journal->file->id);
+        free(ids);
     }
-    id_map_free(&commit->states);
-    commit->states = kept;
-    (void)pthread_mutex_unlock(&commit->lock);
+    evict_ids(&store->commit, journal->index.tombstones, journal->index.tombstone_count, journal->file->id);
+}
+
+/* A state that was only looked at and holds no reservation need not stay. commit.lock is held. */
+static void drop_unused_state(struct commit *commit, uint64_t series_id)
+{
+    const struct series_state *state = id_map_get(&commit->states, series_id);
+    if (state && state->journal_id == 0)
+        free(id_map_remove(&commit->states, series_id));
 }
 
 /* ---- room ---- */
@@ -662,6 +673,8 @@ static int run(struct store *store, struct request *request, struct frame *ret_f
         }
         (void)pthread_mutex_lock(&commit->lock);
         r = await_group(store, group, ret_error);
+    } else if (request->kind == FRAME_POINTS) {
+        drop_unused_state(commit, request->series_ids[0]);
     }
     (void)pthread_mutex_unlock(&commit->lock);
     atomic_fetch_sub(&commit->flight_bytes, request->size);

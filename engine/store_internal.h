@@ -31,6 +31,7 @@ enum {
     JOURNALS_MAX_DEFAULT = 4,
     WAIT_MS_DEFAULT = 5000,
     FLIGHT_BYTES_DEFAULT = 128 << 20,
+    EVICT_AT_ONCE = 1024,        /* states dropped in one critical section */
     RETRY_MS = 500,              /* between attempts of background work that failed */
     FILE_IDS_PER_BULK = 1 << 16, /* file ids that a bulk load takes in advance */
 };
@@ -215,7 +216,7 @@ int store_mark_deleted(struct store *store, uint64_t series_id);
 int commit_init(struct store *store, struct error *ret_error);
 void commit_free(struct store *store);
 /* Drops the states of series whose last reservation is in this (sealed) journal. */
-void commit_evict(struct store *store, const struct journal *journal);
+void commit_evict(struct store *store, struct journal *journal);
 /* Closes the active journal so that it can be sealed, if it holds frames; waits for a spare. */
 int commit_rotate(struct store *store, struct error *ret_error);
 /* Gives the commit a prepared journal, or says why there is none. */
