@@ -167,6 +167,18 @@ static void check_totals(struct check *check)
         report(check, "%s: the footer's counts are not those of the directory", segment_path(check->segment));
 }
 
+/* The zeros between the blocks and the index mean nothing, but nobody writes anything else there. */
+static void check_padding(struct check *check)
+{
+    const struct segment *segment = check->segment;
+    const uint8_t *data = map_data(segment->map);
+    for (uint64_t i = segment->footer.blocks_end; i < segment->layout.index_offset; i++) {
+        if (data[i] != 0)
+            report(check, "%s: the byte at offset %llu, behind the blocks, is %u instead of 0", segment_path(segment),
+                (unsigned long long)i, data[i]);
+    }
+}
+
 int segment_check(const struct segment *segment, void (*found)(void *context, const char *message), void *context,
     struct error *ret_error)
 {
@@ -180,6 +192,7 @@ int segment_check(const struct segment *segment, void (*found)(void *context, co
         report(&check, "%s", error.message);
     else
         check_totals(&check);
+    check_padding(&check);
     batch_free(&check.batch);
     columns_close(check.columns);
     return check.findings;
