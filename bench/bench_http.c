@@ -64,7 +64,7 @@ static void close_server(struct bench *bench)
     bench_remove(bench->directory);
 }
 
-static void make_objects(struct catalog *catalog)
+static void make_objects(struct catalog *catalog, unsigned streams)
 {
     struct error error = {0};
     struct user user = {.name = "bench",
@@ -83,9 +83,9 @@ static void make_objects(struct catalog *catalog)
     bench_must(catalog_create_user(catalog, &user, "bench", &device.user_id, &error), &error);
     struct stream stream = {.nickname = "", .description = "", .icon = "", .schema = "{}", .datatype = ""};
     bench_must(catalog_create_device(catalog, &device, &stream.device_id, &error), &error);
-    for (int i = 0; i < CONNECTIONS_MAX; i++) {
+    for (unsigned i = 0; i < streams; i++) {
         char name[16];
-        snprintf(name, sizeof(name), "s%d", i);
+        snprintf(name, sizeof(name), "s%u", i);
         stream.name = name;
         bench_must(catalog_create_stream(catalog, &stream, NULL, &error), &error);
     }
@@ -99,7 +99,7 @@ static void open_server(void *context)
     close_server(bench);
     bench_must(database_create(bench->directory, NULL, &error), &error);
     bench_must(database_open(bench->directory, NULL, &bench->database, &error), &error);
-    make_objects(bench->database->catalog);
+    make_objects(bench->database->catalog, bench->connections);
     bench_must(server_start(bench->database, &bench->configuration, &bench->server, &error), &error);
 }
 
@@ -354,6 +354,7 @@ static void fill_stream(struct bench *bench, enum generate_kind kind, uint64_t p
     struct generator generator;
     struct batch batch;
     struct error error = {0};
+    bench->connections = 1;
     open_server(bench);
     bench_must(catalog_stream_place(bench->database->catalog, "bench", "data", "s0", &place, &error), &error);
     generator_init(&generator, kind, 0);
