@@ -331,7 +331,7 @@ static int publish_merged(struct store *store, const struct plan *plan, struct s
 }
 
 /* Carries out one merge if one is due. 1 = did, 0 = nothing to do, negative: error. */
-static int merge_next(struct store *store, struct error *ret_error)
+int merge_next(struct store *store, struct error *ret_error)
 {
     struct plan plan;
     (void)pthread_mutex_lock(&store->merge_lock);

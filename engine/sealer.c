@@ -59,7 +59,8 @@ static int make_journal(struct store *store, struct journal **ret_journal, struc
     return 0;
 }
 
-static int prepare_spare(struct store *store)
+/* 1 = prepared one, 0 = none is wanted, or what failed. */
+static int prepare_spare(struct store *store, struct error *ret_error)
 {
     struct version *version = version_current(store);
     uint32_t live = version->journal_count;
@@ -67,10 +68,9 @@ static int prepare_spare(struct store *store)
     if (!commit_wants_spare(store) || live >= store->options.journals_max)
         return 0;
     struct journal *journal = NULL;
-    struct error error = {0};
-    int r = make_journal(store, &journal, &error);
-    commit_offer_spare(store, r == 0 ? journal : NULL, r == 0 ? NULL : &error);
-    return r;
+    int r = make_journal(store, &journal, ret_error);
+    commit_offer_spare(store, r == 0 ? journal : NULL, r == 0 ? NULL : ret_error);
+    return r < 0 ? r : 1;
 }
 
 /* ---- sealing ---- */
@@ -286,16 +286,15 @@ static int seal(struct store *store, struct journal *journal, struct error *ret_
 }
 
 /* Seals one journal if one is due. 1 = did, 0 = nothing to do. */
-static int seal_next(struct store *store)
+static int seal_next(struct store *store, struct error *ret_error)
 {
     struct journal *journal = next_to_seal(store);
     if (!journal)
         return 0;
-    struct error error = {0};
-    int r = seal(store, journal, &error);
+    int r = seal(store, journal, ret_error);
     journal_release(journal);
     (void)pthread_mutex_lock(&store->background.lock);
-    store->background.seal_error = error;
+    store->background.seal_error = *ret_error;
     if (r == 0) {
         store->background.sealed_journals++;
         store->background.seal_error = (struct error){0};
@@ -340,13 +339,41 @@ static void *work(void *argument)
     struct store *store = argument;
     bool failed = false;
     while (await_work(&store->background, failed)) {
-        failed = prepare_spare(store) < 0;
+        struct error error = {0};
+        failed = prepare_spare(store, &error) < 0;
         int r;
-        while ((r = seal_next(store)) == 1)
-            failed = prepare_spare(store) < 0;
+        while ((r = seal_next(store, &error)) == 1)
+            failed = prepare_spare(store, &error) < 0;
         failed = failed || r < 0;
     }
     return NULL;
+}
+
+int store_work(struct store *store, struct error *ret_error)
+{
+    CHECK(store->options.no_threads);
+    struct error error = {0};
+    int r = prepare_spare(store, &error);
+    if (r == 0)
+        r = seal_next(store, &error);
+    if (r == 0)
+        r = merge_next(store, &error);
+    if (r < 0 && ret_error)
+        *ret_error = error;
+    return r;
+}
+
+/* Seals what is closed on the caller's thread. */
+static int seal_all(struct store *store, struct error *ret_error)
+{
+    struct error error = {0};
+    int r;
+    do
+        r = seal_next(store, &error);
+    while (r == 1);
+    if (r < 0 && ret_error)
+        *ret_error = error;
+    return r;
 }
 
 /* STORE_FSYNC_INTERVAL: syncs the active journal every so often. A failed sync kills the journal like any other. */
@@ -390,6 +417,8 @@ static void *sync_at_intervals(void *argument)
 int background_start(struct store *store, struct error *ret_error)
 {
     struct background *background = &store->background;
+    if (store->options.no_threads)
+        return 0;
     background->work = true;
     int code = pthread_create(&background->thread, NULL, work, store);
     background->started = code == 0;
@@ -442,6 +471,8 @@ int store_seal(struct store *store, bool active, struct error *ret_error)
         if (r < 0)
             return r;
     }
+    if (store->options.no_threads)
+        return seal_all(store, ret_error);
     struct background *background = &store->background;
     (void)pthread_mutex_lock(&background->lock);
     background->seal_error = (struct error){0};

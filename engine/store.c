@@ -84,6 +84,8 @@ static int take_options(struct store *store, const struct store_options *options
             (unsigned long long)own->journal_bytes, JOURNAL_HEADER_BYTES, JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX);
     if (own->journals_max < 2)
         return error_set(ret_error, EINVAL, "journals_max is %u; it must be at least 2", own->journals_max);
+    if (own->no_threads && own->fsync == STORE_FSYNC_INTERVAL)
+        return error_set(ret_error, EINVAL, "a store without threads cannot sync at intervals");
     store->io = own->io;
     if (!store->io) {
         store->io_owned = true;

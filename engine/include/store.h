@@ -35,6 +35,8 @@ struct store_options {
     uint32_t wait_ms_max;          /* how long an insert waits for a place before -EAGAIN; 0 = 5000 */
     uint64_t flight_bytes_max;     /* bytes of inserts under way, all threads; 0 = 128 MiB */
     struct io *io;                 /* borrowed; NULL = the store opens the default one */
+    bool no_threads;               /* the caller does the background's work with store_work: every run is then like the other. Not
+                                      with STORE_FSYNC_INTERVAL (-EINVAL). */
 };
 
 /* Makes an empty store in `directory` (created by the caller, empty). io may be NULL. -EEXIST: a store is there. */
@@ -181,6 +183,9 @@ int store_seal(struct store *store, bool active, struct error *ret_error);
 
 /* Merges segments until no merge is due (the merger does so by itself, in the background). For tests and benches. */
 int store_merge(struct store *store, struct error *ret_error);
+/* With no_threads: does one piece of what the background threads would do: prepares the next journal, seals one, or merges. Without
+ * a call now and then inserts run out of journals (-EAGAIN after wait_ms_max). 1 = did, 0 = nothing to do, or what failed. */
+int store_work(struct store *store, struct error *ret_error);
 
 /* Verifies every checksum and invariant of a store directory that nobody has open; never modifies a byte. Findings go to
  * `found`; returns their number or -errno. */
