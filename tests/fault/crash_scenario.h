@@ -1,0 +1,62 @@
+/* What the enumeration runs: a workload that is recorded once, and a judge of what a crash left. */
+#ifndef CONNECTORDB_CRASH_SCENARIO_H
+#define CONNECTORDB_CRASH_SCENARIO_H
+
+#include "crash_catalog_model.h"
+#include "crash_log.h"
+#include "crash_model.h"
+
+#include "store.h"
+
+enum { CRASH_JOURNAL_BYTES = 64 << 10 };
+
+struct crash_run {
+    const struct crash_scenario *scenario;
+    struct test_random random;
+    const char *directory;    /* of the store or database: the root of the log */
+    struct crash_log log;
+    struct crash_model model;
+    struct crash_objects objects; /* databases only */
+    uint64_t loads;
+    struct io *io;            /* records */
+    struct store_options options;
+    struct store *store;      /* a store's, or the one of the database */
+    struct database *database;
+};
+
+struct crash_scenario {
+    const char *name;
+    uint64_t value_bytes;
+    bool threads; /* with background threads and several appenders: two logs of a seed differ */
+    /* Makes what is there before recording begins. */
+    void (*prepare)(struct crash_run *run);
+    /* Lives in run->directory, recording; closes at the end. */
+    void (*play)(struct crash_run *run);
+    /* Opens what a crash at `point` left in `directory` and goes on with it. */
+    bool (*judge)(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
+        struct crash_violation *violation);
+    /* Opens what a crash of `before` at `point` left in run->directory, recording, notes in the new model what is there now, lives on a
+     * little and closes. NULL = not done. */
+    bool (*revive)(const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation);
+};
+
+extern const struct crash_scenario crash_store_scenarios[];
+extern const size_t crash_store_scenario_count;
+extern const struct crash_scenario crash_database_scenarios[];
+extern const size_t crash_database_scenario_count;
+
+/* ---- for workloads: each call is noted in the model ---- */
+void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count);
+void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count);
+/* Loads points into some series through `writer`s of a bulk load that is open. */
+struct store_bulk;
+void crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points);
+/* All background work that is due; or with luck one piece. */
+void crash_work(struct crash_run *run);
+void crash_maybe_work(struct crash_run *run);
+uint64_t crash_below(struct crash_run *run, uint64_t bound);
+/* An io without record or failures, for judges. */
+struct io *crash_plain_io(void);
+bool crash_check_store(const char *directory, struct crash_violation *violation);
+
+#endif

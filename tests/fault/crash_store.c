@@ -1,0 +1,570 @@
+/* Scenarios of a store alone. */
+#include "crash_scenario.h"
+
+#include "batch.h"
+
+/* ---- doing things and noting them ---- */
+
+uint64_t crash_below(struct crash_run *run, uint64_t bound)
+{
+    return test_random_below(&run->random, bound);
+}
+
+static void open_again(struct crash_run *run);
+
+/* After a dead journal: closes, heals, opens, and takes what is there as the outcome. */
+static void revive_dead(struct crash_run *run)
+{
+    struct store_stats stats;
+    store_get_stats(run->store, &stats);
+    if (!stats.journal_dead)
+        return;
+    (void)store_close(run->store, NULL);
+    run->store = NULL;
+    crash_log_set_plan(&run->log, run->io, (struct io_fault_plan){0});
+    open_again(run);
+    uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
+    struct crash_violation violation;
+    REQUIRE(lengths, "no memory");
+    REQUIRE(crash_model_check(&run->model, NEVER - 1, run->store, lengths, &violation), "%s", violation.text);
+    crash_model_resolve(&run->model, lengths, crash_log_mark(&run->log));
+    free(lengths);
+}
+
+void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count)
+{
+    if (crash_model_deleted(&run->model, series_id))
+        return;
+    struct batch batch;
+    struct error error = {0};
+    uint64_t first = crash_model_length(&run->model, series_id), index = first;
+    batch_init(&batch);
+    crash_model_points(&run->model, series_id, first, count, &batch);
+    uint64_t ticket = crash_model_begin(&run->model, &run->log, series_id, first, count, 0);
+    int r = store_append(run->store, series_id, &batch, 0, &index, &error);
+    batch_free(&batch);
+    REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "append: %d: %s", r, error.message);
+    REQUIRE(r < 0 || index == first, "appended at %llu, expected %llu", (unsigned long long)index, (unsigned long long)first);
+    if (r != -EIO)
+        crash_model_end(&run->model, series_id, ticket, crash_log_mark(&run->log), r == 0);
+    else
+        revive_dead(run);
+}
+
+void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count)
+{
+    uint64_t tickets[64];
+    struct error error = {0};
+    REQUIRE(count <= 64, "too many at once");
+    for (size_t i = 0; i < count; i++)
+        tickets[i] = crash_model_begin(&run->model, &run->log, series_ids[i], 0, 0, 0);
+    int r = store_delete_series(run->store, series_ids, count, &error);
+    REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "delete: %d: %s", r, error.message);
+    uint64_t ended = r == -EIO ? 0 : crash_log_mark(&run->log);
+    for (size_t i = 0; i < count && r != -EIO; i++)
+        crash_model_end(&run->model, series_ids[i], tickets[i], ended, r == 0);
+    if (r == -EIO)
+        revive_dead(run);
+}
+
+void crash_work(struct crash_run *run)
+{
+    while (run->options.no_threads && store_work(run->store, NULL) == 1)
+        continue;
+}
+
+void crash_maybe_work(struct crash_run *run)
+{
+    if (run->options.no_threads && crash_below(run, 2))
+        (void)store_work(run->store, NULL);
+}
+
+static void load_series(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
+{
+    struct store_bulk_writer *writer;
+    struct error error = {0};
+    REQUIRE(store_bulk_writer_open(bulk, &writer, &error) == 0, "%s", error.message);
+    for (uint64_t id = first_id; id < first_id + series; id++) {
+        struct batch batch;
+        batch_init(&batch);
+        crash_model_points(&run->model, id, 0, points, &batch);
+        REQUIRE(store_bulk_series(writer, id, id, &error) == 0, "%s", error.message);
+        REQUIRE(store_bulk_append(writer, &batch, &error) == 0, "%s", error.message);
+        batch_free(&batch);
+    }
+    REQUIRE(store_bulk_writer_finish(writer, &error) == 0, "%s", error.message);
+    store_bulk_writer_close(writer);
+}
+
+/* In two writers' segments. */
+void crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
+{
+    load_series(run, bulk, first_id, series / 2, points);
+    load_series(run, bulk, first_id + series / 2, series - series / 2, points);
+}
+
+static void publish(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
+{
+    uint64_t tickets[16], load = ++run->loads;
+    struct error error = {0};
+    for (uint64_t i = 0; i < series; i++)
+        tickets[i] = crash_model_begin(&run->model, &run->log, first_id + i, 0, points, load);
+    REQUIRE(store_bulk_publish(bulk, &error) == 0, "%s", error.message);
+    uint64_t ended = crash_log_mark(&run->log);
+    for (uint64_t i = 0; i < series; i++)
+        crash_model_end(&run->model, first_id + i, tickets[i], ended, true);
+}
+
+static void open_again(struct crash_run *run)
+{
+    struct error error = {0};
+    REQUIRE(store_open(run->directory, &run->options, &run->store, &error) == 0, "%s", error.message);
+}
+
+static void close_it(struct crash_run *run)
+{
+    struct error error = {0};
+    REQUIRE(store_close(run->store, &error) == 0, "%s", error.message);
+    run->store = NULL;
+}
+
+static void seal(struct crash_run *run)
+{
+    struct error error = {0};
+    crash_work(run);
+    REQUIRE(store_seal(run->store, true, &error) == 0, "%s", error.message);
+    crash_maybe_work(run);
+}
+
+static void prepare_store(struct crash_run *run)
+{
+    test_store_create(run->directory);
+}
+
+/* ---- workloads ---- */
+
+enum { INSERTS = 120, INSERT_SERIES = 12 };
+
+static void append_some(struct crash_run *run, uint64_t series, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        crash_append(run, 1 + crash_below(run, series), 1 + crash_below(run, 5));
+        crash_maybe_work(run);
+    }
+}
+
+static void play_inserts(struct crash_run *run)
+{
+    open_again(run);
+    append_some(run, INSERT_SERIES, INSERTS);
+    close_it(run);
+}
+
+/* Journals fill up, are sealed and recycled; and some are sealed before. */
+static void play_seal(struct crash_run *run)
+{
+    open_again(run);
+    for (unsigned i = 0; i < 5; i++) {
+        append_some(run, 8, 40);
+        if (crash_below(run, 2))
+            seal(run);
+    }
+    close_it(run);
+}
+
+enum { SEGMENTS_TO_MERGE = 12 };
+
+static void play_merge(struct crash_run *run)
+{
+    open_again(run);
+    for (unsigned i = 0; i < SEGMENTS_TO_MERGE + 2; i++) {
+        append_some(run, 6, 4);
+        seal(run);
+        if (i == SEGMENTS_TO_MERGE / 2)
+            crash_delete(run, (uint64_t[]){2}, 1);
+    }
+    crash_work(run);
+    append_some(run, 6, 4);
+    close_it(run);
+}
+
+static void play_delete(struct crash_run *run)
+{
+    uint64_t ids[10];
+    open_again(run);
+    for (unsigned round = 0; round < 4; round++) {
+        for (uint64_t i = 0; i < 10; i++) {
+            ids[i] = 100 * round + i + 1;
+            crash_append(run, ids[i], 1 + crash_below(run, 6));
+        }
+        if (round % 2 == 0)
+            seal(run);
+        crash_delete(run, ids, 1);
+        crash_delete(run, ids + 1, 6); /* in one group */
+        crash_append(run, ids[8], 3);
+        if (crash_below(run, 2))
+            seal(run);
+        crash_work(run); /* gives back what is deleted */
+    }
+    close_it(run);
+}
+
+static struct store_bulk *open_bulk(struct crash_run *run, const char *name, bool resume)
+{
+    struct store_bulk *bulk;
+    struct error error = {0};
+    REQUIRE(store_bulk_open(run->store, name, resume, &bulk, &error) == 0, "%s", error.message);
+    return bulk;
+}
+
+enum { LOAD_FIRST = 1000, LOAD_SERIES = 5, LOAD_POINTS = 40 };
+
+static void play_import(struct crash_run *run)
+{
+    open_again(run);
+    for (uint64_t first = LOAD_FIRST; first < LOAD_FIRST + 300; first += 100) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "load-%u", (unsigned)first);
+        append_some(run, 4, 3);
+        struct store_bulk *bulk = open_bulk(run, name, false);
+        crash_load(run, bulk, first, LOAD_SERIES, LOAD_POINTS);
+        append_some(run, 4, 3);
+        publish(run, bulk, first, LOAD_SERIES, LOAD_POINTS);
+        store_bulk_close(bulk, false);
+        crash_maybe_work(run);
+    }
+    crash_delete(run, (uint64_t[]){LOAD_FIRST + 100}, 1);
+    seal(run);
+    close_it(run);
+}
+
+/* A load that is left and gone on with in the next life; the judge goes on with it from whatever is left. */
+static void play_resume(struct crash_run *run)
+{
+    open_again(run);
+    append_some(run, 4, 3);
+    struct store_bulk *bulk = open_bulk(run, "resumed", false);
+    load_series(run, bulk, LOAD_FIRST, 3, LOAD_POINTS);
+    (void)crash_log_mark(&run->log);
+    store_bulk_close(bulk, true);
+    close_it(run);
+    open_again(run);
+    append_some(run, 4, 2);
+    bulk = open_bulk(run, "resumed", true);
+    load_series(run, bulk, LOAD_FIRST + 3, LOAD_SERIES - 3, LOAD_POINTS);
+    publish(run, bulk, LOAD_FIRST, LOAD_SERIES, LOAD_POINTS);
+    store_bulk_close(bulk, true);
+    append_some(run, 4, 2);
+    close_it(run);
+}
+
+enum {
+    CALLS_OF_SPACE = 1u << IO_CALL_OPEN | 1u << IO_CALL_WRITE | 1u << IO_CALL_TRUNCATE | 1u << IO_CALL_RENAME |
+        1u << IO_CALL_MAKE_DIRECTORY,
+    CALLS_OF_NAMES = 1u << IO_CALL_OPEN | 1u << IO_CALL_RENAME,
+};
+
+/* The disk is full now and then: only for new files (inserts are refused), or for every write (the journal dies). */
+static void play_full(struct crash_run *run)
+{
+    run->options.wait_ms_max = 1;
+    open_again(run);
+    for (unsigned round = 0; round < 6; round++) {
+        append_some(run, 8, 12);
+        crash_log_set_plan(&run->log, run->io, (struct io_fault_plan){
+            .fail_at = 1 + crash_below(run, 12),
+            .fail_count = 1 + crash_below(run, 20),
+            .code = ENOSPC,
+            .calls = round % 2 ? CALLS_OF_SPACE : CALLS_OF_NAMES,
+        });
+        append_some(run, 8, 12);
+        (void)store_seal(run->store, true, NULL);
+        crash_maybe_work(run);
+        crash_log_set_plan(&run->log, run->io, (struct io_fault_plan){0});
+        revive_dead(run);
+        crash_work(run);
+    }
+    close_it(run);
+}
+
+static void play_reopen(struct crash_run *run)
+{
+    for (unsigned life = 0; life < 6; life++) {
+        open_again(run);
+        append_some(run, 6, (unsigned)crash_below(run, 30));
+        if (life == 2)
+            crash_delete(run, (uint64_t[]){3}, 1);
+        if (crash_below(run, 2))
+            crash_work(run);
+        close_it(run);
+    }
+}
+
+/* A bit of everything; what recovery is enumerated on. */
+static void play_mixed(struct crash_run *run)
+{
+    open_again(run);
+    append_some(run, 8, 30);
+    seal(run);
+    append_some(run, 8, 30);
+    crash_delete(run, (uint64_t[]){3, 4}, 2);
+    struct store_bulk *bulk = open_bulk(run, "mixed", false);
+    crash_load(run, bulk, LOAD_FIRST, LOAD_SERIES, LOAD_POINTS);
+    publish(run, bulk, LOAD_FIRST, LOAD_SERIES, LOAD_POINTS);
+    store_bulk_close(bulk, false);
+    append_some(run, 8, 30);
+    seal(run);
+    append_some(run, 8, 30);
+    close_it(run);
+}
+
+/* ---- several threads ---- */
+
+enum { APPENDERS = 3, APPENDS_OF_EACH = 40 };
+
+struct appender {
+    struct crash_run *run;
+    struct test_random random;
+    uint64_t first_series;
+};
+
+static void *append_in_thread(void *argument)
+{
+    struct appender *appender = argument;
+    struct crash_run *run = appender->run;
+    for (unsigned i = 0; i < APPENDS_OF_EACH; i++) {
+        uint64_t id = appender->first_series + test_random_below(&appender->random, 4);
+        crash_append(run, id, 1 + test_random_below(&appender->random, 5));
+    }
+    return NULL;
+}
+
+static void play_threads(struct crash_run *run)
+{
+    struct appender appenders[APPENDERS];
+    pthread_t threads[APPENDERS];
+    open_again(run);
+    for (unsigned i = 0; i < APPENDERS; i++) {
+        appenders[i] = (struct appender){run, {test_random_next(&run->random)}, 1 + 10 * (uint64_t)i};
+        REQUIRE(pthread_create(&threads[i], NULL, append_in_thread, &appenders[i]) == 0, "thread");
+    }
+    for (unsigned i = 0; i < APPENDERS; i++)
+        REQUIRE(pthread_join(threads[i], NULL) == 0, "thread");
+    REQUIRE(store_seal(run->store, true, NULL) == 0, "seal");
+    close_it(run);
+}
+
+/* ---- judging ---- */
+
+struct io *crash_plain_io(void)
+{
+    static struct io *io; /* for the process's life */
+    struct error error = {0};
+    REQUIRE(io || io_open_posix(&io, &error) == 0, "%s", error.message);
+    return io;
+}
+
+static void note_finding(void *context, const char *message)
+{
+    struct crash_violation *violation = context;
+    if (!violation->text[0])
+        (void)crash_violated(violation, "check: %s", message);
+}
+
+bool crash_check_store(const char *directory, struct crash_violation *violation)
+{
+    struct error error = {0};
+    violation->text[0] = '\0';
+    int r = store_check(directory, note_finding, violation, &error);
+    return r == 0 || (r < 0 && crash_violated(violation, "check: %s", error.message));
+}
+
+static struct store_options judge_options(struct test_random *random)
+{
+    enum { THREADS_EVERY = 16 };
+    return (struct store_options){
+        .journal_bytes = CRASH_JOURNAL_BYTES,
+        .io = crash_plain_io(),
+        .no_threads = test_random_below(random, THREADS_EVERY) > 0,
+        .wait_ms_max = 60000,
+    };
+}
+
+/* The store goes on where it was: appends to a series that there is. */
+static bool go_on(const struct crash_run *run, struct store *store, const struct store_options *options, uint64_t *lengths,
+    uint64_t place, struct crash_violation *violation)
+{
+    const struct crash_series *series = &run->model.series[place];
+    if (crash_series_expect(series, NEVER - 1).deleted || lengths[place] == 0)
+        return true;
+    struct batch batch;
+    struct error error = {0};
+    uint64_t index = 0;
+    batch_init(&batch);
+    crash_model_points(&run->model, series->id, lengths[place], 2, &batch);
+    while (options->no_threads && store_work(store, NULL) == 1)
+        continue;
+    int r = store_append(store, series->id, &batch, 0, &index, &error);
+    batch_free(&batch);
+    if (r < 0)
+        return crash_violated(violation, "it takes no more points: %s", error.message);
+    if (index != lengths[place])
+        return crash_violated(violation, "series %llu goes on at %llu, expected %llu", (unsigned long long)series->id,
+            (unsigned long long)index, (unsigned long long)lengths[place]);
+    lengths[place] += 2;
+    return true;
+}
+
+typedef bool (*judge_open)(const struct crash_run *run, uint64_t point, struct store *store, uint64_t *lengths,
+    struct crash_violation *violation);
+
+/* First life: what must be there, and more. */
+static bool judge_first(const struct crash_run *run, uint64_t point, const char *directory, uint64_t *lengths, judge_open look,
+    struct test_random *random, struct crash_violation *violation)
+{
+    struct store *store;
+    struct error error = {0};
+    struct store_options options = judge_options(random);
+    if (store_open(directory, &options, &store, &error) < 0)
+        return crash_violated(violation, "does not open: %s", error.message);
+    bool good = crash_model_check(&run->model, point, store, lengths, violation);
+    if (good && look)
+        good = look(run, point, store, lengths, violation);
+    if (good && run->model.count > 0)
+        good = go_on(run, store, &options, lengths, test_random_below(random, run->model.count), violation);
+    if (good && test_random_below(random, 8) == 0) {
+        while (options.no_threads && store_work(store, NULL) == 1)
+            continue;
+        if (store_seal(store, true, &error) < 0 || store_merge(store, &error) < 0)
+            good = crash_violated(violation, "does not seal: %s", error.message);
+        if (good)
+            good = crash_model_check_exactly(&run->model, lengths, store, violation);
+    }
+    if (store_close(store, &error) < 0 && good)
+        good = crash_violated(violation, "does not close: %s", error.message);
+    return good;
+}
+
+/* Second life: the same again. */
+static bool judge_second(const struct crash_run *run, const char *directory, const uint64_t *lengths, struct test_random *random,
+    struct crash_violation *violation)
+{
+    struct store *store;
+    struct error error = {0};
+    struct store_options options = judge_options(random);
+    if (store_open(directory, &options, &store, &error) < 0)
+        return crash_violated(violation, "does not open again: %s", error.message);
+    bool good = crash_model_check_exactly(&run->model, lengths, store, violation);
+    if (store_close(store, &error) < 0 && good)
+        good = crash_violated(violation, "does not close again: %s", error.message);
+    return good;
+}
+
+static bool judge_with(const struct crash_run *run, uint64_t point, const char *directory, judge_open look,
+    struct test_random *random, struct crash_violation *violation)
+{
+    uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
+    REQUIRE(lengths, "no memory");
+    bool good = crash_check_store(directory, violation) &&
+                judge_first(run, point, directory, lengths, look, random, violation) &&
+                crash_check_store(directory, violation) && judge_second(run, directory, lengths, random, violation);
+    free(lengths);
+    return good;
+}
+
+static bool judge_store(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
+    struct crash_violation *violation)
+{
+    return judge_with(run, point, directory, NULL, random, violation);
+}
+
+/* Goes on with the load from what is left of it: what is missing is loaded anew, and then all of it is there. */
+static bool finish_load(const struct crash_run *run, uint64_t point, struct store *store, uint64_t *lengths,
+    struct crash_violation *violation)
+{
+    struct error error = {0};
+    struct store_bulk *bulk = NULL;
+    struct store_bulk_writer *writer = NULL;
+    size_t place = 0;
+    (void)point;
+    while (place < run->model.count && run->model.series[place].id != LOAD_FIRST)
+        place++;
+    REQUIRE(place + LOAD_SERIES <= run->model.count, "the load is not in the model");
+    if (lengths[place] > 0)
+        return true; /* published */
+    int r = store_bulk_open(store, "resumed", true, &bulk, &error);
+    if (r == 0)
+        r = store_bulk_writer_open(bulk, &writer, &error);
+    for (uint64_t id = LOAD_FIRST; r == 0 && id < LOAD_FIRST + LOAD_SERIES; id++) {
+        uint64_t found_id, points;
+        if (store_bulk_find(bulk, id, &found_id, &points)) {
+            if (found_id != id || points != LOAD_POINTS)
+                r = error_set(&error, EINVAL, "series %llu was found with %llu points", (unsigned long long)id,
+                    (unsigned long long)points);
+            continue;
+        }
+        struct batch batch;
+        batch_init(&batch);
+        crash_model_points(&run->model, id, 0, LOAD_POINTS, &batch);
+        r = store_bulk_series(writer, id, id, &error);
+        if (r == 0)
+            r = store_bulk_append(writer, &batch, &error);
+        batch_free(&batch);
+    }
+    if (r == 0)
+        r = store_bulk_writer_finish(writer, &error);
+    store_bulk_writer_close(writer);
+    if (r == 0)
+        r = store_bulk_publish(bulk, &error);
+    store_bulk_close(bulk, true);
+    for (size_t i = 0; r == 0 && i < LOAD_SERIES; i++)
+        lengths[place + i] = LOAD_POINTS;
+    if (r < 0)
+        return crash_violated(violation, "the load cannot be finished: %s", error.message);
+    return crash_model_check_exactly(&run->model, lengths, store, violation);
+}
+
+static bool judge_resume(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
+    struct crash_violation *violation)
+{
+    return judge_with(run, point, directory, finish_load, random, violation);
+}
+
+/* ---- living on ---- */
+
+static bool revive_store(const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
+{
+    struct error error = {0};
+    (void)crash_log_mark(&run->log); /* the first entry: point 1 is before the open */
+    if (store_open(run->directory, &run->options, &run->store, &error) < 0)
+        return crash_violated(violation, "does not open: %s", error.message);
+    uint64_t *lengths = calloc(before->model.count + 1, sizeof(*lengths));
+    REQUIRE(lengths, "no memory");
+    bool good = crash_model_check(&before->model, point, run->store, lengths, violation);
+    if (good) {
+        crash_model_settle(&run->model, point, lengths, crash_log_mark(&run->log));
+        append_some(run, 8, 4);
+        crash_maybe_work(run);
+    }
+    free(lengths);
+    if (store_close(run->store, &error) < 0 && good)
+        good = crash_violated(violation, "does not close: %s", error.message);
+    run->store = NULL;
+    return good;
+}
+
+enum { TEXTS_SHORT = 40, TEXTS_LONG = 1800 };
+
+const struct crash_scenario crash_store_scenarios[] = {
+    {"inserts", TEXTS_SHORT, false, prepare_store, play_inserts, judge_store, NULL},
+    {"seal", TEXTS_LONG, false, prepare_store, play_seal, judge_store, NULL},
+    {"merge", TEXTS_SHORT, false, prepare_store, play_merge, judge_store, NULL},
+    {"delete", TEXTS_SHORT, false, prepare_store, play_delete, judge_store, NULL},
+    {"import", TEXTS_SHORT, false, prepare_store, play_import, judge_store, NULL},
+    {"resume", TEXTS_SHORT, false, prepare_store, play_resume, judge_resume, NULL},
+    {"full", TEXTS_LONG, false, prepare_store, play_full, judge_store, NULL},
+    {"reopen", TEXTS_SHORT, false, prepare_store, play_reopen, judge_store, NULL},
+    {"recovery", TEXTS_LONG, false, prepare_store, play_mixed, judge_store, revive_store},
+    {"threads", TEXTS_LONG, true, prepare_store, play_threads, judge_store, NULL},
+};
+const size_t crash_store_scenario_count = sizeof(crash_store_scenarios) / sizeof(crash_store_scenarios[0]);
