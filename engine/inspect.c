@@ -1,4 +1,5 @@
 /* Prints what is in a store directory's files, with recovery's own readers. */
+#include "check.h"
 #include "store_internal.h"
 
 #include <errno.h>
@@ -104,30 +105,89 @@ static int print_series(void *context, const struct segment_series *series)
     return 0;
 }
 
-static int inspect_segment(const struct inspect *inspect, uint64_t id, bool series, struct error *ret_error)
+static int open_segment(const struct inspect *inspect, uint64_t id, struct segment **ret_segment, struct error *ret_error)
 {
-    struct segment *segment;
     char *path;
     if (asprintf(&path, "%s/segment-%llu", inspect->directory, (unsigned long long)id) < 0)
         return error_set(ret_error, ENOMEM, "out of memory");
-    int r = segment_open(path, id, &segment, ret_error);
+    int r = segment_open(path, id, ret_segment, ret_error);
     free(path);
+    return r;
+}
+
+static double bytes_a_point(uint64_t bytes, uint64_t points)
+{
+    return points ? (double)bytes / (double)points : 0.0;
+}
+
+static void print_segment(const struct inspect *inspect, uint64_t id, const struct segment *segment)
+{
+    uint64_t points = segment_point_count(segment), bytes = segment_file_size(segment);
+    print(inspect, "segment-%llu: tier %u, %llu bytes, %llu series, %llu points, %.3f bytes a point", (unsigned long long)id,
+        merger_tier(bytes), (unsigned long long)bytes, (unsigned long long)segment_series_count(segment),
+        (unsigned long long)points, bytes_a_point(bytes, points));
+}
+
+static int inspect_segment(const struct inspect *inspect, uint64_t id, struct error *ret_error)
+{
+    struct segment *segment;
+    int r = open_segment(inspect, id, &segment, ret_error);
     if (r < 0)
         return r;
-    uint64_t points = segment_point_count(segment);
-    print(inspect, "segment-%llu: %llu bytes, %llu series, %llu points, %.3f bytes a point", (unsigned long long)id,
-        (unsigned long long)segment_file_size(segment), (unsigned long long)segment_series_count(segment),
-        (unsigned long long)points, points ? (double)segment_file_size(segment) / (double)points : 0.0);
+    print_segment(inspect, id, segment);
     struct in_segment in = {.inspect = inspect, .segment = segment};
-    if (series)
-        r = segment_each_series(segment, print_series, &in, ret_error);
+    r = segment_each_series(segment, print_series, &in, ret_error);
     segment_close(segment);
     return r;
 }
 
+/* ---- the whole store ---- */
+
+enum { TIERS_MAX = 8 };
+
+struct totals {
+    uint64_t segments, segment_bytes, segment_points, journals;
+    uint64_t of_tier[TIERS_MAX];
+};
+
+static int add_segment(const struct inspect *inspect, uint64_t id, struct totals *totals, struct error *ret_error)
+{
+    struct segment *segment;
+    int r = open_segment(inspect, id, &segment, ret_error);
+    if (r < 0)
+        return r;
+    print_segment(inspect, id, segment);
+    unsigned tier = merger_tier(segment_file_size(segment));
+    CHECK(tier < TIERS_MAX);
+    totals->of_tier[tier]++;
+    totals->segments++;
+    totals->segment_bytes += segment_file_size(segment);
+    totals->segment_points += segment_point_count(segment);
+    segment_close(segment);
+    return 0;
+}
+
+static void print_totals(const struct inspect *inspect, const struct totals *totals)
+{
+    char tiers[TIERS_MAX * 32] = "";
+    size_t size = 0;
+    for (unsigned tier = 0; tier < TIERS_MAX; tier++) {
+        if (totals->of_tier[tier])
+            size += (size_t)snprintf(tiers + size, sizeof(tiers) - size, "%s%llu of tier %u", size ? ", " : " (",
+                (unsigned long long)totals->of_tier[tier], tier);
+    }
+    print(inspect, "in all: %llu segment%s%s%s with %llu bytes, %llu points, %.3f bytes a point; %llu journal%s",
+        (unsigned long long)totals->segments, totals->segments == 1 ? "" : "s", tiers, size ? ")" : "",
+        (unsigned long long)totals->segment_bytes, (unsigned long long)totals->segment_points,
+        bytes_a_point(totals->segment_bytes, totals->segment_points), (unsigned long long)totals->journals,
+        totals->journals == 1 ? "" : "s");
+}
+
+/* Segments stand in the manifest by age, the oldest first: neighbours of one tier are what the merger will make one of. */
 static int inspect_all(const struct inspect *inspect, struct error *ret_error)
 {
     struct manifest manifest;
+    struct totals totals = {0};
     int r = inspect_manifest(inspect, ret_error);
     if (r < 0)
         return r;
@@ -137,9 +197,10 @@ static int inspect_all(const struct inspect *inspect, struct error *ret_error)
     int first = 0;
     for (uint32_t i = 0; i < manifest.segment_count + manifest.journal_count; i++) {
         struct error error = {0};
-        r = i < manifest.segment_count
-                ? inspect_segment(inspect, manifest.segments[i].id, false, &error)
-                : inspect_journal(inspect, manifest.journals[i - manifest.segment_count].id, false, &error);
+        if (i < manifest.segment_count)
+            r = add_segment(inspect, manifest.segments[i].id, &totals, &error);
+        else
+            r = inspect_journal(inspect, manifest.journals[i - manifest.segment_count].id, false, &error);
         if (r < 0) { /* go on with the other files; the first failure is the result */
             print(inspect, "%s", error.message);
             if (first == 0 && ret_error)
@@ -147,6 +208,8 @@ static int inspect_all(const struct inspect *inspect, struct error *ret_error)
             first = first ? first : r;
         }
     }
+    totals.journals = manifest.journal_count;
+    print_totals(inspect, &totals);
     manifest_free(&manifest);
     return first;
 }
@@ -177,6 +240,6 @@ int store_inspect(const char *directory, const char *file, void (*line)(void *co
     if (id_of(file, "journal-", &id))
         return inspect_journal(&inspect, id, true, ret_error);
     if (id_of(file, "segment-", &id))
-        return inspect_segment(&inspect, id, true, ret_error);
+        return inspect_segment(&inspect, id, ret_error);
     return error_set(ret_error, EINVAL, "'%s' is no file of a store; give MANIFEST, journal-N or segment-N", file);
 }

@@ -37,6 +37,14 @@ static uint64_t size_of(const struct version *version, uint32_t i)
     return segment_file_size(version->segments[i]->segment);
 }
 
+unsigned merger_tier(uint64_t segment_bytes)
+{
+    unsigned tier = 0;
+    for (uint64_t limit = TIER_BYTES_FIRST; segment_bytes > limit && limit <= MERGE_BYTES_MAX; limit *= TIER_FACTOR)
+        tier++;
+    return tier;
+}
+
 /* The newest longest run of neighbours that are no larger than `limit`. */
 static void find_run(const struct version *version, uint64_t limit, uint32_t *ret_from, uint32_t *ret_count)
 {

@@ -242,6 +242,7 @@ int segment_file_finish(struct store *store, struct segment_writer *writer, cons
 void *merger_work(void *store); /* the thread's function */
 int merge_next(struct store *store, struct error *ret_error); /* one merge if one is due: 1 = did, 0 = nothing to do */
 void merger_wake(struct store *store);
+unsigned merger_tier(uint64_t segment_bytes); /* 0 = the smallest segments */
 
 /* ---- recover.c ---- */
 int recover(struct store *store, struct error *ret_error);

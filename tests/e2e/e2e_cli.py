@@ -334,6 +334,9 @@ class Looking(FolderTest):
             self.assertIn(name, overview)
             self.assertTrue(command("inspect", self.database, name).stdout)
         self.refuse("inspect", self.database, "segment-999999")
+        count = len(self.segments())
+        self.assertRegex(overview.splitlines()[-1],
+                         rf"\Ain all: {count} segments? \({count} of tier 0\) with \d+ bytes, \d+ points, .* a point; \d+ journals?\Z")
         self.refuse("inspect", self.path("nowhere"))
 
     def test_what_is_no_database(self):
