@@ -1,17 +1,17 @@
 #include "catalog_check.h"
 
 #include "catalog.h"
+#include "catalog_files.h"
 #include "check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FINDINGS_MAX = 100, COPY_BYTES = 64 << 10 };
+enum { FINDINGS_MAX = 100 };
 
 struct findings {
     void (*found)(void *context, const char *message);
@@ -158,39 +158,15 @@ int check_contents(struct connection *connection, void (*found)(void *context, c
     return r < 0 ? r : findings.count;
 }
 
-/* ---- checking a closed catalog without touching it ---- */
-
-static int copy_file(const char *from, const char *to, struct error *ret_error)
+int check_thoroughly(struct connection *connection, void (*found)(void *context, const char *message), void *context,
+    struct error *ret_error)
 {
-    int r = 0;
-    char *bytes = malloc(COPY_BYTES);
-    int source = open(from, O_RDONLY | O_CLOEXEC);
-    int target = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (!bytes || source < 0 || target < 0)
-        r = -errno;
-    while (r == 0) {
-        ssize_t got = read(source, bytes, COPY_BYTES);
-        if (got <= 0) {
-            r = got < 0 ? -errno : 0;
-            break;
-        }
-        for (ssize_t done = 0; done < got && r == 0;) {
-            ssize_t put = write(target, bytes + done, (size_t)(got - done));
-            if (put < 0)
-                r = -errno;
-            else
-                done += put;
-        }
-    }
-    if (source >= 0)
-        (void)close(source);
-    if (target >= 0 && close(target) < 0 && r == 0)
-        r = -errno;
-    free(bytes);
-    if (r < 0)
-        return error_set(ret_error, -r, "the catalog cannot be copied to %s for checking: %s", to, strerror(-r));
-    return 0;
+    struct findings findings = {.found = found, .context = context};
+    int r = check_all(connection, true, &findings, ret_error);
+    return r < 0 ? r : findings.count;
 }
+
+/* ---- checking a closed catalog without touching it ---- */
 
 /* file:PATH + parameters, malloc'ed; what has a meaning in a URI is escaped. */
 static char *file_uri(const char *path, const char *parameters)
@@ -246,9 +222,9 @@ static int check_copy(const char *path, const char *wal_path, struct findings *f
     char *shm_copy = sqlite3_mprintf("%s/catalog.sqlite-shm", directory);
     int r = copy && wal_copy && shm_copy ? 0 : error_set(ret_error, ENOMEM, "out of memory in the catalog");
     if (r == 0)
-        r = copy_file(path, copy, ret_error);
+        r = catalog_file_copy(path, copy, ret_error);
     if (r == 0)
-        r = copy_file(wal_path, wal_copy, ret_error);
+        r = catalog_file_copy(wal_path, wal_copy, ret_error);
     if (r == 0)
         r = check_file(copy, "", SQLITE_OPEN_READWRITE, findings, ret_error);
     (void)unlink(copy ? copy : "");
@@ -270,10 +246,12 @@ int catalog_check(const char *path, void (*found)(void *context, const char *mes
     struct stat status;
     if (stat(path, &status) < 0)
         return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    int r = catalog_file_refuse_unfinished(path, &error);
+    if (r == -EBADMSG)
+        report(&findings, error.message);
     char *wal_path = sqlite3_mprintf("%s-wal", path);
     if (!wal_path)
         return error_set(ret_error, ENOMEM, "out of memory in the catalog");
-    int r;
     if (stat(wal_path, &status) == 0 && status.st_size > 0)
         r = check_copy(path, wal_path, &findings, &error);
     else

@@ -1,4 +1,5 @@
 #include "catalog_check.h"
+#include "catalog_files.h"
 #include "catalog_internal.h"
 #include "check.h"
 
@@ -171,28 +172,6 @@ int exists_by_text(struct connection *connection, enum statement id, const char 
 
 /* ---- life ---- */
 
-static int sync_path(const char *path, int flags, struct error *ret_error)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC | flags);
-    int r = file < 0 || fsync(file) < 0 ? -errno : 0;
-    if (file >= 0)
-        (void)close(file);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot be synced: %s", path, strerror(-r));
-    return 0;
-}
-
-static int sync_parent(const char *path, struct error *ret_error)
-{
-    const char *slash = strrchr(path, '/');
-    char *parent = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (!parent)
-        return error_set(ret_error, ENOMEM, "out of memory for a path");
-    int r = sync_path(parent, O_DIRECTORY, ret_error);
-    free(parent);
-    return r;
-}
-
 static int create_tables(const char *path, struct error *ret_error)
 {
     struct connection *connection;
@@ -225,9 +204,9 @@ int catalog_create(const char *path, struct error *ret_error)
     (void)close(file);
     int r = create_tables(path, ret_error);
     if (r == 0)
-        r = sync_path(path, 0, ret_error);
+        r = catalog_file_sync(path, ret_error);
     if (r == 0)
-        r = sync_parent(path, ret_error);
+        r = catalog_file_sync_parent(path, ret_error);
     if (r < 0)
         (void)unlink(path);
     return r;
@@ -294,6 +273,8 @@ int catalog_open(const char *path, struct catalog **ret_catalog, struct error *r
     int r = 0;
     if (access(path, F_OK) < 0)
         r = error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    if (r == 0)
+        r = catalog_file_refuse_unfinished(path, ret_error);
     if (r == 0)
         r = connection_open(path, SQLITE_OPEN_READWRITE, &catalog->writer, ret_error);
     if (r == 0)

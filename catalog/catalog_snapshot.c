@@ -1,8 +1,12 @@
+#include "catalog_files.h"
 #include "catalog_internal.h"
 #include "objects.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 struct catalog_snapshot {
     struct catalog *catalog;
@@ -46,6 +50,41 @@ void catalog_snapshot_close(struct catalog_snapshot *snapshot)
     }
     reader_give(snapshot->catalog, snapshot->reader);
     free(snapshot);
+}
+
+/* All pages as the read transaction sees them: its connection is the source, so that no commit restarts the copying. */
+static int copy_pages(sqlite3 *source, sqlite3 *target, struct error *ret_error)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(target, "main", source, "main");
+    if (!backup)
+        return sql_failure(sqlite3_extended_errcode(target), ret_error);
+    int result = sqlite3_backup_step(backup, -1);
+    int finished = sqlite3_backup_finish(backup);
+    if (result == SQLITE_DONE)
+        result = finished;
+    return result == SQLITE_OK ? 0 : sql_failure(result, ret_error);
+}
+
+int catalog_snapshot_backup(struct catalog_snapshot *snapshot, const char *path, struct error *ret_error)
+{
+    /* Made by us for its mode, as in catalog_create. */
+    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: cannot be created: %s", path, strerror(errno));
+    (void)close(file);
+    struct connection *target;
+    int r = connection_open(path, SQLITE_OPEN_READWRITE, &target, ret_error);
+    if (r == 0) {
+        r = copy_pages(snapshot->reader->db, target->db, ret_error);
+        connection_close(target);
+    }
+    if (r == 0)
+        r = catalog_file_sync(path, ret_error);
+    if (r == 0)
+        r = catalog_file_sync_parent(path, ret_error);
+    if (r < 0)
+        (void)unlink(path);
+    return r;
 }
 
 int catalog_each_user(struct catalog_snapshot *snapshot, int (*visit)(void *context, const struct user *user),

@@ -86,6 +86,16 @@ int database_is_locked(const char *path)
     return r;
 }
 
+int database_lock(const char *path, int *ret_lock, struct error *ret_error)
+{
+    return take_lock(path, ret_lock, ret_error);
+}
+
+void database_unlock(int lock)
+{
+    (void)close(lock);
+}
+
 /* ---- opening ---- */
 
 static int check_part(const char *path, const char *name, mode_t type, struct error *ret_error)

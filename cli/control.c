@@ -34,8 +34,11 @@ int control_connect(const char *directory, struct wire *ret_wire, pid_t *ret_pid
     return 1;
 }
 
-static json_t *pack_request(bool is_export, const char *directory, const struct transfer_options *options)
+static json_t *pack_request(
+    enum control_command command, const char *directory, const struct transfer_options *options)
 {
+    static const char *const names[] = {
+        [CONTROL_EXPORT] = "export", [CONTROL_IMPORT] = "import", [CONTROL_BACKUP] = "backup"};
     json_t *filters = json_array();
     for (size_t i = 0; i < options->filter_count; i++)
         (void)json_array_append_new(
@@ -44,8 +47,7 @@ static json_t *pack_request(bool is_export, const char *directory, const struct 
         json_decref(filters);
         return NULL;
     }
-    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", is_export ? "export" : "import",
-        "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
+    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", names[command], "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
         options->resume, "restart", options->restart, "sort", options->sort, "skip_meta", options->skip_meta);
 }
 
@@ -69,10 +71,10 @@ static int take_answer(json_t *answer, const struct transfer_options *options,
         "version?");
 }
 
-int control_transfer(struct wire *wire, bool is_export, const char *directory,
+int control_transfer(struct wire *wire, enum control_command command, const char *directory,
     const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
 {
-    json_t *request = pack_request(is_export, directory, options);
+    json_t *request = pack_request(command, directory, options);
     if (!request)
         return error_set(ret_error, EINVAL, "%s: the path is no UTF-8", directory);
     int r = wire_send(wire, request);

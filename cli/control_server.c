@@ -110,6 +110,12 @@ static int run_import(struct control_server *server, const struct request *reque
     return r;
 }
 
+static bool is_cancelled(void *context)
+{
+    struct job *job = context;
+    return atomic_load(&job->cancel) || wire_is_closed(&job->wire);
+}
+
 static int run_request(
     struct job *job, struct request *request, struct transfer_result *ret_result, struct error *ret_error)
 {
@@ -122,6 +128,8 @@ static int run_request(
             job->server->database, request->directory, &request->options, ret_result, ret_error);
     if (!strcmp(request->command, "import"))
         return run_import(job->server, request, ret_result, ret_error);
+    if (!strcmp(request->command, "backup"))
+        return database_backup(job->server->database, request->directory, is_cancelled, job, ret_error);
     return bad_request(ret_error);
 }
 
@@ -129,7 +137,7 @@ static void *run_job(void *argument)
 {
     struct job *job = argument;
     struct error error = {0};
-    struct transfer_result result;
+    struct transfer_result result = {0};
     struct request *request = calloc(1, sizeof(*request));
     int r = request ? read_request(&job->wire, request, &error) : error_set(&error, ENOMEM, "out of memory");
     if (r == 0)
@@ -200,7 +208,7 @@ static void take_connection(struct control_server *server)
         return;
     }
     if (!job) {
-        refuse(socket, EBUSY, "too many exports and imports are running: wait until one has ended");
+        refuse(socket, EBUSY, "too many exports, imports and backups are running: wait until one has ended");
         return;
     }
     *job = (struct job){.server = server, .wire.socket = socket, .used = true};

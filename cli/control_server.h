@@ -1,4 +1,4 @@
-/* The daemon's end of the control socket: exports and imports that the command line asks for. */
+/* The daemon's end of the control socket: exports, imports and backups that the command line asks for. */
 #ifndef CONNECTORDB_CONTROL_SERVER_H
 #define CONNECTORDB_CONTROL_SERVER_H
 

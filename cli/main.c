@@ -19,7 +19,9 @@ static const struct command COMMANDS[] = {
     {"run", command_run, "serves a database in the foreground"},
     {"import", command_import, "reads an export folder into a database"},
     {"export", command_export, "writes a database to a folder of JSON files"},
+    {"backup", command_backup, "copies a database, also while it is being served"},
     {"check", command_check, "verifies every checksum and invariant of a database"},
+    {"repair", command_repair, "rebuilds a damaged database from what of it is sound"},
     {"inspect", command_inspect, "prints what is in a database's files"},
     {"write", command_write, "writes the default configuration to a file"},
 };

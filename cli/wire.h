@@ -1,6 +1,6 @@
 /* The control socket's wire: one JSON object a line over DIR/connectordb.sock.
  *
- *   client: {"command": "export"|"import", "directory": absolute, "filters": [...], "threads": n, "resume":
+ *   client: {"command": "export"|"import"|"backup", "directory": absolute, "filters": [...], "threads": n, "resume":
  * b, ...} daemon: {"progress": {...}} ...  then {"result": {...}} or {"error": {"code": errno, "message":
  * "..."}}
  *

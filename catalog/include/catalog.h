@@ -59,6 +59,12 @@ void catalog_close(struct catalog *catalog); /* accepts NULL */
 /* Integrity check of a file nobody has open; findings to `found`; returns their number or -errno. Modifies nothing. */
 int catalog_check(const char *path, void (*found)(void *context, const char *message), void *context,
     struct error *ret_error);
+/* Mends a damaged catalog that nobody has open, as far as its tables are sound: rebuilds the indexes in a copy, which takes the place of
+ * the catalog only when it passes a thorough check. What was there before is kept as `keep_as` (and keep_as-wal); both must not
+ * exist. -EBADMSG: it cannot be mended, what is wrong went to `line`; then, as on every failure, nothing was changed unless the
+ * message says so. */
+int catalog_repair(const char *path, const char *keep_as, void (*line)(void *context, const char *text), void *context,
+    struct error *ret_error);
 
 /* ---- names and rules ---- */
 bool name_valid(const char *name);
@@ -130,6 +136,9 @@ void catalog_pause_writes(struct catalog *catalog);
 void catalog_resume_writes(struct catalog *catalog);
 int catalog_snapshot_open(struct catalog *catalog, struct catalog_snapshot **ret_snapshot, struct error *ret_error);
 void catalog_snapshot_close(struct catalog_snapshot *snapshot); /* accepts NULL */
+/* Writes the snapshot as a catalog of its own to `path` (-EEXIST when it exists), synced. Commits go on meanwhile. On failure nothing
+ * is left. */
+int catalog_snapshot_backup(struct catalog_snapshot *snapshot, const char *path, struct error *ret_error);
 /* Visits in order of name. The object is borrowed for the call; a non-zero return ends the walk and is returned. */
 int catalog_each_user(struct catalog_snapshot *snapshot, int (*visit)(void *context, const struct user *user),
     void *context, struct error *ret_error);

@@ -26,6 +26,15 @@ int database_open(const char *path, const struct store_options *options, struct 
 int database_close(struct database *database, struct error *ret_error); /* accepts NULL */
 /* Whether some process holds the LOCK now. 1, 0 or -errno. */
 int database_is_locked(const char *path);
+/* Takes the LOCK alone, for work on the files of a database that no process may have open meanwhile. -EBUSY as above. */
+int database_lock(const char *path, int *ret_lock, struct error *ret_error);
+void database_unlock(int lock);
+
+/* Writes one moment of the database as a database of its own into the new directory `path` (-EEXIST when it exists): catalog, data and
+ * connectordb.conf; there as a whole or not at all. Segments are hard links where the file system allows it. Any thread; inserts go
+ * on meanwhile. cancelled (may be NULL) is asked between the steps; true ends with -ECANCELED. */
+int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context), void *context,
+    struct error *ret_error);
 
 /* Rows first, then tombstones. When only the second step fails the object is gone all the same, the message says so, and the next open
  * deletes the data. */

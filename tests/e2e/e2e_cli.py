@@ -14,7 +14,8 @@ from folders import FolderTest, make_folder
 from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main
 
 SAMPLE = os.path.join(SOURCE, "samples", "home")
-COMMANDS = ("create", "start", "stop", "run", "import", "export", "check", "inspect", "write")
+COMMANDS = ("create", "start", "stop", "run", "import", "export", "backup", "check", "repair",
+            "inspect", "write")
 
 
 class Usage(FolderTest):
@@ -333,10 +334,10 @@ class Looking(FolderTest):
             name = os.path.basename(path)
             self.assertIn(name, overview)
             self.assertTrue(command("inspect", self.database, name).stdout)
-        self.refuse("inspect", self.database, "segment-999999")
         count = len(self.segments())
         self.assertRegex(overview.splitlines()[-1],
                          rf"\Ain all: {count} segments? \({count} of tier 0\) with \d+ bytes, \d+ points, .* a point; \d+ journals?\Z")
+        self.refuse("inspect", self.database, "segment-999999")
         self.refuse("inspect", self.path("nowhere"))
 
     def test_what_is_no_database(self):

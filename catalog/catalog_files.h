@@ -1,0 +1,18 @@
+/* The catalog's files as files. Private. */
+#ifndef CONNECTORDB_CATALOG_FILES_H
+#define CONNECTORDB_CATALOG_FILES_H
+
+#include "error.h"
+
+/* What catalog_repair has finished stands beside the catalog under this ending until it takes its place. */
+#define CATALOG_REPAIRED ".repaired"
+
+/* Copies a file to a new one, mode 0600, not synced. */
+int catalog_file_copy(const char *from, const char *to, struct error *ret_error);
+int catalog_file_sync(const char *path, struct error *ret_error);
+/* The directory that holds the file. */
+int catalog_file_sync_parent(const char *path, struct error *ret_error);
+/* -EBADMSG when a repair of this catalog stopped before its last steps: the file, without its log, is not what it was. */
+int catalog_file_refuse_unfinished(const char *path, struct error *ret_error);
+
+#endif

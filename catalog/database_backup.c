@@ -1,0 +1,106 @@
+#include "database.h"
+#include "database_files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CONFIGURATION_BYTES_MAX = 1 << 20 };
+
+struct backup {
+    struct database *database;
+    struct database_snapshot snapshot;
+    bool (*cancelled)(void *context);
+    void *context;
+};
+
+static int check_cancelled(const struct backup *backup, struct error *ret_error)
+{
+    if (backup->cancelled && backup->cancelled(backup->context))
+        return error_set(ret_error, ECANCELED, "the backup was cancelled");
+    return 0;
+}
+
+static int backup_catalog(const struct backup *backup, const char *directory, struct error *ret_error)
+{
+    char *path = database_file(directory, DATABASE_CATALOG);
+    if (!path)
+        return error_set(ret_error, ENOMEM, "out of memory for a path");
+    int r = catalog_snapshot_backup(backup->snapshot.catalog, path, ret_error);
+    free(path);
+    return r;
+}
+
+static int backup_data(const struct backup *backup, const char *directory, struct error *ret_error)
+{
+    char *path = database_file(directory, DATABASE_DATA);
+    if (!path)
+        return error_set(ret_error, ENOMEM, "out of memory for a path");
+    int r = 0;
+    if (mkdir(path, 0700) < 0)
+        r = error_set(ret_error, errno, "%s: cannot be created: %s", path, strerror(errno));
+    if (r == 0)
+        r = store_snapshot_backup(backup->snapshot.store, path, ret_error);
+    if (r == 0)
+        r = database_sync_directory(path, ret_error);
+    free(path);
+    return r;
+}
+
+/* A database need not have one. */
+static int backup_configuration(const struct backup *backup, const char *directory, struct error *ret_error)
+{
+    char *path = database_file(backup->database->path, DATABASE_CONFIGURATION);
+    char *text = malloc(CONFIGURATION_BYTES_MAX + 1);
+    if (!path || !text) {
+        free(path);
+        free(text);
+        return error_set(ret_error, ENOMEM, "out of memory for the configuration");
+    }
+    FILE *file = fopen(path, "re");
+    int r = 0;
+    if (file) {
+        size_t size = fread(text, 1, CONFIGURATION_BYTES_MAX + 1, file);
+        if (ferror(file))
+            r = error_set(ret_error, EIO, "%s: cannot be read", path);
+        else if (size > CONFIGURATION_BYTES_MAX)
+            r = error_set(ret_error, EFBIG, "%s: longer than %d bytes", path, CONFIGURATION_BYTES_MAX);
+        else
+            r = database_write_file(directory, DATABASE_CONFIGURATION, text, size, ret_error);
+        (void)fclose(file);
+    } else if (errno != ENOENT) {
+        r = error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    }
+    free(text);
+    free(path);
+    return r;
+}
+
+static int fill_backup(void *context, const char *directory, struct error *ret_error)
+{
+    const struct backup *backup = context;
+    int r = backup_configuration(backup, directory, ret_error);
+    if (r == 0)
+        r = backup_catalog(backup, directory, ret_error);
+    if (r == 0)
+        r = check_cancelled(backup, ret_error);
+    if (r == 0)
+        r = backup_data(backup, directory, ret_error);
+    if (r == 0)
+        r = check_cancelled(backup, ret_error);
+    return r;
+}
+
+int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context), void *context,
+    struct error *ret_error)
+{
+    struct backup backup = {.database = database, .cancelled = cancelled, .context = context};
+    int r = database_snapshot_open(database, &backup.snapshot, ret_error);
+    if (r < 0)
+        return r;
+    r = database_build(path, fill_backup, &backup, ret_error);
+    database_snapshot_close(&backup.snapshot);
+    return r;
+}
