@@ -4,6 +4,7 @@
 #include "description.h"
 #include "file_writer.h"
 #include "filter.h"
+#include "folder.h"
 #include "json_points.h"
 #include "layout.h"
 #include "meter.h"
@@ -12,9 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,9 +21,9 @@
 
 enum { TEXT_BUFFER_BYTES = 64 << 10 }; /* a worker's printing buffer: stays in the processor's cache */
 
-struct export
-{
+struct exporter {
     const char *directory;
+    int folder_file; /* of the directory, opened before anything was written: see seal_folder */
     struct database_snapshot snapshot;
     struct filters filters;
     struct meter meter;
@@ -41,77 +40,7 @@ struct job {
     struct sink description; /* in memory */
 };
 
-/* ---- files and directories ---- */
-
-static int make_directory(const char *path, struct error *ret_error)
-{
-    if (mkdir(path, LAYOUT_DESCRIPTION_MODE) < 0)
-        return error_set(ret_error, errno, "%s: cannot make the directory: %s", path, strerrordesc_np(errno));
-    return 0;
-}
-
-static int sync_directory(const char *path, struct error *ret_error)
-{
-    int file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = file < 0 || fsync(file) < 0 ? -errno : 0;
-    if (file >= 0)
-        (void)close(file);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot sync the directory: %s", path, strerrordesc_np(-r));
-    return 0;
-}
-
-static int sync_parent(const char *path, struct error *ret_error)
-{
-    char parent[PATH_MAX];
-    int r = layout_path(parent, path, NULL, NULL, NULL, "..", ret_error);
-    return r < 0 ? r : sync_directory(parent, ret_error);
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *where)
-{
-    (void)status, (void)type, (void)where;
-    return remove(path);
-}
-
-/* Removes the folder that this export made. */
-static void remove_folder(const char *path)
-{
-    enum { OPEN_DIRECTORIES_MAX = 8 };
-    (void)nftw(path, remove_entry, OPEN_DIRECTORIES_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
-static int flush_to_file(struct sink *sink, struct error *ret_error)
-{
-    return file_writer_append(sink->context, sink->buffer, sink->used, ret_error);
-}
-
-/* Flushes the sink over the writer and syncs the file; the writer is closed in any case. r: what happened so
- * far. */
-static int finish_file(struct file_writer *writer, struct sink *sink, int r, struct error *ret_error)
-{
-    if (r == 0 && sink_flush(sink) < 0)
-        r = error_set(ret_error, -sink->failed, "%s", sink->error.message);
-    if (r == 0)
-        r = file_writer_finish(writer, ret_error);
-    file_writer_close(writer);
-    return r;
-}
-
 /* ---- descriptions ---- */
-
-static int write_description(const char *path, const struct sink *text, struct error *ret_error)
-{
-    struct file_writer *writer;
-    int r = file_writer_open(NULL, path, LAYOUT_DESCRIPTION_MODE, &writer, ret_error);
-    if (r < 0)
-        return r;
-    r = file_writer_append(writer, text->buffer, text->used, ret_error);
-    if (r == 0)
-        r = file_writer_finish(writer, ret_error);
-    file_writer_close(writer);
-    return r;
-}
 
 static int describe_folder(struct sink *sink, const void *object)
 {
@@ -140,15 +69,39 @@ static int print_and_write(const char *path, int (*print)(struct sink *sink, con
     if (r < 0)
         r = error_set(ret_error, -r, "%s: %s", path, text.error.message);
     else
-        r = write_description(path, &text, ret_error);
+        r = folder_write_file(path, LAYOUT_DESCRIPTION_MODE, text.buffer, text.used, ret_error);
     sink_memory_free(&text);
     return r;
 }
 
 /* ---- data files, by the workers ---- */
 
+/* Where a data file's text goes: a file writer once it is longer than the sink's buffer. */
+struct data_file {
+    const char *path;
+    struct file_writer *writer;
+};
+
+static int flush_to_file(struct sink *sink, struct error *ret_error)
+{
+    struct data_file *file = sink->context;
+    int r = 0;
+    if (!file->writer)
+        r = file_writer_open(NULL, file->path, LAYOUT_DATA_MODE, &file->writer, ret_error);
+    return r < 0 ? r : file_writer_append(file->writer, sink->buffer, sink->used, ret_error);
+}
+
+static int finish_file(struct data_file *file, struct sink *sink, struct error *ret_error)
+{
+    if (!file->writer)
+        return folder_write_file(file->path, LAYOUT_DATA_MODE, sink->buffer, sink->used, ret_error);
+    if (sink_flush(sink) < 0)
+        return error_set(ret_error, -sink->failed, "%s", sink->error.message);
+    return file_writer_finish(file->writer, ret_error);
+}
+
 static int print_series(
-    struct export *export, struct sink *sink, struct store_cursor *cursor, struct error *ret_error)
+    struct exporter *export, struct sink *sink, struct store_cursor *cursor, struct error *ret_error)
 {
     bool first = true;
     uint64_t counted = 0; /* bytes the meter knows of */
@@ -176,25 +129,25 @@ static int print_series(
 }
 
 static int write_series(
-    struct export *export, uint8_t *buffer, const char *path, uint64_t series_id, struct error *ret_error)
+    struct exporter *export, uint8_t *buffer, const char *path, uint64_t series_id, struct error *ret_error)
 {
-    struct file_writer *writer;
-    int r = file_writer_open(NULL, path, LAYOUT_DATA_MODE, &writer, ret_error);
-    if (r < 0)
-        return r;
+    struct data_file file = {.path = path};
     struct sink sink = {
-        .buffer = buffer, .capacity = TEXT_BUFFER_BYTES, .flush = flush_to_file, .context = writer};
+        .buffer = buffer, .capacity = TEXT_BUFFER_BYTES, .flush = flush_to_file, .context = &file};
     struct store_cursor *cursor = NULL;
-    r = store_cursor_open(export->snapshot.store, series_id, 0, UINT64_MAX, true, &cursor, ret_error);
+    int r = store_cursor_open(export->snapshot.store, series_id, 0, UINT64_MAX, true, &cursor, ret_error);
     if (r == 0)
         r = print_series(export, &sink, cursor, ret_error);
     store_cursor_close(cursor);
-    return finish_file(writer, &sink, r, ret_error);
+    if (r == 0)
+        r = finish_file(&file, &sink, ret_error);
+    file_writer_close(file.writer);
+    return r;
 }
 
 static int run_job(void *context, unsigned worker, void *argument, struct error *ret_error)
 {
-    struct export *export = context;
+    struct exporter *export = context;
     struct job *job = argument;
     char path[PATH_MAX];
     const char *directory = export->directory;
@@ -208,7 +161,8 @@ static int run_job(void *context, unsigned worker, void *argument, struct error 
     if (r == 0)
         r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_STREAM, ret_error);
     if (r == 0)
-        r = write_description(path, &job->description, ret_error);
+        r = folder_write_file(
+            path, LAYOUT_DESCRIPTION_MODE, job->description.buffer, job->description.used, ret_error);
     if (r == 0)
         r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_DATA, ret_error);
     if (r == 0)
@@ -218,10 +172,6 @@ static int run_job(void *context, unsigned worker, void *argument, struct error 
         if (r == 0)
             r = write_series(export, export->buffers[worker], path, job->downlink_series_id, ret_error);
     }
-    if (r == 0)
-        r = layout_path(path, directory, job->user, job->device, job->stream, NULL, ret_error);
-    if (r == 0)
-        r = sync_directory(path, ret_error);
     if (r == 0)
         meter_add_stream(&export->meter);
     sink_memory_free(&job->description);
@@ -238,7 +188,7 @@ static void drop_job(void *argument)
 
 static int count_user(void *context, const struct user *user, struct error *ret_error)
 {
-    struct export *export = context;
+    struct exporter *export = context;
     (void)user, (void)ret_error;
     export->counts.users++;
     return 0;
@@ -247,7 +197,7 @@ static int count_user(void *context, const struct user *user, struct error *ret_
 static int count_device(
     void *context, const struct user *user, const struct device *device, struct error *ret_error)
 {
-    struct export *export = context;
+    struct exporter *export = context;
     (void)user, (void)device, (void)ret_error;
     export->counts.devices++;
     return 0;
@@ -256,7 +206,7 @@ static int count_device(
 static int count_stream(void *context, const struct user *user, const struct device *device,
     const struct stream *stream, struct error *ret_error)
 {
-    struct export *export = context;
+    struct exporter *export = context;
     const uint64_t series[] = {stream->series_id, stream->downlink_series_id};
     (void)user, (void)device;
     export->counts.streams++;
@@ -272,11 +222,11 @@ static int count_stream(void *context, const struct user *user, const struct dev
 
 static int export_user(void *context, const struct user *user, struct error *ret_error)
 {
-    struct export *export = context;
+    struct exporter *export = context;
     char path[PATH_MAX];
     int r = layout_path(path, export->directory, user->name, NULL, NULL, NULL, ret_error);
     if (r == 0)
-        r = make_directory(path, ret_error);
+        r = folder_make_directory(path, ret_error);
     if (r == 0)
         r = layout_path(path, export->directory, user->name, NULL, NULL, LAYOUT_USER, ret_error);
     return r < 0 ? r : print_and_write(path, describe_user, user, ret_error);
@@ -285,11 +235,11 @@ static int export_user(void *context, const struct user *user, struct error *ret
 static int export_device(
     void *context, const struct user *user, const struct device *device, struct error *ret_error)
 {
-    struct export *export = context;
+    struct exporter *export = context;
     char path[PATH_MAX];
     int r = layout_path(path, export->directory, user->name, device->name, NULL, NULL, ret_error);
     if (r == 0)
-        r = make_directory(path, ret_error);
+        r = folder_make_directory(path, ret_error);
     if (r == 0)
         r = layout_path(path, export->directory, user->name, device->name, NULL, LAYOUT_DEVICE, ret_error);
     return r < 0 ? r : print_and_write(path, describe_device, device, ret_error);
@@ -299,13 +249,13 @@ static int export_device(
 static int export_stream(void *context, const struct user *user, const struct device *device,
     const struct stream *stream, struct error *ret_error)
 {
-    struct export *export = context;
+    struct exporter *export = context;
     char path[PATH_MAX];
     int r = meter_check_cancelled(&export->meter, ret_error);
     if (r == 0)
         r = layout_path(path, export->directory, user->name, device->name, stream->name, NULL, ret_error);
     if (r == 0)
-        r = make_directory(path, ret_error);
+        r = folder_make_directory(path, ret_error);
     if (r < 0)
         return r;
     struct job job = {.series_id = stream->series_id,
@@ -325,26 +275,9 @@ static int export_stream(void *context, const struct user *user, const struct de
     return pool_submit(export->pool, &job);
 }
 
-static int sync_user(void *context, const struct user *user, struct error *ret_error)
-{
-    const struct export *export = context;
-    char path[PATH_MAX];
-    int r = layout_path(path, export->directory, user->name, NULL, NULL, NULL, ret_error);
-    return r < 0 ? r : sync_directory(path, ret_error);
-}
-
-static int sync_device(
-    void *context, const struct user *user, const struct device *device, struct error *ret_error)
-{
-    const struct export *export = context;
-    char path[PATH_MAX];
-    int r = layout_path(path, export->directory, user->name, device->name, NULL, NULL, ret_error);
-    return r < 0 ? r : sync_directory(path, ret_error);
-}
-
 /* ---- the whole ---- */
 
-static int count_all(struct export *export, struct error *ret_error)
+static int count_all(struct exporter *export, struct error *ret_error)
 {
     const struct walk count = {
         &export->snapshot, &export->filters, count_user, count_device, count_stream, export};
@@ -356,7 +289,7 @@ static int count_all(struct export *export, struct error *ret_error)
     return r;
 }
 
-static int write_all(struct export *export, struct error *ret_error)
+static int write_all(struct exporter *export, struct error *ret_error)
 {
     const struct pool_work work = {
         .job_bytes = sizeof(struct job), .run = run_job, .drop = drop_job, .context = export};
@@ -373,22 +306,32 @@ static int write_all(struct export *export, struct error *ret_error)
     return r;
 }
 
-/* Names that a directory holds are durable when the directory is synced; the streams' own were synced by the
- * workers. connectordb.json, written last, says that the folder is complete. */
-static int seal_folder(struct export *export, struct error *ret_error)
+/* Makes everything durable, then says so with connectordb.json. Small files and directories are synced by one
+ * syncfs instead of one flush each: with thousands of streams that is seconds instead of minutes. It reports
+ * any failed write since folder_file was opened (Linux 5.8 and later). */
+static int seal_folder(struct exporter *export, struct error *ret_error)
 {
-    const struct walk sync = {&export->snapshot, &export->filters, sync_user, sync_device, NULL, export};
     char path[PATH_MAX];
-    int r = walk(&sync, ret_error);
-    if (r == 0)
-        r = sync_directory(export->directory, ret_error);
-    if (r == 0)
-        r = layout_path(path, export->directory, NULL, NULL, NULL, LAYOUT_FOLDER, ret_error);
+    if (syncfs(export->folder_file) < 0)
+        return error_set(ret_error, errno, "%s: cannot sync: %s", export->directory, strerrordesc_np(errno));
+    int r = layout_path(path, export->directory, NULL, NULL, NULL, LAYOUT_FOLDER, ret_error);
     if (r == 0)
         r = print_and_write(path, describe_folder, NULL, ret_error);
     if (r == 0)
-        r = sync_directory(export->directory, ret_error);
-    return r < 0 ? r : sync_parent(export->directory, ret_error);
+        r = folder_sync(path, ret_error);
+    if (r == 0)
+        r = folder_sync(export->directory, ret_error);
+    if (r == 0)
+        r = layout_path(path, export->directory, NULL, NULL, NULL, "..", ret_error);
+    return r < 0 ? r : folder_sync(path, ret_error);
+}
+
+static int open_folder(struct exporter *export, struct error *ret_error)
+{
+    export->folder_file = open(export->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (export->folder_file < 0)
+        return error_set(ret_error, errno, "%s: %s", export->directory, strerrordesc_np(errno));
+    return 0;
 }
 
 static int create_folder(const char *directory, struct error *ret_error)
@@ -411,7 +354,7 @@ static int create_folder(const char *directory, struct error *ret_error)
 int export_database(struct database *database, const char *directory, const struct transfer_options *options,
     struct transfer_result *ret_result, struct error *ret_error)
 {
-    struct export export = {.directory = directory};
+    struct exporter export = {.directory = directory, .folder_file = -1};
     bool created = false;
     meter_init(&export.meter, options);
     int r = filters_init(&export.filters, options->filters, options->filter_count, ret_error);
@@ -426,7 +369,9 @@ int export_database(struct database *database, const char *directory, const stru
     if (r < 0)
         goto close;
     created = true;
-    r = meter_start(&export.meter, ret_error);
+    r = open_folder(&export, ret_error);
+    if (r == 0)
+        r = meter_start(&export.meter, ret_error);
     if (r == 0)
         r = write_all(&export, ret_error);
     if (r == 0)
@@ -437,9 +382,11 @@ close:
 end:
     for (unsigned i = 0; i < POOL_THREADS_MAX; i++)
         free(export.buffers[i]);
+    if (export.folder_file >= 0)
+        (void)close(export.folder_file);
     filters_free(&export.filters);
     if (r < 0 && created)
-        remove_folder(directory);
+        folder_remove(directory);
     if (r < 0)
         return r;
     export.counts.bytes = atomic_load(&export.meter.bytes);

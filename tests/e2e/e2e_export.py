@@ -232,6 +232,25 @@ class WithServer(FolderTest):
         command("import", self.database, self.folder, "--resume")
         self.assertEqual(sum(map(len, folder_points(self.export("out", "ann")).values())), 8 * 200000)
 
+    def test_inserts_go_on_during_an_import(self):
+        streams = {f"s{i}": "[" + ",".join(f'{{"t":{t},"d":{t % 100}}}' for t in range(50000)) + "]"
+                   for i in range(8)}
+        make_folder(self.folder, {"ann": {"phone": streams}})
+        self.start()
+        path = "/api/v1/crud/test/user/s"
+        self.request("POST", path, body={}, login="test:test")
+        process = subprocess.Popen([PROGRAM, "import", self.database, self.folder], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        count = 0
+        while process.poll() is None or count == 0:
+            count += 1
+            self.request("POST", path + "/data", body=[{"t": count, "d": count}], login="test:test")
+        _, errors = process.communicate(timeout=COMMAND_SECONDS_MAX)
+        self.assertEqual(process.returncode, 0, errors)
+        found = folder_points(self.export())
+        self.assertEqual(found["test/user/s/data.json"], [{"t": i, "d": i} for i in range(1, count + 1)])
+        self.assertEqual(sum(len(points) for name, points in found.items() if name.startswith("ann/")), 8 * 50000)
+
     def test_login_and_keys_work_after_import(self):
         command("import", self.database, self.sample)
         self.start()

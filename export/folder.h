@@ -1,0 +1,19 @@
+/* Making the files and directories of a new export folder, and removing it again. */
+#ifndef CONNECTORDB_FOLDER_H
+#define CONNECTORDB_FOLDER_H
+
+#include "error.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* With the mode of an export's directories; not synced. */
+int folder_make_directory(const char *path, struct error *ret_error);
+/* Creates the file (it must not exist) with all its text; not synced. */
+int folder_write_file(const char *path, mode_t mode, const void *text, size_t size, struct error *ret_error);
+/* fsyncs a file or directory. */
+int folder_sync(const char *path, struct error *ret_error);
+/* Removes a folder that this process made, with all in it, as far as that is possible; follows no links. */
+void folder_remove(const char *path);
+
+#endif
