@@ -14,11 +14,14 @@
 enum { APPENDS = 100, STOPS = 70 };
 
 enum survival {
-    KEPT,    /* everything that was called: kill -9 */
-    DROPPED, /* only what was synced */
-    TORN,    /* of the rest each write whole, in part or not at all; of the changes of directories some first ones */
+    KEPT,      /* everything that was called: kill -9 */
+    DROPPED,   /* only what was synced */
+    TORN,      /* of the rest each write whole, in part or not at all; of the changes of directories some first ones, as
+                  a journaling file system does it */
+    SCATTERED, /* likewise, but any changes of directories, in any order: all that POSIX promises */
+    SURVIVALS,
 };
-static const char *const survival_names[] = {"kept", "dropped", "torn"};
+static const char *const survival_names[] = {"kept", "dropped", "torn", "scattered"};
 
 /* ---- the disk after a prefix of the log ---- */
 
@@ -30,7 +33,8 @@ struct disk_file {
 
 struct name_change {
     uint64_t entry;
-    uint64_t file; /* that a create makes */
+    int64_t file; /* what is created or renamed; NO_FILE: a directory */
+    bool durable; /* its directory was synced */
 };
 
 struct disk {
@@ -40,7 +44,6 @@ struct disk {
     uint64_t file_count;
     struct name_change *names; /* creates, renames, unlinks, new directories, in order */
     uint64_t name_count;
-    uint64_t names_durable; /* the first ones, as a journaling file system has it */
     struct test_random *random;
 };
 
@@ -82,28 +85,21 @@ static void tree_apply(struct tree *tree, const struct disk *disk, const struct 
     const struct io_log_entry *entry = &disk->log->entries[change->entry];
     switch (entry->call) {
     case IO_CALL_OPEN:
-        tree_put(tree, entry->path, (int64_t)change->file);
-        break;
     case IO_CALL_MAKE_DIRECTORY:
-        tree_put(tree, entry->path, NO_FILE);
+        tree_put(tree, entry->path, change->file);
         break;
-    case IO_CALL_RENAME: {
-        struct tree_entry *from = tree_find(tree, entry->path);
-        REQUIRE(from, "%s is renamed, but nobody made it", entry->path);
-        int64_t file = from->file;
-        REQUIRE(file != NO_FILE, "renaming directory %s is not simulated", entry->path);
+    case IO_CALL_RENAME:
         tree_remove(tree, entry->path);
-        tree_put(tree, entry->path2, file);
+        tree_put(tree, entry->path2, change->file);
         break;
-    }
     default:
         tree_remove(tree, entry->path);
     }
 }
 
-static void add_name_change(struct disk *disk, struct tree *tree, uint64_t entry, uint64_t file)
+static void add_name_change(struct disk *disk, struct tree *tree, uint64_t entry, int64_t file)
 {
-    struct name_change change = {entry, file};
+    struct name_change change = {entry, file, false};
     REQUIRE(disk->name_count < NAMES_MAX, "too many changes of names");
     disk->names[disk->name_count++] = change;
     tree_apply(tree, disk, &change);
@@ -135,16 +131,12 @@ static bool in_directory(const char *path, const char *directory)
     return path && strncmp(path, directory, length) == 0 && path[length] == '/' && !strchr(path + length + 1, '/');
 }
 
-/* All changes of names up to the last one in this directory that was made before the sync was issued. */
 static void sync_names(struct disk *disk, const struct io_log_entry *sync)
 {
-    for (uint64_t i = disk->name_count; i-- > disk->names_durable;) {
+    for (uint64_t i = 0; i < disk->name_count; i++) {
         const struct io_log_entry *entry = &disk->log->entries[disk->names[i].entry];
-        if (disk->names[i].entry < sync->offset &&
-            (in_directory(entry->path, sync->path) || in_directory(entry->path2, sync->path))) {
-            disk->names_durable = i + 1;
-            return;
-        }
+        disk->names[i].durable |= disk->names[i].entry < sync->offset &&
+            (in_directory(entry->path, sync->path) || in_directory(entry->path2, sync->path));
     }
 }
 
@@ -157,7 +149,7 @@ static void run_entry(struct disk *disk, struct tree *tree, struct tree *opened,
     case IO_CALL_OPEN: {
         struct tree_entry *there = tree_find(tree, entry->path);
         if (!there && (entry->offset & O_CREAT)) {
-            add_name_change(disk, tree, number, new_file(disk));
+            add_name_change(disk, tree, number, (int64_t)new_file(disk));
             there = tree_find(tree, entry->path);
         } else if (there && there->file != NO_FILE && (entry->offset & O_TRUNC)) {
             add_change(disk, (uint64_t)there->file, number);
@@ -179,8 +171,14 @@ static void run_entry(struct disk *disk, struct tree *tree, struct tree *opened,
     case IO_CALL_SYNC_DIRECTORY:
         sync_names(disk, entry);
         break;
+    case IO_CALL_RENAME: {
+        const struct tree_entry *from = tree_find(tree, entry->path);
+        REQUIRE(from && from->file != NO_FILE, "%s is renamed: no file that anybody made", entry->path);
+        add_name_change(disk, tree, number, from->file);
+        break;
+    }
     default:
-        add_name_change(disk, tree, number, 0);
+        add_name_change(disk, tree, number, NO_FILE);
     }
 }
 
@@ -218,7 +216,7 @@ static void survive(struct disk *disk, const struct disk_file *file, enum surviv
         uint64_t from = 0, to = entry->size;
         if (!file->durable[i] && survival == DROPPED)
             continue;
-        if (!file->durable[i] && survival == TORN) {
+        if (!file->durable[i] && survival >= TORN) {
             uint64_t fate = test_random_below(disk->random, 4);
             if (fate == 0)
                 continue;
@@ -241,21 +239,41 @@ static char *moved_path(const struct disk *disk, const char *path, const char *t
     return moved;
 }
 
+/* The names that survive. */
+static void survive_names(const struct disk *disk, enum survival survival, struct tree *tree)
+{
+    uint64_t durable = 0; /* changes up to the last durable one are so with it, where order is kept */
+    for (uint64_t i = 0; i < disk->name_count; i++)
+        durable = disk->names[i].durable ? i + 1 : durable;
+    uint64_t first_ones = durable + test_random_below(disk->random, disk->name_count - durable + 1);
+    for (uint64_t i = 0; i < disk->name_count; i++) {
+        bool survives = disk->names[i].durable || survival == KEPT || (survival == TORN && i < first_ones) ||
+            (survival == SCATTERED && test_random_below(disk->random, 2));
+        if (survives)
+            tree_apply(tree, disk, &disk->names[i]);
+    }
+}
+
+static bool has_directory(struct tree *tree, const char *path, const char *root)
+{
+    char *directory = strdup(path);
+    REQUIRE(directory, "no memory");
+    *strrchr(directory, '/') = 0;
+    bool there = strcmp(directory, root) == 0 || tree_find(tree, directory);
+    free(directory);
+    return there;
+}
+
 /* Writes the files that survive into the directory `target`. */
 static void disk_write(struct disk *disk, enum survival survival, const char *target)
 {
     struct tree *tree = calloc(1, sizeof(*tree));
     REQUIRE(tree, "no memory");
-    uint64_t pending = disk->name_count - disk->names_durable;
-    uint64_t names = survival == KEPT ? disk->name_count
-        : survival == DROPPED         ? disk->names_durable
-                                      : disk->names_durable + test_random_below(disk->random, pending + 1);
-    for (uint64_t i = 0; i < names; i++)
-        tree_apply(tree, disk, &disk->names[i]);
+    survive_names(disk, survival, tree);
     for (int directories = 1; directories >= 0; directories--) {
         for (size_t i = 0; i < tree->count; i++) {
             const struct tree_entry *entry = &tree->entries[i];
-            if ((entry->file == NO_FILE) != directories)
+            if ((entry->file == NO_FILE) != directories || !has_directory(tree, entry->path, disk->root))
                 continue;
             char *path = moved_path(disk, entry->path, target);
             struct buffer image = {0};
@@ -335,7 +353,7 @@ static void judge_stops(enum store_fsync fsync, uint64_t seed)
     uint64_t stride = test_parameter("CONNECTORDB_STRIDE", (last - first + STOPS - 1) / STOPS);
     struct test_random random = {seed};
     for (uint64_t stop = first + test_random_below(&random, stride); stop <= last; stop += stride)
-        for (int survival = KEPT; survival <= TORN; survival++)
+        for (int survival = KEPT; survival < SURVIVALS; survival++)
             judge_stop(&recorded, stop, (enum survival)survival, test_random_next(&random));
     forget_life(&recorded);
 }
