@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { APPENDS = 100, STOPS = 70 };
+enum { APPENDS = 100, STOPS = 50, SCATTERS_OF_A_RENAME = 3 };
 
 enum survival {
     KEPT,      /* everything that was called: kill -9 */
@@ -355,6 +355,9 @@ static void judge_stops(enum store_fsync fsync, uint64_t seed)
     for (uint64_t stop = first + test_random_below(&random, stride); stop <= last; stop += stride)
         for (int survival = KEPT; survival < SURVIVALS; survival++)
             judge_stop(&recorded, stop, (enum survival)survival, test_random_next(&random));
+    for (uint64_t stop = first; stop < last; stop++) /* a manifest that is there before what it names would be */
+        for (int i = 0; i < SCATTERS_OF_A_RENAME && recorded.log.entries[stop].call == IO_CALL_RENAME; i++)
+            judge_stop(&recorded, stop + 1, SCATTERED, test_random_next(&random));
     forget_life(&recorded);
 }
 
