@@ -419,7 +419,7 @@ int background_start(struct store *store, struct error *ret_error)
     struct background *background = &store->background;
     if (store->options.no_threads)
         return 0;
-    background->work = true;
+    background->work = background->merge = true; /* before there is a thread that writes them under the lock */
     int code = pthread_create(&background->thread, NULL, work, store);
     background->started = code == 0;
     if (code == 0 && store->options.fsync == STORE_FSYNC_INTERVAL) {
@@ -427,7 +427,6 @@ int background_start(struct store *store, struct error *ret_error)
         background->sync_started = code == 0;
     }
     if (code == 0) {
-        background->merge = true;
         code = pthread_create(&background->merge_thread, NULL, merger_work, store);
         background->merge_started = code == 0;
     }
