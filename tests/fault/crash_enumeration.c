@@ -4,7 +4,8 @@
  *
  *   crash_enumeration [--states N] [--seed S] [--scenario NAME] [--violations N] [--keep DIR] [--lying WHAT] [--expect-violations]
  *
- * Prints for each scenario the seed, a hash of the log, moments, states and violations. Exit code 1: there were some (with
+ * Prints for each scenario the seeds, a hash of the logs, moments, states (all different) and violations. When a life gives no more new
+ * states, the next seed's life is recorded. Exit code 1: there were some (with
  * --expect-violations: there were none). --lying: the device acknowledges syncs of paths with WHAT in them ("directories": of all
  * directories) without doing them; then there must be violations, else the enumeration proves nothing. */
 #include "crash_disk.h"
@@ -14,12 +15,20 @@
 #include "database.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STATES_DEFAULT = 2000, STATES_OF_ONE_RECOVERY = 40, TRIES_FOR_A_NEW_STATE = 4, VIOLATIONS_SHOWN = 5 };
+enum {
+    STATES_DEFAULT = 2000,
+    STATES_PER_MOMENT = 6,       /* of one log, on average; then the next seed's life is recorded */
+    STATES_OF_ONE_MOMENT_MAX = 16,
+    STATES_OF_ONE_RECOVERY = 40,
+    TRIES_FOR_A_NEW_STATE = 3,
+    VIOLATIONS_SHOWN = 5,
+};
 
 struct settings {
     uint64_t states, seed;
@@ -29,7 +38,7 @@ struct settings {
 };
 
 struct tally {
-    uint64_t moments, states, recoveries, violations;
+    uint64_t lives, calls, moments, states, recoveries, violations, hash;
 };
 
 /* ---- randomness of the program under test: from the seed ---- */
@@ -38,6 +47,7 @@ static struct test_random program_random;
 static pthread_mutex_t program_random_lock = PTHREAD_MUTEX_INITIALIZER;
 
 ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags);
+int __wrap_RAND_bytes(unsigned char *buffer, int size);
 
 ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags)
 {
@@ -47,6 +57,11 @@ ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags)
         ((uint8_t *)buffer)[i] = (uint8_t)test_random_next(&program_random);
     REQUIRE(pthread_mutex_unlock(&program_random_lock) == 0, "lock");
     return (ssize_t)size;
+}
+
+int __wrap_RAND_bytes(unsigned char *buffer, int size)
+{
+    return __wrap_getrandom(buffer, (size_t)size, 0) == size;
 }
 
 /* ---- what runs now, for whoever sees it abort ---- */
@@ -93,6 +108,7 @@ static bool seen_add(struct seen *seen, uint64_t key)
 
 struct enumeration {
     const struct settings *settings;
+    uint64_t seed;
     const struct crash_run *run;
     struct crash_disk *disk;
     struct test_random random;
@@ -106,7 +122,7 @@ struct enumeration {
 static void keep_state(const struct enumeration *enumeration, const struct crash_state *state)
 {
     char *path = test_path(enumeration->settings->keep, "%s-%llu-%llu", enumeration->run->scenario->name,
-        (unsigned long long)enumeration->settings->seed, (unsigned long long)enumeration->tally->violations);
+        (unsigned long long)enumeration->seed, (unsigned long long)enumeration->tally->violations);
     REQUIRE(mkdir(path, 0700) == 0, "%s: %s", path, strerror(errno));
     crash_state_write(state, path);
     fprintf(stderr, "  kept in %s\n", path);
@@ -120,7 +136,7 @@ static void report(const struct enumeration *enumeration, uint64_t point, const 
     if (tally->violations++ >= VIOLATIONS_SHOWN)
         return;
     fprintf(stderr, "%s, seed %llu: crash of the %s after %llu calls, of %llu unsynced writes %s, of %llu names %s: %s\n",
-        enumeration->run->scenario->name, (unsigned long long)enumeration->settings->seed, enumeration->of,
+        enumeration->run->scenario->name, (unsigned long long)enumeration->seed, enumeration->of,
         (unsigned long long)point, (unsigned long long)state->pending_writes, crash_data_name(state->data),
         (unsigned long long)state->pending_names, crash_names_name(state->names), violation->text);
     if (enumeration->settings->keep)
@@ -172,6 +188,8 @@ static void next_kind(uint64_t number, enum crash_data *ret_data, enum crash_nam
 static uint64_t enumerate_point(struct enumeration *enumeration, uint64_t point, uint64_t marks, uint64_t wanted)
 {
     uint64_t made = 0;
+    if (wanted > STATES_OF_ONE_MOMENT_MAX)
+        wanted = STATES_OF_ONE_MOMENT_MAX;
     uint64_t tries = wanted * TRIES_FOR_A_NEW_STATE + 4;
     uint64_t from = wanted >= 4 ? 0 : test_random_below(&enumeration->random, 8);
     for (uint64_t i = 0; i < tries && made < wanted && !enough(enumeration); i++) {
@@ -208,7 +226,7 @@ static void enumerate_log(struct enumeration *enumeration, uint64_t first, uint6
             continue;
         enumeration->tally->moments++;
         (void)snprintf(now_running, sizeof(now_running), "%s, seed %llu: crash of the %s after %llu calls\n",
-            enumeration->run->scenario->name, (unsigned long long)enumeration->settings->seed, enumeration->of,
+            enumeration->run->scenario->name, (unsigned long long)enumeration->seed, enumeration->of,
             (unsigned long long)point);
         uint64_t due = ((point - first + 1) * states + offset) / points;
         if (due > made)
@@ -287,36 +305,31 @@ static void enumerate_recovery(struct enumeration *outer, uint64_t point, const 
     test_directory_remove(directory);
 }
 
-static void run_scenario(const struct crash_scenario *scenario, const struct settings *settings, struct tally *total)
+/* Records one life and enumerates its crashes. */
+static void run_life(const struct crash_scenario *scenario, const struct settings *settings, uint64_t seed, struct tally *tally)
 {
     struct crash_run run;
     struct seen seen = {0};
-    struct tally tally = {0};
-    uint64_t begun = clock_monotonic_ns();
     char *directory = test_directory_create_fast(), *states = test_directory_create_fast();
     char *played = test_path(directory, "played");
     REQUIRE(mkdir(played, 0700) == 0, "%s: %s", played, strerror(errno));
-    run_init(&run, scenario, settings, played, settings->seed);
+    run_init(&run, scenario, settings, played, seed);
     crash_model_init(&run.model, scenario->value_bytes);
-    struct enumeration enumeration = {.settings = settings, .run = &run, .seen = &seen, .tally = &tally, .of = "workload",
-        .random = {settings->seed ^ 0x5eed}, .directory = test_path(states, "state")};
+    struct enumeration enumeration = {.settings = settings, .seed = seed, .run = &run, .seen = &seen, .tally = tally,
+        .of = "workload", .random = {seed ^ 0x5eed}, .directory = test_path(states, "state")};
     scenario->prepare(&run);
     enumeration.disk = crash_disk_new(&run.log);
     crash_disk_load(enumeration.disk, played);
     record_with(&run);
     scenario->play(&run);
     record_no_more(&run);
-    enumerate_log(&enumeration, 0, scenario->revive ? settings->states / STATES_OF_ONE_RECOVERY + 1 : settings->states);
-    double seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
-    printf("%-10s seed %llu, log %016llx: %llu calls, %llu moments, ", scenario->name, (unsigned long long)settings->seed,
-        (unsigned long long)crash_log_hash(&run.log), (unsigned long long)run.log.count, (unsigned long long)tally.moments);
-    if (tally.recoveries > 0)
-        printf("%llu recoveries, ", (unsigned long long)tally.recoveries);
-    printf("%llu states (%.0f/s), %llu violations\n", (unsigned long long)tally.states, (double)tally.states / seconds,
-        (unsigned long long)tally.violations);
-    (void)fflush(stdout);
-    total->states += tally.states;
-    total->violations += tally.violations;
+    uint64_t left = settings->states - tally->states, most = run.log.count * STATES_PER_MOMENT;
+    if (left > most)
+        left = most;
+    enumerate_log(&enumeration, 0, scenario->revive ? left / STATES_OF_ONE_RECOVERY + 1 : left);
+    tally->lives++;
+    tally->calls += run.log.count;
+    tally->hash = crash_log_hash(&run.log) + 31 * tally->hash;
     free(seen.keys);
     crash_disk_free(enumeration.disk);
     free(enumeration.directory);
@@ -324,6 +337,25 @@ static void run_scenario(const struct crash_scenario *scenario, const struct set
     free(played);
     test_directory_remove(states);
     test_directory_remove(directory);
+}
+
+static void run_scenario(const struct crash_scenario *scenario, const struct settings *settings, struct tally *total)
+{
+    struct tally tally = {0};
+    uint64_t begun = clock_monotonic_ns();
+    while (tally.states < settings->states && tally.violations < settings->violations_max)
+        run_life(scenario, settings, settings->seed + tally.lives, &tally);
+    double seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
+    printf("%-10s seeds %llu to %llu, logs %016llx: %llu calls, %llu moments, ", scenario->name,
+        (unsigned long long)settings->seed, (unsigned long long)(settings->seed + tally.lives - 1), (unsigned long long)tally.hash,
+        (unsigned long long)tally.calls, (unsigned long long)tally.moments);
+    if (tally.recoveries > 0)
+        printf("%llu recoveries, ", (unsigned long long)tally.recoveries);
+    printf("%llu states (%.0f/s), %llu violations\n", (unsigned long long)tally.states, (double)tally.states / seconds,
+        (unsigned long long)tally.violations);
+    (void)fflush(stdout);
+    total->states += tally.states;
+    total->violations += tally.violations;
 }
 
 /* ---- the program ---- */
@@ -369,9 +401,11 @@ int main(int argc, char **argv)
                         "[--expect-violations]\n", argv[0]);
         return 2;
     }
+    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* else large callocs, reused, are zeroed by hand at every open */
     struct sigaction action = {.sa_handler = say_what_runs, .sa_flags = (int)SA_RESETHAND};
     (void)sigaction(SIGABRT, &action, NULL);
     run_all(crash_store_scenarios, crash_store_scenario_count, &settings, &total);
+    run_all(crash_database_scenarios, crash_database_scenario_count, &settings, &total);
     printf("%llu states, %llu violations\n", (unsigned long long)total.states, (unsigned long long)total.violations);
     if (total.states == 0)
         fprintf(stderr, "no such scenario\n");

@@ -169,14 +169,21 @@ static struct {
     struct crash_log *log;
     sqlite3_vfs vfs;
     const sqlite3_vfs *plain;
-    sqlite3_io_methods methods;
-    const sqlite3_io_methods *plain_methods;
+    struct changed_methods {
+        sqlite3_io_methods methods; /* first: a file points at it */
+        const sqlite3_io_methods *plain;
+    } tables[2]; /* the catalog's file and its WAL have one each */
     struct sqlite_name {
         const sqlite3_file *file; /* NULL = free */
         char *path;
         bool sync_directory; /* its first sync also syncs the directory: SQLite does so for a new journal */
     } names[SQLITE_FILES_MAX];
 } shim = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static const sqlite3_io_methods *plain_of(const sqlite3_file *file)
+{
+    return ((const struct changed_methods *)(const void *)file->pMethods)->plain;
+}
 
 static struct sqlite_name *name_of(const sqlite3_file *file)
 {
@@ -210,7 +217,7 @@ static void add_directory_sync(const char *path, uint64_t covers)
 
 static int shim_write(sqlite3_file *file, const void *data, int size, sqlite3_int64 offset)
 {
-    int result = shim.plain_methods->xWrite(file, data, size, offset);
+    int result = plain_of(file)->xWrite(file, data, size, offset);
     if (result == SQLITE_OK && shim.log)
         add(shim.log, CRASH_WRITE, name_of(file)->path, data, (size_t)size, (uint64_t)offset);
     return result;
@@ -218,7 +225,7 @@ static int shim_write(sqlite3_file *file, const void *data, int size, sqlite3_in
 
 static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-    int result = shim.plain_methods->xTruncate(file, size);
+    int result = plain_of(file)->xTruncate(file, size);
     if (result == SQLITE_OK && shim.log)
         add(shim.log, CRASH_TRUNCATE, name_of(file)->path, NULL, 0, (uint64_t)size);
     return result;
@@ -227,7 +234,7 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 static int shim_sync(sqlite3_file *file, int flags)
 {
     uint64_t covers = entries_now();
-    int result = shim.plain_methods->xSync(file, flags);
+    int result = plain_of(file)->xSync(file, flags);
     struct sqlite_name *name = name_of(file);
     if (result == SQLITE_OK && shim.log) {
         add(shim.log, CRASH_SYNC, name->path, NULL, 0, covers);
@@ -245,7 +252,7 @@ static int shim_close(sqlite3_file *file)
     free(name->path);
     *name = (struct sqlite_name){0};
     REQUIRE(pthread_mutex_unlock(&shim.lock) == 0, "lock");
-    return shim.plain_methods->xClose(file);
+    return plain_of(file)->xClose(file);
 }
 
 static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *ret_flags)
@@ -254,14 +261,15 @@ static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int
     if (result != SQLITE_OK || !path)
         return result;
     REQUIRE(pthread_mutex_lock(&shim.lock) == 0, "lock");
-    REQUIRE(!shim.plain_methods || shim.plain_methods == file->pMethods, "two kinds of files");
-    shim.plain_methods = file->pMethods;
-    shim.methods = *file->pMethods;
-    shim.methods.xWrite = shim_write;
-    shim.methods.xTruncate = shim_truncate;
-    shim.methods.xSync = shim_sync;
-    shim.methods.xClose = shim_close;
-    file->pMethods = &shim.methods;
+    struct changed_methods *table = &shim.tables[(flags & SQLITE_OPEN_MAIN_DB) != 0];
+    REQUIRE(!table->plain || table->plain == file->pMethods, "a third kind of file");
+    table->plain = file->pMethods;
+    table->methods = *file->pMethods;
+    table->methods.xWrite = shim_write;
+    table->methods.xTruncate = shim_truncate;
+    table->methods.xSync = shim_sync;
+    table->methods.xClose = shim_close;
+    file->pMethods = &table->methods;
     *name_of(NULL) = (struct sqlite_name){file, strdup(path), (flags & SQLITE_OPEN_CREATE) && (flags & SQLITE_OPEN_WAL)};
     if (shim.log)
         add(shim.log, CRASH_OPEN, path, NULL, 0, flags & SQLITE_OPEN_CREATE ? O_CREAT : 0);
