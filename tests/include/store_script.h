@@ -55,7 +55,7 @@ enum {
     SCRIPT_BULK_FIRST_ID = 100, /* and up are loaded */
 };
 
-/* Creates, opens, appends, deletes, loads, seals, reopens and closes, until something fails for good. Any result
+/* Creates, opens, appends, deletes, loads, seals, merges, reopens and closes, until something fails for good. Any result
  * that store.h does not allow aborts. */
 void script_run(struct script *script);
 /* What the store holds is what the script's attempts allow at the time `at` (UINT64_MAX: after all of it). */

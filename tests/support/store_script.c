@@ -341,6 +341,8 @@ static bool step(struct script *script, uint64_t i)
         bulk_load(script);
     if (i == count * 5 / 8)
         (void)store_seal(script->store, true, NULL);
+    if (i == count * 7 / 8)
+        (void)store_merge(script->store, NULL);
     if (i == count * 3 / 8) {
         (void)store_close(script->store, NULL);
         script->store = NULL;

@@ -1,6 +1,6 @@
 /* Random operations on a store, compared point for point with plain arrays: appends of every kind of value with
- * senders, missing times and restamping, refused appends, deletes, snapshots held over all that, bulk loads, sealing
- * and clean reopening.
+ * senders, missing times and restamping, refused appends, deletes, snapshots held over all that, bulk loads, sealing,
+ * merging and clean reopening.
  *
  * $CONNECTORDB_SEED repeats a run, $CONNECTORDB_STEPS (operations) makes it longer. */
 #include "store_model.h"
@@ -471,6 +471,13 @@ static void step_seal(struct model *model)
     REQUIRE(r == 0, "%d: %s", r, error.message);
 }
 
+static void step_merge(struct model *model)
+{
+    struct error error = {0};
+    int r = store_merge(model->store, &error);
+    REQUIRE(r == 0, "%d: %s", r, error.message);
+}
+
 static void close_all(struct model *model)
 {
     for (size_t i = 0; i < SNAPSHOTS_MAX; i++)
@@ -496,7 +503,7 @@ static const struct {
 } steps[] = {
     {step_append, 500}, {step_restamp, 60}, {step_missing_times, 20}, {step_refused, 40}, {step_delete, 12},
     {step_retain, 3},   {step_snapshot, 100}, {step_read, 150},       {step_bulk, 12},    {step_seal, 12},
-    {step_reopen, 8},
+    {step_merge, 6},    {step_reopen, 8},
 };
 
 static void run_steps(struct model *model, uint64_t count)

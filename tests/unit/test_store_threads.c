@@ -101,6 +101,7 @@ static void *look_after(void *argument)
         struct store_stats stats;
         struct error error = {0};
         REQUIRE(store_seal(worker->stage->store, active, &error) == 0, "%s", error.message);
+        REQUIRE(store_merge(worker->stage->store, &error) == 0, "%s", error.message);
         store_get_stats(worker->stage->store, &stats);
         REQUIRE(!stats.journal_dead, "the journal died");
     }
