@@ -54,6 +54,19 @@ void batch_clear(struct batch *batch)
     batch->sender_names.size = 0;
 }
 
+static void free_columns(struct batch *batch)
+{
+    free(batch->times.words);
+    free(batch->numbers.words);
+    free(batch->booleans);
+    free(batch->msgpack_ends);
+    free(batch->senders);
+    batch->times.words = batch->numbers.words = NULL;
+    batch->booleans = NULL;
+    batch->msgpack_ends = NULL;
+    batch->senders = NULL;
+}
+
 static bool grow(void **column, uint32_t capacity, size_t size)
 {
     void *grown = realloc(*column, capacity * size);
@@ -70,13 +83,17 @@ static int batch_grow(struct batch *batch, uint32_t needed)
     uint32_t capacity = batch->capacity ? batch->capacity : BATCH_CAPACITY_MIN;
     while (capacity < needed)
         capacity *= 2;
-    /* When a later column fails, the earlier ones are larger than capacity says: harmless. */
+    /* When a later column fails, the earlier ones are larger than capacity says: harmless, but for a batch that owned nothing before
+     * and would be taken for a borrowed view. */
     if (!grow((void **)&batch->times.words, capacity, sizeof(*batch->times.words)) ||
         !grow((void **)&batch->numbers.words, capacity, sizeof(*batch->numbers.words)) ||
         !grow((void **)&batch->booleans, capacity, sizeof(*batch->booleans)) ||
         !grow((void **)&batch->msgpack_ends, capacity, sizeof(*batch->msgpack_ends)) ||
-        !grow((void **)&batch->senders, capacity, sizeof(*batch->senders)))
+        !grow((void **)&batch->senders, capacity, sizeof(*batch->senders))) {
+        if (batch->capacity == 0)
+            free_columns(batch);
         return -ENOMEM;
+    }
     batch->capacity = capacity;
     return 0;
 }

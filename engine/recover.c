@@ -221,6 +221,20 @@ static int add_journal(struct found *found, struct journal *journal)
     return 0;
 }
 
+/* Takes the file over, also when memory is short. */
+static struct journal *new_journal(struct found *found, struct journal_file *file, struct error *ret_error)
+{
+    struct journal *journal = journal_new(file);
+    if (journal && add_journal(found, journal) == 0)
+        return journal;
+    if (journal)
+        journal_release(journal); /* with its file */
+    else
+        journal_file_close(file);
+    (void)error_set(ret_error, ENOMEM, "out of memory for a journal");
+    return NULL;
+}
+
 static int open_journal(struct store *store, struct found *found, uint64_t id, struct journal **ret_journal,
     struct error *ret_error)
 {
@@ -228,11 +242,9 @@ static int open_journal(struct store *store, struct found *found, uint64_t id, s
     int r = journal_file_open(store->directory, id, &file, ret_error);
     if (r < 0)
         return r;
-    struct journal *journal = journal_new(file);
-    if (!journal || add_journal(found, journal) < 0) {
-        journal_file_close(file);
-        return error_set(ret_error, ENOMEM, "out of memory");
-    }
+    struct journal *journal = new_journal(found, file, ret_error);
+    if (!journal)
+        return -ENOMEM;
     journal->recycle_to = store;
     journal->recovered = journal->closed = true;
     *ret_journal = journal;
@@ -334,11 +346,9 @@ static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
     free(recycled);
     if (r < 0)
         return r;
-    struct journal *journal = journal_new(file);
-    if (!journal || add_journal(copy->found, journal) < 0) {
-        journal_file_close(file);
-        return error_set(copy->error, ENOMEM, "out of memory");
-    }
+    struct journal *journal = new_journal(copy->found, file, copy->error);
+    if (!journal)
+        return -ENOMEM;
     journal->recycle_to = store;
     copy->to = journal;
     copy->written = JOURNAL_HEADER_BYTES;
