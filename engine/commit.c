@@ -451,6 +451,33 @@ static void reserve_points(struct store *store, struct request *request, struct 
     *ret_frame = *frame;
 }
 
+static void reserve_tombstones(struct store *store, const struct request *request, struct frame *ret_frame)
+{
+    struct commit *commit = &store->commit;
+    for (uint32_t i = 0; i < request->frames; i++) {
+        struct frame *frame = add_frame(commit->filling, commit->active, request->size / request->frames);
+        frame->kind = FRAME_TOMBSTONE;
+        frame->series_id = request->series_ids[i];
+        struct series_state *state = id_map_get(&commit->states, frame->series_id);
+        if (state) {
+            state->deleted = true;
+            state->journal_id = commit->active->file->id;
+        }
+        if (i == 0)
+            *ret_frame = *frame;
+    }
+}
+
+/* What publishing will need. A request that memory is short for is refused here: once it is written there is no way back, and the
+ * journal would have to die. */
+static int reserve_memory(struct store *store, const struct request *request, struct error *ret_error)
+{
+    int r = request->kind == FRAME_TOMBSTONE ? store_reserve_deleted(store, request->frames) : 0;
+    for (uint32_t i = 0; r == 0 && i < request->frames; i++)
+        r = head_index_reserve(&store->commit.active->index, request->kind, request->series_ids[i]);
+    return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for the index of %s", store->commit.active->file->path) : 0;
+}
+
 /* Reserves the request's place; commit.lock is held. On success the group holds a reference for the caller and counts
  * it as packing. */
 static int reserve(struct store *store, struct request *request, struct group **ret_group,
@@ -474,25 +501,16 @@ static int reserve(struct store *store, struct request *request, struct group **
         if (r < 0)
             return r;
     } while (r > 0);
-    if (request->kind == FRAME_POINTS) {
+    if (request->kind == FRAME_POINTS)
         r = settle_times(request, state->time_last, ret_error);
-        if (r < 0)
-            return r;
+    if (r == 0)
+        r = reserve_memory(store, request, ret_error);
+    if (r < 0)
+        return r;
+    if (request->kind == FRAME_POINTS)
         reserve_points(store, request, state, ret_frame);
-    } else {
-        for (uint32_t i = 0; i < request->frames; i++) {
-            struct frame *frame = add_frame(commit->filling, commit->active, request->size / request->frames);
-            frame->kind = FRAME_TOMBSTONE;
-            frame->series_id = request->series_ids[i];
-            state = id_map_get(&commit->states, frame->series_id);
-            if (state) {
-                state->deleted = true;
-                state->journal_id = commit->active->file->id;
-            }
-            if (i == 0)
-                *ret_frame = *frame;
-        }
-    }
+    else
+        reserve_tombstones(store, request, ret_frame);
     commit->filling->packing++;
     commit->filling->references++;
     *ret_group = commit->filling;

@@ -47,9 +47,9 @@ void head_index_free(struct head_index *index)
     (void)pthread_mutex_destroy(&index->lock);
 }
 
-static int add_tombstone(struct head_index *index, uint64_t series_id)
+static int reserve_tombstone(struct head_index *index)
 {
-    if (index->tombstone_count == index->tombstone_capacity) {
+    if (index->tombstones_reserved == index->tombstone_capacity) {
         size_t capacity = index->tombstone_capacity ? index->tombstone_capacity * 2 : 16;
         uint64_t *grown = realloc(index->tombstones, capacity * sizeof(*grown));
         if (!grown)
@@ -57,6 +57,14 @@ static int add_tombstone(struct head_index *index, uint64_t series_id)
         index->tombstones = grown;
         index->tombstone_capacity = capacity;
     }
+    index->tombstones_reserved++;
+    return 0;
+}
+
+static int add_tombstone(struct head_index *index, uint64_t series_id)
+{
+    if (index->tombstone_count == index->tombstones_reserved && reserve_tombstone(index) < 0)
+        return -ENOMEM;
     index->tombstones[index->tombstone_count++] = series_id;
     return 0;
 }
@@ -77,19 +85,32 @@ static struct head_series *get_series(struct head_index *index, uint64_t series_
     return series;
 }
 
-static int add_reference(struct head_index *index, const struct frame *frame)
+static int reserve_reference(struct head_index *index, uint64_t series_id)
 {
-    struct head_series *series = get_series(index, frame->series_id);
+    struct head_series *series = get_series(index, series_id);
     if (!series)
         return -ENOMEM;
-    if (series->count > 0) {
+    if (series->reserved > 0) {
         uint32_t place;
-        unsigned chunk = chunk_of(series->count, &place);
+        unsigned chunk = chunk_of(series->reserved, &place);
         if (place == 0 && !series->chunks[chunk - 1]) {
             series->chunks[chunk - 1] = malloc(sizeof(struct frame_reference) << (2 * chunk));
             if (!series->chunks[chunk - 1])
                 return -ENOMEM;
         }
+    }
+    series->reserved++;
+    return 0;
+}
+
+static int add_reference(struct head_index *index, const struct frame *frame)
+{
+    struct head_series *series = id_map_get(&index->series, frame->series_id);
+    if (!series || series->count == series->reserved) {
+        int r = reserve_reference(index, frame->series_id);
+        if (r < 0)
+            return r;
+        series = id_map_get(&index->series, frame->series_id);
     }
     *reference_at(series, series->count) = (struct frame_reference){
         .first_index = frame->first_index,
@@ -101,6 +122,14 @@ static int add_reference(struct head_index *index, const struct frame *frame)
     series->count++;
     index->points += frame->count;
     return 0;
+}
+
+int head_index_reserve(struct head_index *index, enum frame_kind kind, uint64_t series_id)
+{
+    (void)pthread_mutex_lock(&index->lock);
+    int r = kind == FRAME_TOMBSTONE ? reserve_tombstone(index) : reserve_reference(index, series_id);
+    (void)pthread_mutex_unlock(&index->lock);
+    return r;
 }
 
 int head_index_add(struct head_index *index, const struct frame *frame)

@@ -24,7 +24,8 @@ struct frame_reference {
 
 struct head_series {
     uint64_t series_id;
-    uint32_t count; /* references; under the index's lock */
+    uint32_t count;    /* references; under the index's lock */
+    uint32_t reserved; /* references that there is memory for */
     struct frame_reference first;
     struct frame_reference *chunks[HEAD_CHUNKS - 1];
 };
@@ -35,11 +36,15 @@ struct head_index {
     uint64_t points;
     uint64_t *tombstones; /* series ids deleted by frames of this journal */
     size_t tombstone_count, tombstone_capacity;
+    size_t tombstones_reserved; /* count, and those that there shall be memory for */
 };
 
 int head_index_init(struct head_index *index);
 void head_index_free(struct head_index *index);
-/* Adds a durable frame. One thread at a time. 0 or -ENOMEM (unchanged). */
+/* Gets the memory for one more frame of this kind and series, so that adding it cannot fail: an insert is refused before
+ * it is written, not after. Any thread. 0 or -ENOMEM (unchanged). */
+int head_index_reserve(struct head_index *index, enum frame_kind kind, uint64_t series_id);
+/* Adds a durable frame. One thread at a time. 0 or, without a reservation, -ENOMEM (unchanged). */
 int head_index_add(struct head_index *index, const struct frame *frame);
 /* The series' references in frames that lie below file offset `end`: their count, and *ret_series to read them
  * with head_reference. 0 = none. */

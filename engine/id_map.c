@@ -38,13 +38,19 @@ static int grow(struct id_map *map)
     return 0;
 }
 
+int id_map_reserve(struct id_map *map, size_t extra)
+{
+    int r = 0;
+    while (r == 0 && (map->count + extra) * 4 > map->capacity * 3)
+        r = grow(map);
+    return r;
+}
+
 int id_map_put(struct id_map *map, uint64_t id, void *value)
 {
-    if (map->count * 4 >= map->capacity * 3) {
-        int r = grow(map);
-        if (r < 0)
-            return r;
-    }
+    int r = id_map_reserve(map, 1);
+    if (r < 0)
+        return r;
     struct id_map_entry *entry = find(map, id);
     if (!entry->value)
         map->count++;

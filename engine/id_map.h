@@ -21,6 +21,8 @@ struct id_map {
 void *id_map_get(const struct id_map *map, uint64_t id);
 /* Puts or replaces; value is not NULL. 0 or -ENOMEM (unchanged). */
 int id_map_put(struct id_map *map, uint64_t id, void *value);
+/* Makes room for `extra` more ids, so that putting them cannot fail. 0 or -ENOMEM (unchanged). */
+int id_map_reserve(struct id_map *map, size_t extra);
 /* Takes it out and returns its value, or NULL. */
 void *id_map_remove(struct id_map *map, uint64_t id);
 void id_map_free(struct id_map *map);

@@ -156,6 +156,7 @@ struct store {
     struct version *version;
     uint64_t delete_sequence;
     struct id_map deleted; /* series id -> delete sequence + 1, as a pointer-sized integer */
+    size_t deleting;       /* deletions under way, which `deleted` has memory for */
 
     struct commit commit;
     struct background background;
@@ -209,8 +210,10 @@ int version_find_segment(const struct version *version, uint64_t series_id, stru
 bool version_holds(const struct version *version, const struct journal *except, uint64_t series_id);
 /* Whether the series was deleted at or before this moment. version_lock is taken. */
 bool store_is_deleted(struct store *store, uint64_t series_id, uint64_t sequence);
-/* Marks it deleted from now on. 0 or -ENOMEM. */
+/* Marks it deleted from now on. 0 or, without a reservation, -ENOMEM. */
 int store_mark_deleted(struct store *store, uint64_t series_id);
+/* Gets the memory for marking so many more series, each once. 0 or -ENOMEM. */
+int store_reserve_deleted(struct store *store, size_t count);
 
 /* ---- commit.c ---- */
 int commit_init(struct store *store, struct error *ret_error);

@@ -235,10 +235,22 @@ bool store_is_deleted(struct store *store, uint64_t series_id, uint64_t sequence
     return deleted != 0 && deleted <= sequence + 1;
 }
 
+int store_reserve_deleted(struct store *store, size_t count)
+{
+    (void)pthread_mutex_lock(&store->version_lock);
+    int r = id_map_reserve(&store->deleted, store->deleting + count);
+    if (r == 0)
+        store->deleting += count;
+    (void)pthread_mutex_unlock(&store->version_lock);
+    return r;
+}
+
 int store_mark_deleted(struct store *store, uint64_t series_id)
 {
     (void)pthread_mutex_lock(&store->version_lock);
     int r = 0;
+    if (store->deleting > 0)
+        store->deleting--;
     if (!id_map_get(&store->deleted, series_id)) {
         uint64_t sequence = store->delete_sequence + 1;
         r = id_map_put(&store->deleted, series_id, (void *)(uintptr_t)(sequence + 1));
