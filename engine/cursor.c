@@ -16,6 +16,7 @@ struct store_cursor {
     struct read_scratch *scratch;
     struct batch frame;  /* view of the large frame being handed out in slices */
     uint64_t frame_first;
+    const struct part *lent; /* a journal's part: what was handed out last is in its file; NULL = it is not */
     struct batch slice;  /* what the caller looks at */
 };
 
@@ -122,6 +123,7 @@ static int gather_frames(struct store_cursor *cursor, const struct part *part, s
             cursor->frame = view;
             cursor->frame_first = reference->first_index;
             hand_out(cursor, &cursor->frame, cursor->frame_first);
+            cursor->lent = part;
             cursor->number++;
             return 0;
         }
@@ -132,13 +134,14 @@ static int gather_frames(struct store_cursor *cursor, const struct part *part, s
         cursor->number++;
     }
     hand_out(cursor, batch, first);
-    return 0;
+    return part_check_journal(part, ret_error); /* it was copied after it was verified */
 }
 
 static int next_from_journal(struct store_cursor *cursor, const struct part *part, struct error *ret_error)
 {
     if (cursor->frame.count > 0 && cursor->position < cursor->frame_first + cursor->frame.count) {
         hand_out(cursor, &cursor->frame, cursor->frame_first);
+        cursor->lent = part;
         return 0;
     }
     cursor->frame.count = 0;
@@ -151,6 +154,12 @@ static int next_from_journal(struct store_cursor *cursor, const struct part *par
 
 int store_cursor_next(struct store_cursor *cursor, const struct batch **ret_batch, struct error *ret_error)
 {
+    if (cursor->lent) { /* its file may have been cut while the caller looked at it */
+        int r = part_check_journal(cursor->lent, ret_error);
+        if (r < 0)
+            return r;
+        cursor->lent = NULL;
+    }
     if (cursor->position >= cursor->end) {
         *ret_batch = NULL;
         return 0;

@@ -170,6 +170,8 @@ static int write_segment(struct store *store, struct journal *journal, struct se
             r = seal_series(journal, ids[i], writer, ret_error);
     }
     free(ids);
+    if (r == 0 && map_faulted(journal->file->map)) /* frames were verified before they were copied */
+        r = error_set(ret_error, EIO, "%s: cannot be read: I/O error, or the file was cut", journal->file->path);
     return r;
 }
 

@@ -116,6 +116,12 @@ int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts
     return 0;
 }
 
+int part_check_journal(const struct part *part, struct error *ret_error)
+{
+    const struct journal_file *file = part->journal->file;
+    return map_faulted(file->map) ? error_set(ret_error, EIO, "%s: cannot be read: I/O error, or the file was cut", file->path) : 0;
+}
+
 int part_read_frame(const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error)
 {
     const struct journal_file *file = part->journal->file;
@@ -138,9 +144,10 @@ static int time_of_first(const struct part *part, double *ret_time, struct error
     }
     struct batch view;
     int r = part_read_frame(part, 0, &view, ret_error);
-    if (r == 0)
-        *ret_time = batch_time(&view, 0);
-    return r;
+    if (r < 0)
+        return r;
+    *ret_time = batch_time(&view, 0);
+    return part_check_journal(part, ret_error);
 }
 
 int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id, struct store_series *ret_series,
@@ -211,8 +218,13 @@ static int index_in_journal(const struct part *part, double time, uint64_t *ret_
     }
     struct batch view;
     int r = part_read_frame(part, low, &view, ret_error);
+    uint64_t index = head_reference(part->head, low)->first_index;
     if (r == 0)
-        *ret_index = head_reference(part->head, low)->first_index + count_until(&view, time);
+        index += count_until(&view, time);
+    if (r == 0)
+        r = part_check_journal(part, ret_error);
+    if (r == 0)
+        *ret_index = index;
     return r;
 }
 

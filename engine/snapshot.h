@@ -34,5 +34,8 @@ struct parts {
 int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts *ret_parts, struct error *ret_error);
 /* Frame `number` of a part in a journal, verified, as a view into the journal. 0 or -EBADMSG. */
 int part_read_frame(const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error);
+/* What was taken from views of the part's journal is what is in the file: no page of it had to be replaced meanwhile (it was cut, or
+ * cannot be read). To be asked after they were used. */
+int part_check_journal(const struct part *part, struct error *ret_error);
 
 #endif

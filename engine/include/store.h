@@ -137,7 +137,8 @@ int store_snapshot_aggregate(struct store_snapshot *snapshot, uint64_t series_id
 int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to, bool forget,
     struct store_cursor **ret_cursor, struct error *ret_error);
 /* The next points, at most a block's worth (4096), borrowed until the next call; NULL at the end. -EBADMSG: a
- * damaged block (file, offset, series); never wrong data. */
+ * damaged block (file, offset, series); -EIO a file that cannot be read any more or was cut: then what the call before handed out may
+ * be wrong, too, if it was still in a journal. Read to the end to be sure of all. */
 int store_cursor_next(struct store_cursor *cursor, const struct batch **ret_batch, struct error *ret_error);
 void store_cursor_close(struct store_cursor *cursor); /* accepts NULL */
 
