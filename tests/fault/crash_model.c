@@ -51,6 +51,7 @@ static void add_attempt(struct crash_series *series, const struct crash_attempt 
 void crash_model_copy(struct crash_model *to, const struct crash_model *from)
 {
     crash_model_init(to, from->value_bytes);
+    to->lossy = from->lossy;
     for (size_t i = 0; i < from->count; i++) {
         struct crash_series *series = find_or_add(to, from->series[i].id);
         for (size_t n = 0; n < from->series[i].count; n++)
@@ -260,6 +261,47 @@ static bool check_open_load(struct load_seen *seen, const struct crash_attempt *
     return true;
 }
 
+/* The moment up to which everything is there, going by the last insert that is there. */
+static uint64_t surviving_end(const struct crash_model *model, uint64_t point, const uint64_t *lengths)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct crash_series *series = &model->series[i];
+        for (size_t n = 0; n < series->count; n++) {
+            const struct crash_attempt *attempt = &series->attempts[n];
+            bool there = attempt->count > 0 && attempt->load == 0 && attempt->begun < point && lengths[i] >= attempt->first + attempt->count;
+            if (there && attempt->begun > end)
+                end = attempt->begun;
+        }
+    }
+    return end;
+}
+
+static bool is_end_of_batch(const struct crash_series *series, uint64_t length)
+{
+    bool is_end = length == 0;
+    for (size_t n = 0; n < series->count; n++)
+        is_end |= length == series->attempts[n].first + series->attempts[n].count;
+    return is_end;
+}
+
+/* What is left of a series is its beginning in whole batches, and nothing that was inserted before something that is there is lost. */
+static bool check_beginning(const struct crash_series *series, uint64_t point, uint64_t end, uint64_t length,
+    struct crash_violation *violation)
+{
+    struct crash_expected most = crash_series_expect(series, point), least = crash_series_expect(series, end);
+    bool is_load = series->attempts[0].load != 0;
+    if (most.deleted || least.deleted || is_load)
+        least = most;
+    uint64_t longest = most.open && most.open->first + most.open->count > most.length ? most.open->first + most.open->count : most.length;
+    bool deleting = most.open && most.open->count == 0;
+    if ((length < least.length && !(deleting && length == 0)) || length > longest || !is_end_of_batch(series, length))
+        return crash_violated(violation, "series %llu has %llu points, expected %llu to %llu in whole batches",
+            (unsigned long long)series->id, (unsigned long long)length, (unsigned long long)least.length,
+            (unsigned long long)longest);
+    return true;
+}
+
 static bool check_length(const struct crash_series *series, uint64_t point, uint64_t length, struct load_seen *seen,
     struct crash_violation *violation)
 {
@@ -288,9 +330,12 @@ bool crash_model_check(const struct crash_model *model, uint64_t point, struct s
     bool good = true;
     for (size_t i = 0; good && i < model->count; i++) {
         good = read_series(model, snapshot, model->series[i].id, &ret_lengths[i], violation);
-        if (good)
+        if (good && !model->lossy)
             good = check_length(&model->series[i], point, ret_lengths[i], &seen, violation);
     }
+    uint64_t end = good && model->lossy ? surviving_end(model, point, ret_lengths) : 0;
+    for (size_t i = 0; good && model->lossy && i < model->count; i++)
+        good = check_beginning(&model->series[i], point, end, ret_lengths[i], violation);
     store_snapshot_close(snapshot);
     return good;
 }

@@ -30,6 +30,8 @@ struct crash_model {
     struct crash_series *series;
     size_t count, capacity;
     uint64_t value_bytes; /* of the texts, about */
+    /* Inserts are not synced one by one: a crash may cost the last ones, in the order of the log; deletions and loads are there. */
+    bool lossy;
 };
 
 void crash_model_init(struct crash_model *model, uint64_t value_bytes);

@@ -287,6 +287,22 @@ static void play_full(struct crash_run *run)
     close_it(run);
 }
 
+/* Nobody waits for the disk: only the end of the log may be lost, and no deletion. */
+static void play_lazy(struct crash_run *run)
+{
+    run->options.fsync = STORE_FSYNC_NEVER;
+    run->model.lossy = true;
+    open_again(run);
+    for (unsigned round = 0; round < 4; round++) {
+        append_some(run, 8, 40);
+        if (round == 1)
+            crash_delete(run, (uint64_t[]){3}, 1);
+        if (round == 2)
+            seal(run);
+    }
+    close_it(run);
+}
+
 static void play_reopen(struct crash_run *run)
 {
     for (unsigned life = 0; life < 6; life++) {
@@ -563,6 +579,7 @@ const struct crash_scenario crash_store_scenarios[] = {
     {"import", TEXTS_SHORT, false, prepare_store, play_import, judge_store, NULL},
     {"resume", TEXTS_SHORT, false, prepare_store, play_resume, judge_resume, NULL},
     {"full", TEXTS_LONG, false, prepare_store, play_full, judge_store, NULL},
+    {"lazy", TEXTS_LONG, false, prepare_store, play_lazy, judge_store, NULL},
     {"reopen", TEXTS_SHORT, false, prepare_store, play_reopen, judge_store, NULL},
     {"recovery", TEXTS_LONG, false, prepare_store, play_mixed, judge_store, revive_store},
     {"threads", TEXTS_LONG, true, prepare_store, play_threads, judge_store, NULL},
