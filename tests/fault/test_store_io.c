@@ -284,6 +284,56 @@ static void test_a_full_device_is_survived(void **state)
     stop(&running);
 }
 
+/* The device is full for everything that background work does, from its k-th call on, for every k: nothing of that is lost, inserts go on
+ * as long as there are journals, and when there is space again the work is done, without a restart. */
+static void test_a_device_that_is_full_for_background_work(void **state)
+{
+    (void)state;
+    enum { BATCHES = 8, CALLS_MIN = 8, CALLS_MAX = 100 };
+    uint64_t failed = 1, k = 0;
+    while (failed > 0) {
+        struct running running = start();
+        struct error error = {0};
+        assert_true(++k < CALLS_MAX);
+        test_store_close(running.store);
+        running.options.no_threads = true;
+        running.store = test_store_open(running.directory, &running.options);
+        assert_int_equal(store_work(running.store, NULL), 1);
+        for (int i = 0; i < BATCHES; i++)
+            assert_int_equal(append(&running, 10000, &error), 0); /* into the second journal */
+        io_fault_set(running.io, &(struct io_fault_plan){.fail_at = k, .code = ENOSPC, .calls = CALLS_SPACE});
+        failed = 0;
+        for (int r = 1; r == 1 && failed == 0;) {
+            r = store_work(running.store, &error);
+            failed += r < 0;
+            if (r < 0)
+                assert_int_equal(r, -ENOSPC);
+        }
+        io_fault_set(running.io, &healthy);
+        assert_false(is_dead(running.store));
+        assert_int_equal(length_of(running.store), BATCHES);
+        assert_int_equal(append(&running, 300, &error), 0);
+        for (int r = 1; r != 0;) {
+            r = store_work(running.store, &error);
+            if (r < 0)
+                fail_msg("with space again: %s", error.message);
+        }
+        for (int i = 0; i < BATCHES; i++) {
+            if (append(&running, 10000, &error) < 0)
+                fail_msg("with space again: %s", error.message);
+            while (store_work(running.store, NULL) == 1)
+                continue;
+        }
+        assert_int_equal(length_of(running.store), 2 * BATCHES + 1);
+        test_store_close(running.store);
+        test_store_check(running.directory);
+        running.store = test_store_open(running.directory, &running.options);
+        assert_int_equal(length_of(running.store), 2 * BATCHES + 1);
+        stop(&running);
+    }
+    assert_true(k > CALLS_MIN); /* else nothing was sealed in between */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_failed_write_kills_the_journal),
         cmocka_unit_test(test_short_writes_are_continued),
         cmocka_unit_test(test_a_full_device_is_survived),
+        cmocka_unit_test(test_a_device_that_is_full_for_background_work),
         cmocka_unit_test(test_faults_posix),
         cmocka_unit_test(test_faults_uring),
     };
