@@ -13,6 +13,7 @@ struct store_cursor {
     bool forget;
     uint32_t number;     /* next block or frame of the part */
     bool number_known;
+    const struct segment *prefetched; /* the last one whose blocks were */
     struct read_scratch *scratch;
     struct batch frame;  /* view of the large frame being handed out in slices */
     uint64_t frame_first;
@@ -64,6 +65,18 @@ static void hand_out(struct store_cursor *cursor, const struct batch *batch, uin
     cursor->position += count;
 }
 
+/* A range of many blocks is read ahead from its first one on; where it ends is only estimated. */
+static void prefetch(const struct store_cursor *cursor, const struct part *part, const struct segment_block *block)
+{
+    enum { BLOCKS_FEW = 4, PREFETCH_BYTES_MAX = 4 << 20 };
+    uint64_t end = cursor->end < part->end_index ? cursor->end : part->end_index;
+    uint64_t blocks = (end - cursor->position) / block->count;
+    if (blocks <= BLOCKS_FEW)
+        return;
+    uint64_t bytes = (blocks < PREFETCH_BYTES_MAX ? blocks : PREFETCH_BYTES_MAX) * block->size;
+    segment_prefetch(part->segment, block->offset, bytes < PREFETCH_BYTES_MAX ? bytes : PREFETCH_BYTES_MAX);
+}
+
 static int next_from_segment(struct store_cursor *cursor, const struct part *part, struct error *ret_error)
 {
     struct segment_block block;
@@ -72,6 +85,10 @@ static int next_from_segment(struct store_cursor *cursor, const struct part *par
         r = segment_block_by_index(part->segment, &part->series, cursor->position, &cursor->number, ret_error);
     if (r == 0)
         r = segment_block(part->segment, &part->series, cursor->number, &block, ret_error);
+    if (r == 0 && cursor->prefetched != part->segment) {
+        cursor->prefetched = part->segment;
+        prefetch(cursor, part, &block);
+    }
     if (r == 0)
         r = segment_read_block(part->segment, &part->series, &block, cursor->scratch->columns, false, &cursor->scratch->batch,
             ret_error);

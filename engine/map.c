@@ -213,6 +213,21 @@ bool map_faulted(const struct map *map)
     return map->slot && atomic_load(&map->slot->faulted);
 }
 
+void map_expect(const struct map *map, bool scattered)
+{
+    if (map->data)
+        (void)madvise(map->data, (size_t)map->size, scattered ? MADV_RANDOM : MADV_NORMAL);
+}
+
+void map_prefetch(const struct map *map, uint64_t offset, uint64_t size)
+{
+    CHECK(offset <= map->size && size <= map->size - offset);
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t start = offset & ~(page - 1);
+    if (offset + size > start + page) /* else the fault itself reads it */
+        (void)madvise(map->data + start, (size_t)(offset + size - start), MADV_WILLNEED);
+}
+
 void map_forget(const struct map *map, uint64_t offset, uint64_t size)
 {
     CHECK(offset <= map->size && size <= map->size - offset);

@@ -23,6 +23,11 @@ const uint8_t *map_data(const struct map *map);
 uint64_t map_size(const struct map *map);
 const char *map_path(const struct map *map);
 bool map_faulted(const struct map *map);
+/* Scattered: a fault reads its page alone, and whoever wants more says so with map_prefetch. Otherwise, as at first, the kernel reads
+ * around a fault as much as the device is set to, which may be megabytes. */
+void map_expect(const struct map *map, bool scattered);
+/* Has the kernel begin to read what of [offset, offset + size) is not in memory; does not wait. */
+void map_prefetch(const struct map *map, uint64_t offset, uint64_t size);
 /* Tells the kernel that [offset, offset + size) was read once and is not wanted in memory any more. */
 void map_forget(const struct map *map, uint64_t offset, uint64_t size);
 

@@ -123,6 +123,9 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
 int segment_block_aggregate(const struct segment *segment, const struct segment_series *series, uint32_t number,
     struct block_aggregate *ret_aggregate, struct error *ret_error);
 /* Tells the kernel that blocks up to this one are not needed in memory any more (long scans). */
+/* Segments are mapped for scattered reads. Reading a block has it read as a whole, and a scan, seen by its crossing from one window of
+ * megabytes into the next, has those read ahead; whoever knows that he will read on from `offset` can have that begun. */
+void segment_prefetch(const struct segment *segment, uint64_t offset, uint64_t size);
 void segment_forget(const struct segment *segment, const struct segment_block *block);
 
 /* Reads everything and verifies every checksum and invariant: contiguous indexes, times in order and equal to index and

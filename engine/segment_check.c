@@ -185,6 +185,7 @@ int segment_check(const struct segment *segment, void (*found)(void *context, co
     struct error error = {0};
     struct check check = {.segment = segment, .found = found, .context = context,
         .offset = sizeof(struct segment_header)};
+    map_expect(segment->map, false); /* all of it will be read */
     if (columns_open(&check.columns) < 0)
         return error_set(ret_error, ENOMEM, "%s: out of memory", segment_path(segment));
     batch_init(&check.batch);

@@ -57,6 +57,18 @@ static int check_parts(struct segment *segment, struct error *ret_error)
     return check_faulted(segment, ret_error) < 0 ? -EIO : result;
 }
 
+void segment_prefetch(const struct segment *segment, uint64_t offset, uint64_t size)
+{
+    enum { WINDOW_BYTES = 2 << 20 };
+    uint64_t end = offset + size;
+    if (end / WINDOW_BYTES != offset / WINDOW_BYTES)
+        end = (end / WINDOW_BYTES + 2) * WINDOW_BYTES;
+    if (end > map_size(segment->map))
+        end = map_size(segment->map);
+    if (offset < end)
+        map_prefetch(segment->map, offset, end - offset);
+}
+
 int segment_open(const char *path, uint64_t segment_id, struct segment **ret_segment, struct error *ret_error)
 {
     struct segment *segment = calloc(1, sizeof(*segment));
@@ -66,6 +78,8 @@ int segment_open(const char *path, uint64_t segment_id, struct segment **ret_seg
     int result = map_open(path, 0, &segment->map, ret_error);
     if (result == 0)
         result = check_parts(segment, ret_error);
+    if (result == 0)
+        map_expect(segment->map, true);
     if (result < 0)
         segment_close(segment);
     else
@@ -159,6 +173,7 @@ int segment_page(const struct segment *segment, uint64_t page, struct directory_
     }
     if (end > pages_size || entry.page_offset > end)
         return directory_damaged(segment, page, ret_error);
+    segment_prefetch(segment, layout->directory_offset + entry.page_offset, end - entry.page_offset);
     const uint8_t *directory = map_data(segment->map) + layout->directory_offset;
     *ret_cursor = (struct directory_cursor){entry.first_series, entry.blocks_offset, entry.index_start};
     *ret_from = directory + entry.page_offset;
@@ -395,6 +410,7 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
 {
     CHECK(block->offset <= segment->footer.blocks_end && block->size <= segment->footer.blocks_end - block->offset);
     batch_clear(batch);
+    segment_prefetch(segment, block->offset, block->size);
     int result = read_block(segment, series, block, columns, times_only, batch, ret_error);
     if (result < 0)
         error_prefix(ret_error, "%s: block at offset %llu (series %llu, index %llu): ", map_path(segment->map),

@@ -320,6 +320,7 @@ static int fetch_block(struct segment_writer *writer, const struct segment *from
     const struct segment_block *block, struct block_header *header, struct error *ret_error)
 {
     const uint8_t *data = map_data(from->map) + block->offset;
+    segment_prefetch(from, block->offset, block->size);
     writer->block.size = 0;
     if (block->size < BLOCK_HEADER_BYTES_MIN || buffer_append(&writer->block, data, block->size) < 0)
         return error_set(ret_error, ENOMEM, "%s: out of memory", writer->path);
