@@ -563,12 +563,17 @@ void crash_state_free(struct crash_state *state)
 
 /* ---- writing ---- */
 
+static bool is_zero(const uint8_t *data, size_t size)
+{
+    return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
+}
+
 static void write_file(int root, const struct crash_file *file)
 {
     int descriptor = openat(root, file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     REQUIRE(descriptor >= 0, "%s: %s", file->path, strerror(errno));
     size_t size = file->size; /* what is zero at the end need not be written */
-    while (size >= SECTOR_LARGE && file->data[size - 1] == 0 && memcmp(file->data + size - SECTOR_LARGE, file->data + size - SECTOR_LARGE + 1, SECTOR_LARGE - 1) == 0)
+    while (size >= SECTOR_LARGE && is_zero(file->data + size - SECTOR_LARGE, SECTOR_LARGE))
         size -= SECTOR_LARGE;
     REQUIRE(size == 0 || write(descriptor, file->data, size) == (ssize_t)size, "%s: %s", file->path, strerror(errno));
     REQUIRE(size == file->size || ftruncate(descriptor, (off_t)file->size) == 0, "%s: %s", file->path, strerror(errno));

@@ -4,8 +4,8 @@
  *
  *   crash_enumeration [--states N] [--seed S] [--scenario NAME] [--violations N] [--keep DIR] [--lying WHAT] [--expect-violations]
  *
- * Prints for each scenario the seeds, a hash of the logs, moments, states (all different) and violations. When a life gives no more new
- * states, the next seed's life is recorded. Exit code 1: there were some (with
+ * Prints for each scenario the seeds, a hash of the logs, moments, states (all different) and violations. When a life gives
+ * no more new states, the next seed's life is recorded. Exit code 1: there were some (with
  * --expect-violations: there were none). --lying: the device acknowledges syncs of paths with WHAT in them ("directories": of all
  * directories) without doing them; then there must be violations, else the enumeration proves nothing. */
 #include "crash_disk.h"

@@ -269,8 +269,8 @@ static uint64_t surviving_end(const struct crash_model *model, uint64_t point, c
         const struct crash_series *series = &model->series[i];
         for (size_t n = 0; n < series->count; n++) {
             const struct crash_attempt *attempt = &series->attempts[n];
-            bool there = attempt->count > 0 && attempt->load == 0 && attempt->begun < point && lengths[i] >= attempt->first + attempt->count;
-            if (there && attempt->begun > end)
+            bool is_insert = attempt->count > 0 && attempt->load == 0 && attempt->begun < point;
+            if (is_insert && lengths[i] >= attempt->first + attempt->count && attempt->begun > end)
                 end = attempt->begun;
         }
     }
@@ -293,7 +293,9 @@ static bool check_beginning(const struct crash_series *series, uint64_t point, u
     bool is_load = series->attempts[0].load != 0;
     if (most.deleted || least.deleted || is_load)
         least = most;
-    uint64_t longest = most.open && most.open->first + most.open->count > most.length ? most.open->first + most.open->count : most.length;
+    uint64_t longest = most.length;
+    if (most.open && most.open->first + most.open->count > longest)
+        longest = most.open->first + most.open->count;
     bool deleting = most.open && most.open->count == 0;
     if ((length < least.length && !(deleting && length == 0)) || length > longest || !is_end_of_batch(series, length))
         return crash_violated(violation, "series %llu has %llu points, expected %llu to %llu in whole batches",

@@ -35,8 +35,8 @@ struct crash_scenario {
     /* Opens what a crash at `point` left in `directory` and goes on with it. */
     bool (*judge)(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
         struct crash_violation *violation);
-    /* Opens what a crash of `before` at `point` left in run->directory, recording, notes in the new model what is there now, lives on a
-     * little and closes. NULL = not done. */
+    /* Opens what a crash of `before` at `point` left in run->directory, recording, notes in the new model what is there
+     * now, lives on a little and closes. NULL = not done. */
     bool (*revive)(const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation);
 };
 
@@ -48,10 +48,10 @@ extern const size_t crash_database_scenario_count;
 /* ---- for workloads: each call is noted in the model ---- */
 void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count);
 void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count);
-/* Loads points into some series through `writer`s of a bulk load that is open. */
 struct store_bulk;
+/* Loads points into new series, through two writers. */
 void crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points);
-/* All background work that is due; or with luck one piece. */
+/* All background work that is due; or one piece of it, or none. */
 void crash_work(struct crash_run *run);
 void crash_maybe_work(struct crash_run *run);
 uint64_t crash_below(struct crash_run *run, uint64_t bound);
