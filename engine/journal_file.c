@@ -126,7 +126,8 @@ void journal_file_close(struct journal_file *journal)
 /* ---- prepare ---- */
 
 /* Zeros over the whole size, not fallocate: a commit then neither allocates nor converts extents, and its partial
- * pages are in the cache already. */
+ * pages are in the cache already. Synced piece by piece: one flush of all of it would hold up the commits of the
+ * active journal for as long as the device takes for it. */
 static int fill_with_zeros(struct io *io, const struct journal_file *journal, struct error *ret_error)
 {
     uint8_t *zeros = calloc(1, FILL_BYTES);
@@ -137,6 +138,11 @@ static int fill_with_zeros(struct io *io, const struct journal_file *journal, st
         uint64_t left = journal->size - offset;
         r = io_write_all(io, journal->file, journal->path, zeros, left < FILL_BYTES ? (size_t)left : FILL_BYTES,
             offset, ret_error);
+        if (r == 0) {
+            r = io->operations->sync_data(io, journal->file);
+            if (r < 0)
+                (void)error_set(ret_error, -r, "%s: cannot sync: %s", journal->path, strerrordesc_np(-r));
+        }
     }
     free(zeros);
     return r;
