@@ -215,6 +215,13 @@ int store_mark_deleted(struct store *store, uint64_t series_id);
 /* Gets the memory for marking so many more series, each once. 0 or -ENOMEM. */
 int store_reserve_deleted(struct store *store, size_t count);
 
+/* ---- append_times.c ---- */
+/* Missing times (if the batch has any) aside: all finite and in order, the first one not before `previous`. */
+int batch_check_times(const struct batch *batch, double previous, struct error *ret_error);
+/* Gives missing times max(now, the point before), with STORE_APPEND_RESTAMP moves leading times that are not later than `last`, and
+ * checks that the batch may follow a point at `last`. Times are written back. 0 or -EINVAL. */
+int batch_settle_times(struct batch *batch, double last, unsigned flags, struct error *ret_error);
+
 /* ---- commit.c ---- */
 int commit_init(struct store *store, struct error *ret_error);
 void commit_free(struct store *store);
@@ -225,8 +232,6 @@ int commit_rotate(struct store *store, struct error *ret_error);
 /* Gives the commit a prepared journal, or says why there is none. */
 void commit_offer_spare(struct store *store, struct journal *spare, const struct error *prepare_error);
 bool commit_wants_spare(struct store *store);
-/* Missing times (if the batch has any) aside: all finite and in order, the first one not before `previous`. */
-int batch_check_times(const struct batch *batch, double previous, struct error *ret_error);
 /* Puts a series' state at recovery. */
 int commit_put_state(struct store *store, uint64_t series_id, const struct series_state *state);
 
