@@ -413,7 +413,7 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
     segment_prefetch(segment, block->offset, block->size);
     int result = read_block(segment, series, block, columns, times_only, batch, ret_error);
     if (result < 0)
-        error_prefix(ret_error, "%s: block at offset %llu (series %llu, index %llu): ", map_path(segment->map),
+        error_prefix(ret_error, "%s: block at offset %llu (series %llu, index %llu)", map_path(segment->map),
             (unsigned long long)block->offset, (unsigned long long)series->series_id,
             (unsigned long long)block->first_index);
     if (check_faulted(segment, ret_error) < 0)

@@ -112,6 +112,7 @@ static int read_series(void *context, const struct segment_series *series)
         if (result < 0) {
             assert_int_equal(error.code, EBADMSG);
             assert_non_null(strstr(error.message, original.path)); /* the message names the file */
+            assert_null(strstr(error.message, ": :")); /* and reads well */
         }
     }
     return 0;
