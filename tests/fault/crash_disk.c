@@ -9,18 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NO_FILE = -1, SECTOR_SMALL = 512, SECTOR_LARGE = 4096 };
+enum { ROOT = 0, NO_NODE = -1, SECTOR_SMALL = 512, SECTOR_LARGE = 4096 };
 
-struct file {
+/* A file or directory, whatever its names. */
+struct node {
+    bool directory;
     struct buffer durable;
     uint64_t *pending; /* entries of the log: writes, truncations, truncating opens */
     size_t pending_count, pending_capacity;
 };
 
-/* One name of the tree. */
 struct name {
-    char *path;
-    int64_t file; /* NO_FILE: a directory */
+    int64_t directory, node;
+    const char *text; /* of the disk's names */
 };
 
 struct tree {
@@ -28,125 +29,127 @@ struct tree {
     size_t count, capacity;
 };
 
+/* A name appears, vanishes, or moves. */
 struct name_change {
     uint64_t entry;
-    int64_t file; /* that a create makes */
     bool durable;
+    struct name put, removed; /* node NO_NODE: none */
 };
 
 struct crash_disk {
     const struct crash_log *log;
     uint64_t position; /* entries executed */
-    struct file *files;
-    size_t file_count, file_capacity;
-    struct tree now;    /* as a process sees it */
-    struct tree opened; /* which file a path was opened as last: for calls on descriptors */
-    struct tree base;   /* what of the names is durable up to the first change that is not */
+    struct node *nodes;
+    size_t node_count, node_capacity;
+    char **texts; /* every name that there ever was */
+    size_t text_count, text_capacity;
+    struct tree now;  /* as a process sees it */
+    struct tree base; /* what of the names is durable up to the first change that is not */
+    struct name *opened; /* what a path (text, whole) was opened as last: for calls on descriptors */
+    size_t opened_count, opened_capacity;
     struct name_change *changes;
     size_t change_count, change_capacity;
 };
 
-/* ---- trees ---- */
+/* Makes room for one more element. */
+#define GROW(array, count, capacity)                                                                                          \
+    do {                                                                                                                      \
+        if ((count) == (capacity)) {                                                                                          \
+            (capacity) = (capacity) ? (capacity) * 2 : 64;                                                                    \
+            (array) = realloc((array), (capacity) * sizeof(*(array)));                                                        \
+            REQUIRE((array), "no memory");                                                                                    \
+        }                                                                                                                     \
+    } while (0)
 
-static struct name *tree_find(const struct tree *tree, const char *path)
+/* ---- names ---- */
+
+/* Equal texts are one and the same. */
+static const char *keep_text(struct crash_disk *disk, const char *text, size_t size)
+{
+    for (size_t i = 0; i < disk->text_count; i++) {
+        if (strncmp(disk->texts[i], text, size) == 0 && disk->texts[i][size] == '\0')
+            return disk->texts[i];
+    }
+    GROW(disk->texts, disk->text_count, disk->text_capacity);
+    char *copy = strndup(text, size);
+    REQUIRE(copy, "no memory");
+    disk->texts[disk->text_count++] = copy;
+    return copy;
+}
+
+static struct name *tree_find(const struct tree *tree, int64_t directory, const char *text)
 {
     for (size_t i = 0; i < tree->count; i++) {
-        if (strcmp(tree->names[i].path, path) == 0)
+        if (tree->names[i].directory == directory && tree->names[i].text == text)
             return &tree->names[i];
     }
     return NULL;
 }
 
-static void tree_remove(struct tree *tree, const char *path)
+static void tree_put(struct tree *tree, const struct name *name)
 {
-    struct name *name = tree_find(tree, path);
-    if (!name)
-        return;
-    free(name->path);
-    *name = tree->names[--tree->count];
+    struct name *there = tree_find(tree, name->directory, name->text);
+    if (!there) {
+        GROW(tree->names, tree->count, tree->capacity);
+        there = &tree->names[tree->count++];
+    }
+    *there = *name;
 }
 
-static void tree_put(struct tree *tree, const char *path, int64_t file)
+static void tree_remove(struct tree *tree, const struct name *name)
 {
-    struct name *name = tree_find(tree, path);
-    if (name) {
-        name->file = file;
-        return;
-    }
-    if (tree->count == tree->capacity) {
-        tree->capacity = tree->capacity ? tree->capacity * 2 : 32;
-        tree->names = realloc(tree->names, tree->capacity * sizeof(*tree->names));
-        REQUIRE(tree->names, "no memory");
-    }
-    tree->names[tree->count] = (struct name){strdup(path), file};
-    REQUIRE(tree->names[tree->count].path, "no memory");
-    tree->count++;
-}
-
-static void tree_free(struct tree *tree)
-{
-    for (size_t i = 0; i < tree->count; i++)
-        free(tree->names[i].path);
-    free(tree->names);
-    *tree = (struct tree){0};
+    struct name *there = tree_find(tree, name->directory, name->text);
+    if (there)
+        *there = tree->names[--tree->count];
 }
 
 static void tree_copy(struct tree *to, const struct tree *from)
 {
-    *to = (struct tree){0};
-    for (size_t i = 0; i < from->count; i++)
-        tree_put(to, from->names[i].path, from->names[i].file);
+    *to = (struct tree){.count = from->count, .capacity = from->count + 64};
+    to->names = malloc(to->capacity * sizeof(*to->names));
+    REQUIRE(to->names, "no memory");
+    if (from->count > 0)
+        memcpy(to->names, from->names, from->count * sizeof(*to->names));
 }
 
-/* The directory that a path is in, "" = the root. */
-static void parent_of(const char *path, char ret_parent[TEST_PATH_BYTES])
+static void tree_apply(struct tree *tree, const struct name_change *change)
 {
-    const char *slash = strrchr(path, '/');
-    size_t size = slash ? (size_t)(slash - path) : 0;
-    REQUIRE(size < TEST_PATH_BYTES, "%s is too long", path);
-    memcpy(ret_parent, path, size);
-    ret_parent[size] = '\0';
+    if (change->removed.node != NO_NODE)
+        tree_remove(tree, &change->removed);
+    if (change->put.node != NO_NODE)
+        tree_put(tree, &change->put);
 }
 
-static bool parent_is_there(const struct tree *tree, const char *path)
+/* The directory and name that a path means now; node NO_NODE: it is not there. The directory must be. */
+static struct name look_up(struct crash_disk *disk, const char *path)
 {
-    char parent[TEST_PATH_BYTES];
-    parent_of(path, parent);
-    return !*parent || tree_find(tree, parent);
-}
-
-static void tree_apply(struct tree *tree, const struct crash_disk *disk, const struct name_change *change)
-{
-    const struct crash_entry *entry = &disk->log->entries[change->entry];
-    const struct name *from;
-    int64_t file;
-    switch (entry->kind) {
-    case CRASH_OPEN:
-    case CRASH_MAKE_DIRECTORY:
-        if (parent_is_there(tree, entry->path))
-            tree_put(tree, entry->path, change->file);
-        break;
-    case CRASH_RENAME:
-        from = tree_find(tree, entry->path);
-        if (!from || !parent_is_there(tree, entry->path2))
-            break;
-        file = from->file;
-        REQUIRE(file != NO_FILE, "renaming directory %s is not simulated", entry->path);
-        tree_remove(tree, entry->path);
-        tree_put(tree, entry->path2, file);
-        break;
-    default:
-        tree_remove(tree, entry->path);
+    struct name name = {.directory = NO_NODE, .node = ROOT, .text = ""};
+    for (const char *from = path, *end; *from; from = *end ? end + 1 : end) {
+        end = strchrnul(from, '/');
+        REQUIRE(name.node != NO_NODE, "%s is used, its directory is not there", path);
+        name.directory = name.node;
+        name.text = keep_text(disk, from, (size_t)(end - from));
+        const struct name *there = tree_find(&disk->now, name.directory, name.text);
+        name.node = there ? there->node : NO_NODE;
     }
+    return name;
 }
 
-/* ---- executing ---- */
+/* ---- life ---- */
+
+static int64_t new_node(struct crash_disk *disk, bool directory)
+{
+    GROW(disk->nodes, disk->node_count, disk->node_capacity);
+    disk->nodes[disk->node_count] = (struct node){.directory = directory};
+    return (int64_t)disk->node_count++;
+}
 
 struct crash_disk *crash_disk_new(const struct crash_log *log)
 {
     struct crash_disk *disk = calloc(1, sizeof(*disk));
     REQUIRE(disk, "no memory");
     disk->log = log;
+    (void)new_node(disk, true); /* ROOT */
     return disk;
 }
 
@@ -154,69 +157,72 @@ void crash_disk_free(struct crash_disk *disk)
 {
     if (!disk)
         return;
-    for (size_t i = 0; i < disk->file_count; i++) {
-        buffer_free(&disk->files[i].durable);
-        free(disk->files[i].pending);
+    for (size_t i = 0; i < disk->node_count; i++) {
+        buffer_free(&disk->nodes[i].durable);
+        free(disk->nodes[i].pending);
     }
-    free(disk->files);
+    for (size_t i = 0; i < disk->text_count; i++)
+        free(disk->texts[i]);
+    free(disk->nodes);
+    free(disk->texts);
+    free(disk->now.names);
+    free(disk->base.names);
+    free(disk->opened);
     free(disk->changes);
-    tree_free(&disk->now);
-    tree_free(&disk->opened);
-    tree_free(&disk->base);
     free(disk);
 }
 
-static int64_t new_file(struct crash_disk *disk)
+/* ---- executing ---- */
+
+static void add_change(struct crash_disk *disk, struct name put, struct name removed)
 {
-    if (disk->file_count == disk->file_capacity) {
-        disk->file_capacity = disk->file_capacity ? disk->file_capacity * 2 : 64;
-        disk->files = realloc(disk->files, disk->file_capacity * sizeof(*disk->files));
-        REQUIRE(disk->files, "no memory");
-    }
-    disk->files[disk->file_count] = (struct file){0};
-    return (int64_t)disk->file_count++;
+    GROW(disk->changes, disk->change_count, disk->change_capacity);
+    struct name_change *change = &disk->changes[disk->change_count++];
+    *change = (struct name_change){.entry = disk->position, .put = put, .removed = removed};
+    tree_apply(&disk->now, change);
 }
 
-static void add_change(struct crash_disk *disk, int64_t file)
+static const struct name no_name = {.node = NO_NODE};
+
+static void add_pending(struct crash_disk *disk, struct node *node)
 {
-    if (disk->change_count == disk->change_capacity) {
-        disk->change_capacity = disk->change_capacity ? disk->change_capacity * 2 : 64;
-        disk->changes = realloc(disk->changes, disk->change_capacity * sizeof(*disk->changes));
-        REQUIRE(disk->changes, "no memory");
-    }
-    struct name_change change = {disk->position, file, false};
-    disk->changes[disk->change_count++] = change;
-    tree_apply(&disk->now, disk, &change);
+    GROW(node->pending, node->pending_count, node->pending_capacity);
+    node->pending[node->pending_count++] = disk->position;
 }
 
-static void add_pending(struct crash_disk *disk, struct file *file)
+static struct name *find_opened(const struct crash_disk *disk, const char *path)
 {
-    if (file->pending_count == file->pending_capacity) {
-        file->pending_capacity = file->pending_capacity ? file->pending_capacity * 2 : 8;
-        file->pending = realloc(file->pending, file->pending_capacity * sizeof(*file->pending));
-        REQUIRE(file->pending, "no memory");
+    for (size_t i = 0; i < disk->opened_count; i++) {
+        if (strcmp(disk->opened[i].text, path) == 0)
+            return &disk->opened[i];
     }
-    file->pending[file->pending_count++] = disk->position;
+    return NULL;
 }
 
 static void open_file(struct crash_disk *disk, const struct crash_entry *entry)
 {
-    const struct name *there = tree_find(&disk->now, entry->path);
-    if (!there && (entry->offset & O_CREAT)) {
-        add_change(disk, new_file(disk));
-        there = tree_find(&disk->now, entry->path);
-    } else if (there && (entry->offset & O_TRUNC)) {
-        add_pending(disk, &disk->files[there->file]);
+    struct name name = look_up(disk, entry->path);
+    if (name.node == NO_NODE && (entry->offset & O_CREAT)) {
+        name.node = new_node(disk, false);
+        add_change(disk, name, no_name);
+    } else if (name.node != NO_NODE && (entry->offset & O_TRUNC)) {
+        add_pending(disk, &disk->nodes[name.node]);
     }
-    if (there)
-        tree_put(&disk->opened, entry->path, there->file);
+    if (name.node == NO_NODE)
+        return;
+    struct name *opened = find_opened(disk, entry->path);
+    if (!opened) {
+        GROW(disk->opened, disk->opened_count, disk->opened_capacity);
+        opened = &disk->opened[disk->opened_count++];
+    }
+    *opened = (struct name){.node = name.node, .text = entry->path};
 }
 
-static struct file *opened_file(struct crash_disk *disk, const char *path)
+static struct node *opened_file(struct crash_disk *disk, const char *path)
 {
-    const struct name *opened = tree_find(&disk->opened, path);
-    REQUIRE(opened && opened->file != NO_FILE, "%s is used but was not opened", path);
-    return &disk->files[opened->file];
+    const struct name *opened = find_opened(disk, path);
+    REQUIRE(opened, "%s is used but was not opened", path);
+    return &disk->nodes[opened->node];
 }
 
 static void resize(struct buffer *image, uint64_t size)
@@ -241,44 +247,100 @@ static void apply_whole(struct buffer *image, const struct crash_entry *entry)
     }
 }
 
-static void sync_file(struct crash_disk *disk, const struct crash_entry *entry)
+static void sync_node(struct crash_disk *disk, struct node *node, uint64_t covers)
 {
-    struct file *file = opened_file(disk, entry->path);
     size_t synced = 0;
-    while (synced < file->pending_count && file->pending[synced] < entry->offset)
-        apply_whole(&file->durable, &disk->log->entries[file->pending[synced++]]);
-    memmove(file->pending, file->pending + synced, (file->pending_count - synced) * sizeof(*file->pending));
-    file->pending_count -= synced;
+    while (synced < node->pending_count && node->pending[synced] < covers)
+        apply_whole(&node->durable, &disk->log->entries[node->pending[synced++]]);
+    if (synced == 0)
+        return;
+    memmove(node->pending, node->pending + synced, (node->pending_count - synced) * sizeof(*node->pending));
+    node->pending_count -= synced;
 }
 
-/* The one or two directories that an entry changes. */
-static void directories_of(const struct crash_entry *entry, char ret_first[TEST_PATH_BYTES], char ret_second[TEST_PATH_BYTES])
+/* Applies the changes that are durable and have no other before them. */
+static void settle_names(struct crash_disk *disk)
 {
-    parent_of(entry->path, ret_first);
-    parent_of(entry->path2 ? entry->path2 : entry->path, ret_second);
+    size_t settled = 0;
+    while (settled < disk->change_count && disk->changes[settled].durable)
+        tree_apply(&disk->base, &disk->changes[settled++]);
+    if (settled == 0)
+        return;
+    memmove(disk->changes, disk->changes + settled, (disk->change_count - settled) * sizeof(*disk->changes));
+    disk->change_count -= settled;
+}
+
+static bool *new_flags(const struct crash_disk *disk)
+{
+    bool *flags = calloc(disk->node_count, sizeof(*flags));
+    REQUIRE(flags, "no memory");
+    return flags;
+}
+
+static bool concerns(const struct name_change *change, const bool *directories)
+{
+    return (change->put.node != NO_NODE && directories[change->put.directory]) ||
+           (change->removed.node != NO_NODE && directories[change->removed.directory]);
+}
+
+static void mark_directories(const struct name_change *change, bool *directories)
+{
+    if (change->put.node != NO_NODE)
+        directories[change->put.directory] = true;
+    if (change->removed.node != NO_NODE)
+        directories[change->removed.directory] = true;
 }
 
 /* Backwards: a rename that became durable takes along what was before it in its other directory. */
 static void sync_directory(struct crash_disk *disk, const struct crash_entry *sync)
 {
-    struct tree durable = {0};
-    char first[TEST_PATH_BYTES], second[TEST_PATH_BYTES];
-    tree_put(&durable, sync->path, NO_FILE);
+    bool *durable = new_flags(disk);
+    struct name synced = look_up(disk, sync->path);
+    REQUIRE(synced.node != NO_NODE && disk->nodes[synced.node].directory, "%s is no directory", sync->path);
+    durable[synced.node] = true;
     for (size_t i = disk->change_count; i-- > 0;) {
         struct name_change *change = &disk->changes[i];
-        directories_of(&disk->log->entries[change->entry], first, second);
-        if (change->entry < sync->offset && (change->durable || tree_find(&durable, first) || tree_find(&durable, second))) {
+        if (change->entry < sync->offset && (change->durable || concerns(change, durable))) {
             change->durable = true;
-            tree_put(&durable, first, NO_FILE);
-            tree_put(&durable, second, NO_FILE);
+            mark_directories(change, durable);
         }
     }
-    tree_free(&durable);
-    size_t settled = 0;
-    while (settled < disk->change_count && disk->changes[settled].durable)
-        tree_apply(&disk->base, disk, &disk->changes[settled++]);
-    memmove(disk->changes, disk->changes + settled, (disk->change_count - settled) * sizeof(*disk->changes));
-    disk->change_count -= settled;
+    free(durable);
+    settle_names(disk);
+}
+
+static void sync_all(struct crash_disk *disk, uint64_t covers)
+{
+    for (size_t i = 0; i < disk->node_count; i++)
+        sync_node(disk, &disk->nodes[i], covers);
+    for (size_t i = 0; i < disk->change_count; i++)
+        disk->changes[i].durable |= disk->changes[i].entry < covers;
+    settle_names(disk);
+}
+
+static void change_names(struct crash_disk *disk, const struct crash_entry *entry)
+{
+    struct name name = look_up(disk, entry->path), other = no_name;
+    if (entry->path2) {
+        other = look_up(disk, entry->path2);
+        REQUIRE(name.node != NO_NODE, "%s is renamed or linked but not there", entry->path);
+        other.node = name.node;
+    }
+    switch (entry->kind) {
+    case CRASH_MAKE_DIRECTORY:
+        name.node = new_node(disk, true);
+        add_change(disk, name, no_name);
+        break;
+    case CRASH_RENAME:
+        add_change(disk, other, name);
+        break;
+    case CRASH_LINK:
+        add_change(disk, other, no_name);
+        break;
+    default:
+        if (name.node != NO_NODE) /* else it was never recorded: shared memory of SQLite */
+            add_change(disk, no_name, name);
+    }
 }
 
 void crash_disk_step(struct crash_disk *disk)
@@ -293,33 +355,37 @@ void crash_disk_step(struct crash_disk *disk)
         add_pending(disk, opened_file(disk, entry->path));
         break;
     case CRASH_SYNC:
-        sync_file(disk, entry);
+        sync_node(disk, opened_file(disk, entry->path), entry->offset);
         break;
     case CRASH_SYNC_DIRECTORY:
         sync_directory(disk, entry);
         break;
+    case CRASH_SYNC_ALL:
+        sync_all(disk, entry->offset);
+        break;
     case CRASH_MARK:
         break;
     default:
-        add_change(disk, NO_FILE);
+        change_names(disk, entry);
     }
     disk->position++;
 }
 
 /* ---- loading ---- */
 
-static void load_file(struct crash_disk *disk, const char *path, const void *data, size_t size)
+static int64_t load_name(struct crash_disk *disk, const char *path, bool directory)
 {
-    int64_t number = new_file(disk);
-    REQUIRE(size == 0 || buffer_append(&disk->files[number].durable, data, size) == 0, "no memory");
-    tree_put(&disk->now, path, number);
-    tree_put(&disk->base, path, number);
+    struct name name = look_up(disk, path);
+    name.node = new_node(disk, directory);
+    tree_put(&disk->now, &name);
+    tree_put(&disk->base, &name);
+    return name.node;
 }
 
-static void load_directory(struct crash_disk *disk, const char *path)
+static void load_file(struct crash_disk *disk, const char *path, const void *data, size_t size)
 {
-    tree_put(&disk->now, path, NO_FILE);
-    tree_put(&disk->base, path, NO_FILE);
+    int64_t node = load_name(disk, path, false);
+    REQUIRE(size == 0 || buffer_append(&disk->nodes[node].durable, data, size) == 0, "no memory");
 }
 
 static void load_below(struct crash_disk *disk, const char *root, const char *below)
@@ -336,7 +402,7 @@ static void load_below(struct crash_disk *disk, const char *root, const char *be
         char *full = test_path(root, "%s", path);
         REQUIRE(lstat(full, &status) == 0, "%s: %s", full, strerror(errno));
         if (S_ISDIR(status.st_mode)) {
-            load_directory(disk, path);
+            (void)load_name(disk, path, true);
             load_below(disk, root, path);
         } else {
             size_t size;
@@ -356,12 +422,13 @@ void crash_disk_load(struct crash_disk *disk, const char *directory)
     load_below(disk, directory, "");
 }
 
+/* Sorted by path: a directory comes before what is in it. */
 void crash_disk_load_state(struct crash_disk *disk, const struct crash_state *state)
 {
     for (size_t i = 0; i < state->count; i++) {
         const struct crash_file *file = &state->files[i];
         if (file->directory)
-            load_directory(disk, file->path);
+            (void)load_name(disk, file->path, true);
         else
             load_file(disk, file->path, file->data, file->size);
     }
@@ -458,37 +525,30 @@ static void apply_pending(struct buffer *image, const struct crash_entry *entry,
 }
 
 /* Goes through the changes in order; in each directory the first one that did not happen ends them. */
-static void choose_names(struct crash_disk *disk, const struct choice *choice, struct tree *tree)
+static void choose_names(const struct crash_disk *disk, const struct choice *choice, struct tree *tree)
 {
-    struct tree stopped = {0};
-    char first[TEST_PATH_BYTES], second[TEST_PATH_BYTES];
+    bool *stopped = new_flags(disk);
     tree_copy(tree, &disk->base);
     uint64_t odds = 2 + test_random_below(choice->random, 6);
     for (size_t i = 0; i < disk->change_count; i++) {
         const struct name_change *change = &disk->changes[i];
-        const struct crash_entry *entry = &disk->log->entries[change->entry];
-        directories_of(entry, first, second);
         bool happened = change->durable || choice->names == NAMES_ALL ||
                         (choice->names == NAMES_RANDOM && test_random_below(choice->random, odds) > 0);
-        if (!change->durable && (tree_find(&stopped, first) || tree_find(&stopped, second)))
+        if (!change->durable && concerns(change, stopped))
             happened = false;
-        if (happened) {
-            tree_apply(tree, disk, change);
-            continue;
-        }
-        tree_put(&stopped, first, NO_FILE);
-        tree_put(&stopped, second, NO_FILE);
-        if (entry->kind == CRASH_MAKE_DIRECTORY)
-            tree_put(&stopped, entry->path, NO_FILE);
+        if (happened)
+            tree_apply(tree, change);
+        else
+            mark_directories(change, stopped);
     }
-    tree_free(&stopped);
+    free(stopped);
 }
 
 static uint64_t count_pending(const struct crash_disk *disk)
 {
     uint64_t count = 0;
-    for (size_t i = 0; i < disk->file_count; i++)
-        count += disk->files[i].pending_count;
+    for (size_t i = 0; i < disk->node_count; i++)
+        count += disk->nodes[i].pending_count;
     return count;
 }
 
@@ -503,27 +563,50 @@ static void hash_state(struct crash_state *state)
     uint64_t hash = 0;
     for (size_t i = 0; i < state->count; i++) {
         const struct crash_file *file = &state->files[i];
-        hash = checksum(file->path, strlen(file->path), hash);
+        hash = checksum(file->path, strlen(file->path), hash + file->directory);
         hash = checksum(file->data ? file->data : (const uint8_t *)"", file->size, hash);
     }
     state->hash = hash;
 }
 
-static void choose_file(struct crash_disk *disk, const struct file *file, struct choice *choice, struct crash_file *ret_file)
+/* What the file holds, whatever its names. */
+static void choose_data(const struct crash_disk *disk, const struct node *node, struct choice *choice, struct crash_file *ret_file)
 {
-    ret_file->data = file->durable.data;
-    ret_file->size = file->durable.size;
-    if (file->pending_count == 0)
+    ret_file->data = node->durable.data;
+    ret_file->size = node->durable.size;
+    if (node->pending_count == 0)
         return;
     struct buffer image = {0};
-    REQUIRE(buffer_reserve(&image, file->durable.size + 1) == 0, "no memory");
-    if (file->durable.size > 0)
-        memcpy(image.data, file->durable.data, file->durable.size);
-    image.size = file->durable.size;
-    for (size_t i = 0; i < file->pending_count; i++)
-        apply_pending(&image, &disk->log->entries[file->pending[i]], choice);
+    REQUIRE(buffer_reserve(&image, node->durable.size + 1) == 0, "no memory");
+    if (node->durable.size > 0)
+        memcpy(image.data, node->durable.data, node->durable.size);
+    image.size = node->durable.size;
+    for (size_t i = 0; i < node->pending_count; i++)
+        apply_pending(&image, &disk->log->entries[node->pending[i]], choice);
     ret_file->data = ret_file->owned = image.data;
     ret_file->size = image.size;
+}
+
+/* What is reached from the directory. A second name of a file borrows its data from the first. */
+static void add_files(const struct crash_disk *disk, const struct tree *tree, int64_t directory, const char *above,
+    struct choice *choice, struct crash_file *by_node, struct crash_state *state)
+{
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct name *name = &tree->names[i];
+        if (name->directory != directory)
+            continue;
+        struct crash_file *file = &state->files[state->count++], *same = &by_node[name->node];
+        const struct node *node = &disk->nodes[name->node];
+        if (!node->directory && !same->path)
+            choose_data(disk, node, choice, file);
+        else
+            *file = (struct crash_file){.data = same->data, .size = same->size, .directory = node->directory};
+        file->path = *above ? test_path(above, "%s", name->text) : strdup(name->text);
+        REQUIRE(file->path, "no memory");
+        *same = *file;
+        if (node->directory)
+            add_files(disk, tree, name->node, file->path, choice, by_node, state);
+    }
 }
 
 void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash_names names, struct test_random *random,
@@ -533,20 +616,15 @@ void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash
     choice.special = choice.total > 0 ? test_random_below(random, choice.total) : 0;
     struct tree tree;
     choose_names(disk, &choice, &tree);
-    struct crash_state state = {.count = tree.count, .data = data, .names = names, .pending_writes = choice.total};
+    struct crash_state state = {.data = data, .names = names, .pending_writes = choice.total};
+    struct crash_file *by_node = calloc(disk->node_count, sizeof(*by_node));
     state.files = calloc(tree.count + 1, sizeof(*state.files));
-    REQUIRE(state.files, "no memory");
+    REQUIRE(state.files && by_node, "no memory");
     for (size_t i = 0; i < disk->change_count; i++)
         state.pending_names += !disk->changes[i].durable;
-    for (size_t i = 0; i < tree.count; i++) {
-        struct crash_file *file = &state.files[i];
-        file->path = tree.names[i].path;
-        tree.names[i].path = NULL;
-        file->directory = tree.names[i].file == NO_FILE;
-        if (!file->directory)
-            choose_file(disk, &disk->files[tree.names[i].file], &choice, file);
-    }
-    tree_free(&tree);
+    add_files(disk, &tree, ROOT, "", &choice, by_node, &state);
+    free(by_node);
+    free(tree.names);
     hash_state(&state);
     *ret_state = state;
 }

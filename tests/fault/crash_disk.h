@@ -2,8 +2,9 @@
  *
  * Data: what was written to a file before a sync of it was issued is there; each later write is kept, dropped, cut short,
  * torn into sectors of which any subset is there, or only lengthens the file. Names: changes of a directory (create,
- * rename, unlink, mkdir) are there up to the last sync of it; of the later ones any first ones, each directory for itself,
- * but a rename between directories happens in both or in none. A synced file without a durable name is lost. */
+ * rename, link, unlink, mkdir, rmdir) are there up to the last sync of it; of the later ones any first ones, each directory for
+ * itself, but a rename between directories happens in both or in none. A synced file without a durable name is lost, and so is
+ * everything in a directory without one. */
 #ifndef CONNECTORDB_CRASH_DISK_H
 #define CONNECTORDB_CRASH_DISK_H
 

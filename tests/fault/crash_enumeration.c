@@ -250,16 +250,8 @@ static void run_init(struct crash_run *run, const struct crash_scenario *scenari
 
 static void record_with(struct crash_run *run)
 {
-    run->io = crash_log_open_io(&run->log, (struct io_fault_plan){0});
-    run->options.io = run->io;
-    crash_log_record_sqlite(&run->log);
-}
-
-static void record_no_more(struct crash_run *run)
-{
-    crash_log_record_sqlite(NULL);
-    io_close(run->io);
-    run->io = NULL;
+    run->options.io = crash_plain_io();
+    crash_log_record(&run->log);
 }
 
 static void run_free(struct crash_run *run)
@@ -283,7 +275,7 @@ static void enumerate_recovery(struct enumeration *outer, uint64_t point, const 
     crash_state_write(state, directory);
     record_with(&run);
     bool good = scenario->revive(outer->run, point, &run, &violation);
-    record_no_more(&run);
+    crash_log_record(NULL);
     outer->tally->recoveries++;
     if (good) {
         struct enumeration inner = *outer;
@@ -322,7 +314,7 @@ static void run_life(const struct crash_scenario *scenario, const struct setting
     crash_disk_load(enumeration.disk, played);
     record_with(&run);
     scenario->play(&run);
-    record_no_more(&run);
+    crash_log_record(NULL);
     uint64_t left = settings->states - tally->states, most = run.log.count * STATES_PER_MOMENT;
     if (left > most)
         left = most;

@@ -18,7 +18,6 @@ struct crash_run {
     struct crash_model model;
     struct crash_objects objects; /* databases only */
     uint64_t loads;
-    struct io *io;            /* records */
     struct store_options options;
     struct store *store;      /* a store's, or the one of the database */
     struct database *database;
@@ -55,7 +54,7 @@ void crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_i
 void crash_work(struct crash_run *run);
 void crash_maybe_work(struct crash_run *run);
 uint64_t crash_below(struct crash_run *run, uint64_t bound);
-/* An io without record or failures, for judges. */
+/* System calls, as the recorder wants them. */
 struct io *crash_plain_io(void);
 bool crash_check_store(const char *directory, struct crash_violation *violation);
 

@@ -2,6 +2,7 @@
 #include "crash_scenario.h"
 
 #include "batch.h"
+#include "io.h"
 
 /* ---- doing things and noting them ---- */
 
@@ -21,7 +22,7 @@ static void revive_dead(struct crash_run *run)
         return;
     (void)store_close(run->store, NULL);
     run->store = NULL;
-    crash_log_set_plan(&run->log, run->io, (struct io_fault_plan){0});
+    crash_log_fail(&run->log, (struct crash_failures){0});
     open_again(run);
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     struct crash_violation violation;
@@ -259,9 +260,9 @@ static void play_resume(struct crash_run *run)
 }
 
 enum {
-    CALLS_OF_SPACE = 1u << IO_CALL_OPEN | 1u << IO_CALL_WRITE | 1u << IO_CALL_TRUNCATE | 1u << IO_CALL_RENAME |
-        1u << IO_CALL_MAKE_DIRECTORY,
-    CALLS_OF_NAMES = 1u << IO_CALL_OPEN | 1u << IO_CALL_RENAME,
+    CALLS_OF_SPACE = 1u << CRASH_OPEN | 1u << CRASH_WRITE | 1u << CRASH_TRUNCATE | 1u << CRASH_RENAME |
+        1u << CRASH_MAKE_DIRECTORY,
+    CALLS_OF_NAMES = 1u << CRASH_OPEN | 1u << CRASH_RENAME,
 };
 
 /* The disk is full now and then: only for new files (inserts are refused), or for every write (the journal dies). */
@@ -271,16 +272,15 @@ static void play_full(struct crash_run *run)
     open_again(run);
     for (unsigned round = 0; round < 6; round++) {
         append_some(run, 8, 12);
-        crash_log_set_plan(&run->log, run->io, (struct io_fault_plan){
-            .fail_at = 1 + crash_below(run, 12),
-            .fail_count = 1 + crash_below(run, 20),
-            .code = ENOSPC,
-            .calls = round % 2 ? CALLS_OF_SPACE : CALLS_OF_NAMES,
+        crash_log_fail(&run->log, (struct crash_failures){
+            .from = 1 + crash_below(run, 12),
+            .count = 1 + crash_below(run, 20),
+            .kinds = round % 2 ? CALLS_OF_SPACE : CALLS_OF_NAMES,
         });
         append_some(run, 8, 12);
         (void)store_seal(run->store, true, NULL);
         crash_maybe_work(run);
-        crash_log_set_plan(&run->log, run->io, (struct io_fault_plan){0});
+        crash_log_fail(&run->log, (struct crash_failures){0});
         revive_dead(run);
         crash_work(run);
     }
