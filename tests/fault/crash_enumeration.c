@@ -17,6 +17,7 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -258,6 +259,7 @@ static void run_free(struct crash_run *run)
 {
     crash_log_free(&run->log);
     crash_model_free(&run->model);
+    free(run->place);
 }
 
 /* Recovers from the state, recording, and enumerates the crashes of that. */
@@ -394,6 +396,7 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* else large callocs, reused, are zeroed by hand at every open */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* statistics under a lock at every allocation */
     struct sigaction action = {.sa_handler = say_what_runs, .sa_flags = (int)SA_RESETHAND};
     (void)sigaction(SIGABRT, &action, NULL);
     run_all(crash_store_scenarios, crash_store_scenario_count, &settings, &total);

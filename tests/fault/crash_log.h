@@ -12,6 +12,12 @@ enum crash_kind {
     CRASH_UNLINK, CRASH_REMOVE_DIRECTORY, CRASH_MAKE_DIRECTORY, CRASH_MARK,
 };
 
+/* What needs space; what of it makes names. */
+enum {
+    CRASH_CALLS_OF_NAMES = 1u << CRASH_OPEN | 1u << CRASH_RENAME | 1u << CRASH_LINK | 1u << CRASH_MAKE_DIRECTORY,
+    CRASH_CALLS_OF_SPACE = CRASH_CALLS_OF_NAMES | 1u << CRASH_WRITE | 1u << CRASH_TRUNCATE,
+};
+
 struct crash_entry {
     enum crash_kind kind;
     char *path, *path2; /* below the root; "" = the root itself. Of a file: what it was opened as */

@@ -10,13 +10,26 @@
 
 enum { CRASH_JOURNAL_BYTES = 64 << 10 };
 
+enum { CRASH_COPIES_MAX = 6 };
+
+/* Something that is made beside: a backup, an export, a repaired database. */
+struct crash_copy {
+    char name[16];         /* below the directory */
+    uint64_t begun, ended; /* what it has is what was there when it was begun; ended: NEVER = it failed */
+    struct crash_objects objects;
+};
+
 struct crash_run {
     const struct crash_scenario *scenario;
     struct test_random random;
     const char *directory;    /* of the store or database: the root of the log */
     struct crash_log log;
     struct crash_model model;
+    char *place;              /* of the database, when it is not the directory itself */
+    bool disk_is_full;        /* things may fail, but not be lost */
     struct crash_objects objects; /* databases only */
+    struct crash_copy copies[CRASH_COPIES_MAX];
+    size_t copy_count;
     uint64_t loads;
     struct store_options options;
     struct store *store;      /* a store's, or the one of the database */
@@ -43,13 +56,20 @@ extern const struct crash_scenario crash_store_scenarios[];
 extern const size_t crash_store_scenario_count;
 extern const struct crash_scenario crash_database_scenarios[];
 extern const size_t crash_database_scenario_count;
+extern const struct crash_scenario crash_copy_scenarios[];
+extern const size_t crash_copy_scenario_count;
+extern const struct crash_scenario crash_repair_scenarios[];
+extern const size_t crash_repair_scenario_count;
 
 /* ---- for workloads: each call is noted in the model ---- */
 void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count);
 void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count);
 struct store_bulk;
 /* Loads points into new series, through two writers. */
-void crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points);
+int crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points,
+    struct error *ret_error);
+/* Lifts the failures; when the journal has died meanwhile, reopens and takes what is there as the outcome. */
+void crash_end_failures(struct crash_run *run);
 /* All background work that is due; or one piece of it, or none. */
 void crash_work(struct crash_run *run);
 void crash_maybe_work(struct crash_run *run);

@@ -2,7 +2,10 @@
 #include "crash_scenario.h"
 
 #include "batch.h"
+#include "database.h"
 #include "io.h"
+
+enum { LOAD_FIRST = 1000, LOAD_SERIES = 5, LOAD_POINTS = 40 };
 
 /* ---- doing things and noting them ---- */
 
@@ -13,6 +16,18 @@ uint64_t crash_below(struct crash_run *run, uint64_t bound)
 
 static void open_again(struct crash_run *run);
 
+static void reopen(struct crash_run *run)
+{
+    if (run->database) {
+        (void)database_close(run->database, NULL);
+        REQUIRE(database_open(run->place ? run->place : run->directory, &run->options, &run->database, NULL) == 0, "reopen");
+        run->store = run->database->store;
+    } else {
+        (void)store_close(run->store, NULL);
+        open_again(run);
+    }
+}
+
 /* After a dead journal: closes, heals, opens, and takes what is there as the outcome. */
 static void revive_dead(struct crash_run *run)
 {
@@ -20,16 +35,20 @@ static void revive_dead(struct crash_run *run)
     store_get_stats(run->store, &stats);
     if (!stats.journal_dead)
         return;
-    (void)store_close(run->store, NULL);
-    run->store = NULL;
     crash_log_fail(&run->log, (struct crash_failures){0});
-    open_again(run);
+    reopen(run);
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     struct crash_violation violation;
     REQUIRE(lengths, "no memory");
     REQUIRE(crash_model_check(&run->model, NEVER - 1, run->store, lengths, &violation), "%s", violation.text);
     crash_model_resolve(&run->model, lengths, crash_log_mark(&run->log));
     free(lengths);
+}
+
+void crash_end_failures(struct crash_run *run)
+{
+    crash_log_fail(&run->log, (struct crash_failures){0});
+    revive_dead(run);
 }
 
 void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count)
@@ -80,28 +99,38 @@ void crash_maybe_work(struct crash_run *run)
         (void)store_work(run->store, NULL);
 }
 
-static void load_series(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
+static int load_series(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points,
+    struct error *ret_error)
 {
-    struct store_bulk_writer *writer;
-    struct error error = {0};
-    REQUIRE(store_bulk_writer_open(bulk, &writer, &error) == 0, "%s", error.message);
-    for (uint64_t id = first_id; id < first_id + series; id++) {
+    struct store_bulk_writer *writer = NULL;
+    int r = store_bulk_writer_open(bulk, &writer, ret_error);
+    for (uint64_t id = first_id; r == 0 && id < first_id + series; id++) {
         struct batch batch;
         batch_init(&batch);
         crash_model_points(&run->model, id, 0, points, &batch);
-        REQUIRE(store_bulk_series(writer, id, id, &error) == 0, "%s", error.message);
-        REQUIRE(store_bulk_append(writer, &batch, &error) == 0, "%s", error.message);
+        r = store_bulk_series(writer, id, id, ret_error);
+        if (r == 0)
+            r = store_bulk_append(writer, &batch, ret_error);
         batch_free(&batch);
     }
-    REQUIRE(store_bulk_writer_finish(writer, &error) == 0, "%s", error.message);
+    if (r == 0)
+        r = store_bulk_writer_finish(writer, ret_error);
     store_bulk_writer_close(writer);
+    return r;
 }
 
 /* In two writers' segments. */
-void crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
+int crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points,
+    struct error *ret_error)
 {
-    load_series(run, bulk, first_id, series / 2, points);
-    load_series(run, bulk, first_id + series / 2, series - series / 2, points);
+    int r = load_series(run, bulk, first_id, series / 2, points, ret_error);
+    return r == 0 ? load_series(run, bulk, first_id + series / 2, series - series / 2, points, ret_error) : r;
+}
+
+static void load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series)
+{
+    struct error error = {0};
+    REQUIRE(crash_load(run, bulk, first_id, series, LOAD_POINTS, &error) == 0, "%s", error.message);
 }
 
 static void publish(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
@@ -218,8 +247,6 @@ static struct store_bulk *open_bulk(struct crash_run *run, const char *name, boo
     return bulk;
 }
 
-enum { LOAD_FIRST = 1000, LOAD_SERIES = 5, LOAD_POINTS = 40 };
-
 static void play_import(struct crash_run *run)
 {
     open_again(run);
@@ -228,7 +255,7 @@ static void play_import(struct crash_run *run)
         (void)snprintf(name, sizeof(name), "load-%u", (unsigned)first);
         append_some(run, 4, 3);
         struct store_bulk *bulk = open_bulk(run, name, false);
-        crash_load(run, bulk, first, LOAD_SERIES, LOAD_POINTS);
+        load(run, bulk, first, LOAD_SERIES);
         append_some(run, 4, 3);
         publish(run, bulk, first, LOAD_SERIES, LOAD_POINTS);
         store_bulk_close(bulk, false);
@@ -245,25 +272,19 @@ static void play_resume(struct crash_run *run)
     open_again(run);
     append_some(run, 4, 3);
     struct store_bulk *bulk = open_bulk(run, "resumed", false);
-    load_series(run, bulk, LOAD_FIRST, 3, LOAD_POINTS);
+    load(run, bulk, LOAD_FIRST, 3);
     (void)crash_log_mark(&run->log);
     store_bulk_close(bulk, true);
     close_it(run);
     open_again(run);
     append_some(run, 4, 2);
     bulk = open_bulk(run, "resumed", true);
-    load_series(run, bulk, LOAD_FIRST + 3, LOAD_SERIES - 3, LOAD_POINTS);
+    load(run, bulk, LOAD_FIRST + 3, LOAD_SERIES - 3);
     publish(run, bulk, LOAD_FIRST, LOAD_SERIES, LOAD_POINTS);
     store_bulk_close(bulk, true);
     append_some(run, 4, 2);
     close_it(run);
 }
-
-enum {
-    CALLS_OF_SPACE = 1u << CRASH_OPEN | 1u << CRASH_WRITE | 1u << CRASH_TRUNCATE | 1u << CRASH_RENAME |
-        1u << CRASH_MAKE_DIRECTORY,
-    CALLS_OF_NAMES = 1u << CRASH_OPEN | 1u << CRASH_RENAME,
-};
 
 /* The disk is full now and then: only for new files (inserts are refused), or for every write (the journal dies). */
 static void play_full(struct crash_run *run)
@@ -275,13 +296,12 @@ static void play_full(struct crash_run *run)
         crash_log_fail(&run->log, (struct crash_failures){
             .from = 1 + crash_below(run, 12),
             .count = 1 + crash_below(run, 20),
-            .kinds = round % 2 ? CALLS_OF_SPACE : CALLS_OF_NAMES,
+            .kinds = round % 2 ? CRASH_CALLS_OF_SPACE : CRASH_CALLS_OF_NAMES,
         });
         append_some(run, 8, 12);
         (void)store_seal(run->store, true, NULL);
         crash_maybe_work(run);
-        crash_log_fail(&run->log, (struct crash_failures){0});
-        revive_dead(run);
+        crash_end_failures(run);
         crash_work(run);
     }
     close_it(run);
@@ -325,7 +345,7 @@ static void play_mixed(struct crash_run *run)
     append_some(run, 8, 30);
     crash_delete(run, (uint64_t[]){3, 4}, 2);
     struct store_bulk *bulk = open_bulk(run, "mixed", false);
-    crash_load(run, bulk, LOAD_FIRST, LOAD_SERIES, LOAD_POINTS);
+    load(run, bulk, LOAD_FIRST, LOAD_SERIES);
     publish(run, bulk, LOAD_FIRST, LOAD_SERIES, LOAD_POINTS);
     store_bulk_close(bulk, false);
     append_some(run, 8, 30);
