@@ -5,14 +5,9 @@
 #include "options.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { CONFIGURATION_BYTES_MAX = 1 << 20 };
 
@@ -72,48 +67,22 @@ static int read_configuration(const char *path, char **ret_text, struct error *r
     return 0;
 }
 
-static int create_user(const char *path, const struct creation *creation, struct error *ret_error)
-{
-    struct database *database;
-    int r = database_open(path, NULL, &database, ret_error);
-    if (r < 0)
-        return r;
-    char empty[] = "", role[] = "admin", name[NAME_BYTES_MAX + 1];
-    memcpy(name, creation->name, sizeof(name));
-    char *email = strdup(creation->email);
-    const struct user user = {
-        .name = name, .nickname = empty, .email = email, .description = empty, .icon = empty, .role = role};
-    int64_t id;
-    if (email)
-        r = catalog_create_user(database->catalog, &user, creation->password, &id, ret_error);
-    else
-        r = error_set(ret_error, ENOMEM, "out of memory");
-    free(email);
-    int closed = database_close(database, r < 0 ? NULL : ret_error);
-    return r < 0 ? r : closed;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *where)
-{
-    (void)status, (void)type, (void)where;
-    return remove(path);
-}
-
 static int create(const char *path, struct creation *creation, struct error *ret_error)
 {
-    enum { OPEN_DIRECTORIES_MAX = 8 };
-    char *text = NULL;
+    char empty[] = "", role[] = "admin", *text = NULL;
     int r = creation->user ? check_user(creation, ret_error) : 0;
     if (r == 0 && creation->configuration_file)
         r = read_configuration(creation->configuration_file, &text, ret_error);
+    char *email = r == 0 ? strdup(creation->email) : NULL;
+    if (r == 0 && !email)
+        r = error_set(ret_error, ENOMEM, "out of memory");
+    const struct user user = {.name = creation->name, .nickname = empty, .email = email, .description = empty, .icon = empty,
+        .role = role};
     if (r == 0)
-        r = database_create(path, text ? text : configuration_default_text(), ret_error);
+        r = database_create_with_user(path, text ? text : configuration_default_text(), creation->user ? &user : NULL,
+            creation->password, ret_error);
+    free(email);
     free(text);
-    if (r < 0 || !creation->user)
-        return r;
-    r = create_user(path, creation, ret_error);
-    if (r < 0) /* nothing half made is left behind */
-        (void)nftw(path, remove_entry, OPEN_DIRECTORIES_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     return r;
 }
 

@@ -19,6 +19,9 @@ struct database {
 /* Makes the directory (it must not exist), an empty catalog and an empty store, synced; on failure nothing is left behind.
  * configuration: text of connectordb.conf to write, NULL = none. */
 int database_create(const char *path, const char *configuration, struct error *ret_error);
+/* The same with a first user, as catalog_create_user makes it: the directory is there with the user or not at all. */
+int database_create_with_user(const char *path, const char *configuration, const struct user *user, const char *password,
+    struct error *ret_error);
 /* Takes the LOCK (an OS lock; -EBUSY when another process has it: the message names its pid if the pid file tells), opens the
  * catalog, then the store, then tombstones the series without a row. options as in store_open. */
 int database_open(const char *path, const struct store_options *options, struct database **ret_database,

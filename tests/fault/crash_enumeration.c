@@ -395,12 +395,14 @@ int main(int argc, char **argv)
                         "[--expect-violations]\n", argv[0]);
         return 2;
     }
+    REQUIRE(setenv("CONNECTORDB_IO", "posix", 1) == 0, "setenv"); /* calls that can be recorded */
     (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* else large callocs, reused, are zeroed by hand at every open */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* statistics under a lock at every allocation */
     struct sigaction action = {.sa_handler = say_what_runs, .sa_flags = (int)SA_RESETHAND};
     (void)sigaction(SIGABRT, &action, NULL);
     run_all(crash_store_scenarios, crash_store_scenario_count, &settings, &total);
     run_all(crash_database_scenarios, crash_database_scenario_count, &settings, &total);
+    run_all(crash_copy_scenarios, crash_copy_scenario_count, &settings, &total);
     printf("%llu states, %llu violations\n", (unsigned long long)total.states, (unsigned long long)total.violations);
     if (total.states == 0)
         fprintf(stderr, "no such scenario\n");

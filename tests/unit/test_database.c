@@ -127,6 +127,27 @@ static void test_create_leaves_nothing_behind(void **state)
     fixture_discard(&f);
 }
 
+static void test_a_first_user_comes_with_the_database(void **state)
+{
+    (void)state;
+    struct fixture f = {.directory = test_directory_create_fast()};
+    f.path = test_path(f.directory, "db");
+    char name[] = "alice", bad_name[] = "a b", email[] = "a@b", role[] = "admin";
+    struct user user = {.name = bad_name, .email = email, .role = role}, found;
+    assert_int_equal(database_create_with_user(f.path, NULL, &user, "pw", &f.error), -EINVAL);
+    assert_int_equal(count_siblings(&f), 0);
+    user.name = name;
+    assert_int_equal(database_create_with_user(f.path, NULL, &user, "pw", &f.error), 0);
+    assert_int_equal(count_siblings(&f), 1);
+    assert_false(exists(&f, "catalog.sqlite-wal"));
+    fixture_open(&f);
+    assert_int_equal(catalog_user_by_name(f.database->catalog, "alice", &found, &f.error), 0);
+    assert_string_equal(found.role, "admin");
+    user_free(&found);
+    fixture_close(&f);
+    fixture_discard(&f);
+}
+
 /* ---- opening ---- */
 
 static void test_directories_that_are_no_database(void **state)
@@ -412,6 +433,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_create),
         cmocka_unit_test(test_create_leaves_nothing_behind),
+        cmocka_unit_test(test_a_first_user_comes_with_the_database),
         cmocka_unit_test(test_directories_that_are_no_database),
         cmocka_unit_test(test_one_owner_at_a_time),
         cmocka_unit_test(test_deleted_objects_take_their_data),
