@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -306,19 +307,23 @@ static int write_all(struct exporter *export, struct error *ret_error)
     return r;
 }
 
-/* Makes everything durable, then says so with connectordb.json. Small files and directories are synced by one
- * syncfs instead of one flush each: with thousands of streams that is seconds instead of minutes. It reports
- * any failed write since folder_file was opened (Linux 5.8 and later). */
+/* Makes everything durable, then says so with connectordb.json, which is there complete or not at all. Small files and
+ * directories are synced by one syncfs instead of one flush each: with thousands of streams that is seconds instead
+ * of minutes. It reports any failed write since folder_file was opened (Linux 5.8 and later). */
 static int seal_folder(struct exporter *export, struct error *ret_error)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], new_path[PATH_MAX];
     if (syncfs(export->folder_file) < 0)
         return error_set(ret_error, errno, "%s: cannot sync: %s", export->directory, strerrordesc_np(errno));
     int r = layout_path(path, export->directory, NULL, NULL, NULL, LAYOUT_FOLDER, ret_error);
     if (r == 0)
-        r = print_and_write(path, describe_folder, NULL, ret_error);
+        r = layout_path(new_path, export->directory, NULL, NULL, NULL, LAYOUT_FOLDER_NEW, ret_error);
     if (r == 0)
-        r = folder_sync(path, ret_error);
+        r = print_and_write(new_path, describe_folder, NULL, ret_error);
+    if (r == 0)
+        r = folder_sync(new_path, ret_error);
+    if (r == 0 && rename(new_path, path) < 0)
+        r = error_set(ret_error, errno, "%s: cannot make: %s", path, strerrordesc_np(errno));
     if (r == 0)
         r = folder_sync(export->directory, ret_error);
     if (r == 0)

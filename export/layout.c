@@ -5,6 +5,7 @@
 #include <string.h>
 
 const char LAYOUT_FOLDER[] = "connectordb.json";
+const char LAYOUT_FOLDER_NEW[] = ".connectordb.json.new";
 const char LAYOUT_USER[] = "user.json";
 const char LAYOUT_DEVICE[] = "device.json";
 const char LAYOUT_STREAM[] = "stream.json";

@@ -260,6 +260,7 @@ static void run_free(struct crash_run *run)
     crash_log_free(&run->log);
     crash_model_free(&run->model);
     free(run->place);
+    REQUIRE(database_close(run->scratch, NULL) == 0, "close");
 }
 
 /* Recovers from the state, recording, and enumerates the crashes of that. */

@@ -196,15 +196,16 @@ static bool check_batch(const struct crash_model *model, uint64_t series_id, uin
     return true;
 }
 
-static bool check_range(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t series_id, uint64_t from,
-    uint64_t length, struct crash_violation *violation)
+/* stored_id: the series in the snapshot; series_id: whose points it must hold. */
+static bool check_range(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id, uint64_t series_id,
+    uint64_t from, uint64_t length, struct crash_violation *violation)
 {
     struct error error = {0};
     struct store_cursor *cursor = NULL;
     const struct batch *batch = NULL;
     uint64_t index = from;
     bool good = true;
-    int r = store_cursor_open(snapshot, series_id, from, UINT64_MAX, false, &cursor, &error);
+    int r = store_cursor_open(snapshot, stored_id, from, UINT64_MAX, false, &cursor, &error);
     while (r == 0 && good && (r = store_cursor_next(cursor, &batch, &error)) == 0 && batch) {
         good = check_batch(model, series_id, index, batch, violation);
         index += batch->count;
@@ -228,7 +229,7 @@ static bool read_series(const struct crash_model *model, struct store_snapshot *
     if (store_snapshot_series(snapshot, series_id, &series, &error) < 0)
         return crash_violated(violation, "series %llu: %s", (unsigned long long)series_id, error.message);
     *ret_length = series.length;
-    if (!check_range(model, snapshot, series_id, 0, series.length, violation))
+    if (!check_range(model, snapshot, series_id, series_id, 0, series.length, violation))
         return false;
     if (series.length == 0)
         return true;
@@ -243,7 +244,15 @@ static bool read_series(const struct crash_model *model, struct store_snapshot *
     if (index != later)
         return crash_violated(violation, "series %llu: index of time is %llu, expected %llu", (unsigned long long)series_id,
             (unsigned long long)index, (unsigned long long)later);
-    return check_range(model, snapshot, series_id, middle, series.length, violation);
+    return check_range(model, snapshot, series_id, series_id, middle, series.length, violation);
+}
+
+bool crash_model_check_copy(const struct crash_model *model, uint64_t series_id, uint64_t point, struct store_snapshot *snapshot,
+    uint64_t copy_id, struct crash_violation *violation)
+{
+    const struct crash_series *series = find(model, series_id);
+    uint64_t length = series ? crash_series_expect(series, point).length : 0;
+    return check_range(model, snapshot, copy_id, series_id, 0, length, violation);
 }
 
 /* ---- judging ---- */

@@ -68,6 +68,9 @@ bool crash_violated(struct crash_violation *violation, const char *format, ...) 
  * ret_lengths: one for each series of the model, in its order. */
 bool crash_model_check(const struct crash_model *model, uint64_t point, struct store *store, uint64_t *ret_lengths,
     struct crash_violation *violation);
+/* A series of another store holds what this one held at `point`, when no attempt was open. */
+bool crash_model_check_copy(const struct crash_model *model, uint64_t series_id, uint64_t point, struct store_snapshot *snapshot,
+    uint64_t copy_id, struct crash_violation *violation);
 /* The store holds exactly these lengths. */
 bool crash_model_check_exactly(const struct crash_model *model, const uint64_t *lengths, struct store *store,
     struct crash_violation *violation);

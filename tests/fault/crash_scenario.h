@@ -34,6 +34,7 @@ struct crash_run {
     struct store_options options;
     struct store *store;      /* a store's, or the one of the database */
     struct database *database;
+    struct database *scratch; /* where exports are imported into; not recorded */
 };
 
 struct crash_scenario {
