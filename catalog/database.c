@@ -111,6 +111,21 @@ static int check_part(const char *path, const char *name, mode_t type, struct er
     return r < 0 ? error_set(ret_error, -r, "%s/%s: %s", path, name, strerror(-r)) : 0;
 }
 
+/* It moves the old data away before the new comes: in between there is none. */
+static int refuse_unfinished_repair(const char *path, struct error *ret_error)
+{
+    struct error ignored;
+    struct stat status;
+    char *repaired = database_file(path, DATABASE_DATA STORE_REPAIRING);
+    if (!repaired)
+        return error_set(ret_error, ENOMEM, "out of memory for a path");
+    bool unfinished = stat(repaired, &status) == 0 && check_part(path, DATABASE_DATA, S_IFDIR, &ignored) == -EINVAL;
+    free(repaired);
+    return unfinished ? error_set(ret_error, EBADMSG,
+                            "%s: a repair of the data was interrupted: run `connectordb repair` again", path)
+                      : 0;
+}
+
 static int check_directory(const char *path, struct error *ret_error)
 {
     struct stat status;
@@ -119,6 +134,8 @@ static int check_directory(const char *path, struct error *ret_error)
     if (!S_ISDIR(status.st_mode))
         return error_set(ret_error, ENOTDIR, "%s is no ConnectorDB database: it is no directory", path);
     int r = check_part(path, DATABASE_CATALOG, S_IFREG, ret_error);
+    if (r == 0)
+        r = refuse_unfinished_repair(path, ret_error);
     if (r == 0)
         r = check_part(path, DATABASE_DATA, S_IFDIR, ret_error);
     return r;

@@ -442,7 +442,8 @@ static void remove_target(const struct repair *repair)
     (void)rmdir(repair->target);
 }
 
-static int swap_directories(struct repair *repair, const char *keep_as, struct error *ret_error)
+/* The last step, also of a repair that was interrupted before it: the rebuilt directory gets its name, durably. */
+static int move_into_place(struct repair *repair, struct error *ret_error)
 {
     const struct io_operations *operations = repair->io->operations;
     char *parent = strdup(repair->directory);
@@ -451,23 +452,26 @@ static int swap_directories(struct repair *repair, const char *keep_as, struct e
     char *slash = strrchr(parent, '/');
     if (slash)
         *slash = 0;
-    int r = operations->rename(repair->io, repair->directory, keep_as);
+    int r = operations->rename(repair->io, repair->target, repair->directory);
     if (r < 0) {
-        (void)error_set(ret_error, -r, "%s: cannot be moved to %s: %s; nothing was changed", repair->directory, keep_as,
-            strerror(-r));
+        (void)error_set(ret_error, -r, "%s: cannot be moved to %s: %s; run `connectordb repair` again", repair->target,
+            repair->directory, strerror(-r));
     } else {
-        r = operations->rename(repair->io, repair->target, repair->directory);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: cannot be moved to %s: %s; do it by hand, the old data is %s", repair->target,
-                repair->directory, strerror(-r), keep_as);
-    }
-    if (r == 0) {
         r = operations->sync_directory(repair->io, slash ? parent : ".");
         if (r < 0)
             (void)error_set(ret_error, -r, "%s: sync failed", parent);
     }
     free(parent);
     return r;
+}
+
+static int swap_directories(struct repair *repair, const char *keep_as, struct error *ret_error)
+{
+    int r = repair->io->operations->rename(repair->io, repair->directory, keep_as);
+    if (r < 0)
+        return error_set(ret_error, -r, "%s: cannot be moved to %s: %s; nothing was changed", repair->directory, keep_as,
+            strerror(-r));
+    return move_into_place(repair, ret_error);
 }
 
 static void repair_free(struct repair *repair)
@@ -491,7 +495,7 @@ static void repair_free(struct repair *repair)
 static int prepare(struct repair *repair, struct error *ret_error)
 {
     int r = io_open_default(&repair->io, ret_error);
-    if (r == 0 && asprintf(&repair->target, "%s.repairing", repair->directory) < 0) {
+    if (r == 0 && asprintf(&repair->target, "%s" STORE_REPAIRING, repair->directory) < 0) {
         repair->target = NULL;
         r = no_memory(ret_error);
     }
@@ -540,9 +544,7 @@ int store_repair(const char *directory, const char *keep_as, void (*line)(void *
     r = prepare(&repair, ret_error);
     if (r == 0 && was_interrupted(&repair)) {
         say(&repair, "finishing a repair that was interrupted");
-        r = repair.io->operations->rename(repair.io, repair.target, repair.directory);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: cannot be moved to %s: %s", repair.target, repair.directory, strerror(-r));
+        r = move_into_place(&repair, ret_error);
     } else {
         if (r == 0)
             r = rebuild(&repair, ret_error);

@@ -195,7 +195,9 @@ int store_check(const char *directory, void (*found)(void *context, const char *
 /* Rebuilds a store that nobody has open from every block and frame that is sound, as a new directory in its place; the old one is
  * kept whole under the name `keep_as` (a path in the same file system that must not exist). Where points are lost, later ones of
  * the series move down to close the gap. What is found, lost and left out is said through `line`. On failure the store is as it
- * was, unless the message says otherwise. */
+ * was, unless the message says otherwise. The new directory is built beside, as `directory` with STORE_REPAIRING behind: when a crash
+ * left that and no `directory`, the next repair finishes. */
+#define STORE_REPAIRING ".repairing"
 struct store_repair_result {
     uint64_t series, points, lost_points;
 };

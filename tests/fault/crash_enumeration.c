@@ -328,6 +328,7 @@ static void run_life(const struct crash_scenario *scenario, const struct setting
     free(seen.keys);
     crash_disk_free(enumeration.disk);
     free(enumeration.directory);
+    crash_damage_free(run.damage);
     run_free(&run);
     free(played);
     test_directory_remove(states);
@@ -404,6 +405,7 @@ int main(int argc, char **argv)
     run_all(crash_store_scenarios, crash_store_scenario_count, &settings, &total);
     run_all(crash_database_scenarios, crash_database_scenario_count, &settings, &total);
     run_all(crash_copy_scenarios, crash_copy_scenario_count, &settings, &total);
+    run_all(crash_repair_scenarios, crash_repair_scenario_count, &settings, &total);
     printf("%llu states, %llu violations\n", (unsigned long long)total.states, (unsigned long long)total.violations);
     if (total.states == 0)
         fprintf(stderr, "no such scenario\n");

@@ -30,6 +30,7 @@ struct crash_run {
     struct crash_objects objects; /* databases only */
     struct crash_copy copies[CRASH_COPIES_MAX];
     size_t copy_count;
+    struct crash_damage *damage; /* crash_repair.c */
     uint64_t loads;
     struct store_options options;
     struct store *store;      /* a store's, or the one of the database */
@@ -77,6 +78,7 @@ void crash_maybe_work(struct crash_run *run);
 uint64_t crash_below(struct crash_run *run, uint64_t bound);
 /* System calls, as the recorder wants them. */
 struct io *crash_plain_io(void);
+void crash_damage_free(struct crash_damage *damage); /* accepts NULL */
 bool crash_check_store(const char *directory, struct crash_violation *violation);
 
 #endif
