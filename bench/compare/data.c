@@ -1,5 +1,7 @@
-/* The data of a comparison, the same for every peer: compare_data KIND STREAM POINTS (KIND: G, K, N or E of
- * generate.h) prints one datapoint a line, {"t":1500000000.005,"d":19.95}. */
+/* The data of a comparison, the same for every peer (KIND: G, K, N or E of generate.h).
+ *     compare_data KIND STREAM POINTS          prints one datapoint a line, {"t":1500000000.005,"d":19.95}
+ *     compare_data KIND STREAMS POINTS DIR     makes an export folder with so many streams of so many points
+ */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -38,13 +40,10 @@ static void print_lines(struct sink *sink, const struct batch *batch)
     }
 }
 
-int main(int argc, char **argv)
+static void print_stream(enum generate_kind kind, uint64_t stream, uint64_t points)
 {
-    if (argc != 4)
-        bench_fail("usage: compare_data G|K|N|E STREAM POINTS");
     struct generator generator;
-    generator_init(&generator, parse_kind(argv[1]), strtoull(argv[2], NULL, 10));
-    uint64_t points = bench_points(2, argv + 2, 0);
+    generator_init(&generator, kind, stream);
     struct sink sink = {.capacity = BUFFER_BYTES, .flush = flush_to_output, .buffer = malloc(BUFFER_BYTES)};
     struct batch batch;
     if (!sink.buffer)
@@ -61,5 +60,18 @@ int main(int argc, char **argv)
         bench_fail("cannot print points");
     batch_free(&batch);
     free(sink.buffer);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4 && argc != 5)
+        bench_fail("usage: compare_data G|K|N|E STREAM POINTS, or compare_data G|K|N|E STREAMS POINTS DIR");
+    enum generate_kind kind = parse_kind(argv[1]);
+    uint64_t stream = strtoull(argv[2], NULL, 10), points = bench_points(2, argv + 2, 0), bytes;
+    struct error error = {0};
+    if (argc == 4)
+        print_stream(kind, stream, points);
+    else
+        bench_must(generate_export(argv[4], kind, (uint32_t)stream, points, &bytes, &error), &error);
     return 0;
 }

@@ -1,5 +1,5 @@
 """Packages of Debian, unpacked into a folder of ours instead of being installed: nothing is started, no user is made,
-nothing is left behind, and root is not needed. What a package depends on is unpacked beside it unless it is installed."""
+nothing is left behind, and root is not needed. What a package depends on is unpacked beside it unless installed."""
 import glob
 import os
 import subprocess
@@ -16,7 +16,8 @@ def run(*command, directory=None):
                           stdin=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"})
     if done.returncode != 0:
         complaints = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("E:")]
-        raise Unavailable(complaints[0] if complaints else f"{' '.join(command[:3])} failed: {done.stderr.strip()[-300:]}")
+        otherwise = f"{' '.join(command[:3])} failed: {done.stderr.strip()[-300:]}"
+        raise Unavailable(complaints[0] if complaints else otherwise)
     return done.stdout
 
 

@@ -1,4 +1,5 @@
 """What is measured of a peer: the same for all of them."""
+import operator
 import random
 import sys
 
@@ -53,7 +54,16 @@ def measure_reads(peer, points):
     return {"read_rate": len(points) / whole["seconds"], "read_bytes_rate": whole["received"] / whole["seconds"],
             "last_seconds": peer.read_last(points, len(ranges))["p50"],
             "range_seconds": peer.read_ranges(points, ranges)["p50"],
-            "returned": len(back), "exact": sum(map(lambda a, b: a == b, back, truth)) if len(back) == len(truth) else 0}
+            "returned": len(back), **count_exact(back, truth)}
+
+
+def count_exact(back, truth):
+    """How many points came back as they were, and of how many the time, the value."""
+    if len(back) != len(truth):
+        return {"exact": 0, "exact_times": 0, "exact_values": 0}
+    return {"exact": sum(map(operator.eq, back, truth)),
+            "exact_times": sum(a[0] == b[0] for a, b in zip(back, truth)),
+            "exact_values": sum(a[1] == b[1] for a, b in zip(back, truth))}
 
 
 def measure_kind(peer, kind, settings):
@@ -61,11 +71,12 @@ def measure_kind(peer, kind, settings):
     results = {"load_1": load_rate(peer, kind, [whole], BATCH_POINTS, settings.repeats)}
     results["bytes_per_point"] = peer.settle() / len(whole)
     results.update(measure_reads(peer, whole))
-    if peer.transfer:
-        results["transfer"] = {name: len(whole) / seconds for name, seconds in peer.transfer.items()}
     if peer.writers >= LOAD_CONNECTIONS:
         streams = settings.streams(kind, LOAD_CONNECTIONS, settings.points)
         results["load_4"] = load_rate(peer, kind, streams, BATCH_POINTS, settings.repeats)
+    moved = peer.transfer(kind, settings.points)
+    if moved:
+        results["transfer"] = moved
     return results
 
 
@@ -85,5 +96,6 @@ def measure(peer, settings):
             results["kinds"][kind] = measure_kind(peer, kind, settings)
     print("  single points, kill", file=sys.stderr)
     results.update(measure_singles(peer, settings))
-    results["kill"] = kill.measure(peer, settings.streams("G", min(LOAD_CONNECTIONS, peer.writers), settings.points), BATCH_POINTS)
+    streams = settings.streams("G", min(LOAD_CONNECTIONS, peer.writers), settings.points)
+    results["kill"] = kill.measure(peer, streams, BATCH_POINTS)
     return results

@@ -6,15 +6,15 @@ import subprocess
 
 import programs
 
-HEAD = ["peer", "synced before ack", "data", "batches of 1000, points/s: 1 / 4 connections", "single points/s: 1 / 32 connections",
-        "whole stream as text, points/s (MB/s)", "last point / 1000 points, p50 ms", "bytes/point", "comes back",
+HEAD = ["peer", "synced before ack", "data", "batches of 1000, points/s: 1 / 4 connections",
+        "single points/s: 1 / 32 connections", "whole stream as text, points/s (MB/s)", "last point / 1000 points, p50 ms", "bytes/point", "comes back",
         "kill -9: missing of acknowledged"]
 LIMIT_POINTS_MAX = 1000000
 
 
 def commit():
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=programs.SOURCE, capture_output=True, text=True)
-    return done.stdout.strip() or "no git"
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=programs.SOURCE, capture_output=True)
+    return done.stdout.decode().strip() or "no git"
 
 
 def first_match(path, start):
@@ -28,7 +28,8 @@ def limits(build, points):
     disk = programs.run(["df", "--output=fstype", folder]).split()[-1]
     memory = int(first_match("/proc/meminfo", "MemTotal").split()[0]) / 1e6
     rows = programs.run([os.path.join(build, "bench", "bench_limits"), str(min(points, LIMIT_POINTS_MAX))]).splitlines()
-    machine = f"{os.cpu_count()} × {first_match('/proc/cpuinfo', 'model name') or os.uname().machine}, {memory:.0f} GB, {disk}, Linux {os.uname().release}"
+    processor = first_match("/proc/cpuinfo", "model name") or os.uname().machine
+    machine = f"{os.cpu_count()} × {processor}, {memory:.0f} GB, {disk}, Linux {os.uname().release}"
     return {"machine": machine, "rows": rows, "date": datetime.date.today().isoformat()}
 
 
@@ -52,7 +53,9 @@ def write(folder, name, results):
 def rate(number):
     if number is None:
         return "-"
-    return f"{number / 1e6:.2f} M" if number >= 1e6 else f"{number / 1e3:.0f} k" if number >= 1e5 else f"{number / 1e3:.1f} k"
+    if number >= 1e6:
+        return f"{number / 1e6:.2f} M"
+    return f"{number / 1e3:.0f} k" if number >= 1e5 else f"{number / 1e3:.1f} k"
 
 
 def milliseconds(seconds):
@@ -62,12 +65,18 @@ def milliseconds(seconds):
 def comes_back(kind, points):
     if kind["returned"] != points:
         return f"{kind['returned']} points of {points}"
-    return "exactly" if kind["exact"] == points else f"lossy: {100 * (1 - kind['exact'] / points):.0f} % differ"
+    if kind["exact"] == points:
+        return "exactly"
+    wrong = [f"{100 * (1 - kind['exact_' + name] / points):.0f} % of the {name}" for name in ("times", "values")
+             if kind["exact_" + name] < points]
+    return f"lossy: other {' and '.join(wrong)}"
 
 
 def killed(results):
     kill = results["kill"]
     text = f"{kill['missing']} of {kill['acknowledged']}"
+    if kill["missing"]:
+        text += f" (the last {kill['missing'] / kill['pace']:.0f} s)"
     return text + (f", {kill['invented']} never sent" if kill["invented"] else "")
 
 
@@ -85,7 +94,8 @@ def kind_row(results, name, first):
 
 def peer_rows(results, kinds):
     if "failed" in results:
-        return [[results["peer"], f"failed: {results['failed']}".replace("\n", " ").replace("|", "/"), *[""] * (len(HEAD) - 2)]]
+        reason = f"failed: {results['failed']}".replace("\n", " ").replace("|", "/")
+        return [[results["peer"], reason, *[""] * (len(HEAD) - 2)]]
     return [kind_row(results, name, place == 0) for place, name in enumerate(kinds)]
 
 
@@ -93,17 +103,24 @@ def line(cells):
     return "| " + " | ".join(cells) + " |"
 
 
+def paragraph(start, parts, separator):
+    """An empty line and the text; nothing when there is nothing to say."""
+    return ["", f"{start}: {separator.join(parts)}."] if parts else []
+
+
 def transfer_lines(results):
     """What ConnectorDB alone does: folders of JSON."""
     parts = [f"{name}: {rate(kind['transfer']['import'])} / {rate(kind['transfer']['export'])}"
              for name, kind in results.get("kinds", {}).items() if "transfer" in kind]
-    return ["", f"{results['peer']}, import / export of a folder with data.json (the whole command), points/s: {', '.join(parts)}."] if parts else []
+    return paragraph(f"{results['peer']}, import / export of a folder of four data.json, the whole command, points/s",
+                     parts, ", ")
 
 
 def kill_lines(peers):
     parts = [f"{results['peer']} {results['kill']['unacknowledged']} points, {results['kill']['restart_seconds']:.2f} s"
              for results in peers if "kill" in results]
-    return ["", f"After the kill: points that are there without having been acknowledged, and time until it answers again: {'; '.join(parts)}."]
+    return paragraph("After the kill: points that are there without having been acknowledged, and how long it takes until "
+                     "the data can be read again", parts, "; ")
 
 
 def table(found, names):
@@ -116,11 +133,12 @@ def table(found, names):
     for results in peers:
         lines += transfer_lines(results)
     lines += kill_lines(peers)
-    lines += ["", "Versions: " + ", ".join(f"{results['peer']} {results.get('version', '?')}" for results in peers) + "."]
-    runs = sorted({f"{results['date']}, commit {results['commit']}, {results['points']} points, median of {results['repeats']} loads"
-                   for results in peers})
-    lines += ["", "Measured: " + "; ".join(runs) + "."]
+    lines += paragraph("Versions", [f"{results['peer']} {results.get('version', '?')}" for results in peers], ", ")
+    runs = {f"{results['date']}, commit {results['commit']}, {results['points']} points a data set, "
+            f"median of {results['repeats']} loads" for results in peers}
+    lines += paragraph("Measured", sorted(runs), "; ")
     if "limits" in found:
         lines += ["", f"The machine's own limits ({found['limits']['machine']}):", "",
-                  "| work | rate | MB/s | CPU | private memory | bytes/point |", line(["---"] * 6), *found["limits"]["rows"]]
+                  "| work | rate | MB/s | CPU | private memory | bytes/point |", line(["---"] * 6),
+                  *found["limits"]["rows"]]
     return "\n".join(lines)

@@ -18,8 +18,6 @@ class Peer:
     kinds = "GKNE"   # the data sets that it can hold
     writers = 32     # how many connections or threads may load at once
 
-    transfer = None  # of settle(), where it is import and export: {"import", "export": seconds}
-
     def __init__(self, directory, settings):
         self.directory = directory
         self.programs = settings.programs
@@ -66,9 +64,14 @@ class Peer:
         """Everything in the stream, as Points.truth() gives it."""
         raise NotImplementedError
 
+    def transfer(self, kind, points):
+        """Moves some streams of so many points in from a folder of JSON, and out to one: {"import", "export": points/s}
+        each. None: has no such thing."""
+        return None
+
     def start_acknowledged_load(self, connections, batch, every_us):
-        """Starts loading, on each connection a batch every so many microseconds or as fast as it goes; returns a process
-        that prints "CONNECTION NUMBER" for each batch that was acknowledged."""
+        """Starts loading, on each connection a batch every so many microseconds or as fast as it goes; returns a
+        process that prints "CONNECTION NUMBER" for each batch that was acknowledged."""
         raise NotImplementedError
 
     def kill(self, loader):
@@ -129,8 +132,8 @@ class SocketPeer(Peer):
     def spawn(self, command, **options):
         """Starts the server's process; what it says goes to a log in the peer's directory."""
         with open(os.path.join(self.directory, "log"), "ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True, **options)
+            self.process = subprocess.Popen(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True, **options)
 
     def fresh(self, kind, streams):
         super().fresh(kind, streams)
@@ -162,7 +165,8 @@ class SocketPeer(Peer):
     def start_acknowledged_load(self, connections, batch, every_us):
         files = [self.programs.write_requests(i, self.setup_requests(), self.requests(points, batch))
                  for i, points in enumerate(connections)]
-        command = self.programs.load_command(self.protocol, self.port, self.setup_requests(), files, "--acks", "--every", str(every_us))
+        command = self.programs.load_command(self.protocol, self.port, self.setup_requests(), files,
+                                             "--acks", "--every", str(every_us))
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def kill(self, loader):

@@ -14,6 +14,8 @@ KEY = "compare-key"
 AUTHORIZATION = "Authorization: Basic " + base64.b64encode(f":{KEY}".encode()).decode() + "\r\n"
 PASSWORD = "Basic " + base64.b64encode(b"compare:compare").decode()
 
+TRANSFER_STREAMS = 4
+
 
 class ConnectorDB(SocketPeer):
     title = "ConnectorDB"
@@ -65,19 +67,32 @@ class ConnectorDB(SocketPeer):
         lines = text.decode()[1:-1].replace('},{"t":', '}\n{"t":').split("\n") if len(text) > 2 else []
         return generated.Points(self.kind, stream, lines).truth()
 
+    def timed(self, *arguments):
+        started = time.monotonic()
+        programs.run([self.command, *arguments])
+        return time.monotonic() - started
+
     def settle(self):
-        """There is no command that seals journals before they are full. So the points go through a folder of JSON into a
-        new database, which then consists of segments like those that sealing makes, and which is read afterwards."""
+        """There is no command that seals journals before they are full. So the points go through a folder of JSON into
+        a new database, which consists of segments like those that sealing makes, and which is read afterwards."""
         self.stop_all()
         folder, copy = os.path.join(self.directory, "export"), os.path.join(self.directory, "copy")
+        programs.run([self.command, "export", self.database, folder])
         programs.run([self.command, "create", copy])
-        seconds = {}
-        for name, command in (("export", [self.database, folder]), ("import", [copy, folder])):
-            started = time.monotonic()
-            programs.run([self.command, name, *command])
-            seconds[name] = time.monotonic() - started
-        self.transfer = seconds
+        programs.run([self.command, "import", copy, folder])
         shutil.rmtree(self.database)
         os.rename(copy, self.database)
         self.start()
         return folder_bytes(os.path.join(self.database, "data"), lambda name: name.startswith("segment-"))
+
+    def transfer(self, kind, points):
+        """The whole commands, process start included."""
+        self.stop_all()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.data)
+        folder = os.path.join(self.directory, "generated")
+        programs.run([self.programs.path("compare_data"), kind, str(TRANSFER_STREAMS), str(points), folder])
+        programs.run([self.command, "create", self.database])
+        moved = TRANSFER_STREAMS * points
+        return {"import": moved / self.timed("import", self.database, folder),
+                "export": moved / self.timed("export", self.database, os.path.join(self.directory, "export"))}

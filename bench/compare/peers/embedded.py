@@ -43,7 +43,8 @@ class EmbeddedPeer(Peer):
 
     def start_acknowledged_load(self, connections, batch, every_us):
         command = self.command("load", sum(map(len, connections)), batch, len(connections), every_us)
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env=self.environment)
 
     def kill(self, loader):
         loader.send_signal(signal.SIGKILL)

@@ -1,5 +1,5 @@
-"""PostgreSQL with its defaults over its own protocol: batches as COPY ... FROM STDIN, single points as a prepared INSERT,
-one transaction each; one table with the primary key (stream, t)."""
+"""PostgreSQL with its defaults over its own protocol: batches as COPY ... FROM STDIN, single points as a prepared
+INSERT, one transaction each; one table with the primary key (stream, t)."""
 import glob
 import os
 import shutil
@@ -30,7 +30,8 @@ def text(words):
 
 
 def startup():
-    return message(b"", struct.pack(">I", 196608), text("user"), text("postgres"), text("database"), text("postgres"), b"\0")
+    version = struct.pack(">I", 3 << 16)
+    return message(b"", version, text("user"), text("postgres"), text("database"), text("postgres"), b"\0")
 
 
 def query(words):
@@ -38,7 +39,8 @@ def query(words):
 
 
 def prepare_all():
-    return b"".join(message(b"P", text(name), text(words), b"\0\0") for name, words in STATEMENTS.items()) + message(b"S")
+    parses = [message(b"P", text(name), text(words), b"\0\0") for name, words in STATEMENTS.items()]
+    return b"".join(parses) + message(b"S")
 
 
 def execute(name, *parameters):
@@ -62,14 +64,21 @@ class PostgreSQL(SocketPeer):
         options = {**programs.unprivileged(), "env": debian.environment(self.root)}
         cluster = os.path.join(self.data, "cluster")
         if not os.path.exists(cluster):
-            os.chmod(self.directory, 0o711)
-            if "user" in options:
-                shutil.chown(self.data, options["user"], options["group"])
-            programs.run([os.path.join(self.programs_folder, "initdb"), "-D", cluster, "-U", "postgres", "-A", "trust",
-                          "-E", "UTF8", "--locale=C.UTF-8"], cwd=self.data, **options)
+            self.make_cluster(cluster, options)
         self.spawn([os.path.join(self.programs_folder, "postgres"), "-D", cluster, "-p", str(self.port), "-k", "",
                     "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=100"], **options)
         programs.until_ready(lambda: self.call("SELECT 1"), self.process)
+
+    def make_cluster(self, cluster, options):
+        """initdb takes seconds, so it runs once, and is copied."""
+        made = os.path.join(self.programs.directory, "postgresql-initdb")
+        if not os.path.exists(made):
+            os.mkdir(made)
+            if "user" in options:
+                shutil.chown(made, options["user"], options["group"])
+            programs.run([os.path.join(self.programs_folder, "initdb"), "-D", os.path.join(made, "cluster"),
+                          "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"], cwd=made, **options)
+        programs.run(["cp", "-a", os.path.join(made, "cluster"), cluster])
 
     def children(self):
         """Backends and helpers are processes of their own, in sessions of their own."""

@@ -61,7 +61,8 @@ class Redis(SocketPeer):
         return encode("XREVRANGE", self.key(points.stream), "+", "-", "COUNT", "1"), 1
 
     def range_request(self, points, first, end):
-        return encode("XRANGE", self.key(points.stream), entry_id(points.micros[first]), entry_id(points.micros[end - 1])), 1
+        ends = entry_id(points.micros[first]), entry_id(points.micros[end - 1])
+        return encode("XRANGE", self.key(points.stream), *ends), 1
 
     def read_back(self, stream):
         parse = generated.parser(self.kind)

@@ -1,5 +1,5 @@
-"""SQLite: WAL mode, synchronous=FULL, a transaction a batch, one writer (embedded_sqlite.c). The library is the one that
-ConnectorDB's catalog uses, so that nothing is to be unpacked."""
+"""SQLite: WAL mode, synchronous=FULL, a transaction a batch, one writer (embedded_sqlite.c). The library is the one
+that ConnectorDB's catalog uses, so that nothing is to be unpacked."""
 import sqlite3
 
 from .embedded import EmbeddedPeer
