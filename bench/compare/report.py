@@ -7,8 +7,8 @@ import subprocess
 import programs
 
 HEAD = ["peer", "synced before ack", "data", "batches of 1000, points/s: 1 / 4 connections",
-        "single points/s: 1 / 32 connections", "whole stream as text, points/s (MB/s)", "last point / 1000 points, p50 ms", "bytes/point", "comes back",
-        "kill -9: missing of acknowledged"]
+        "single points/s: 1 / 32 connections", "whole stream as text, points/s (MB/s)",
+        "last point / 1000 points, p50 ms", "bytes/point", "comes back", "kill -9: missing of acknowledged"]
 LIMIT_POINTS_MAX = 1000000
 
 
@@ -119,8 +119,8 @@ def transfer_lines(results):
 def kill_lines(peers):
     parts = [f"{results['peer']} {results['kill']['unacknowledged']} points, {results['kill']['restart_seconds']:.2f} s"
              for results in peers if "kill" in results]
-    return paragraph("After the kill: points that are there without having been acknowledged, and how long it takes until "
-                     "the data can be read again", parts, "; ")
+    return paragraph("After the kill: points that are there without having been acknowledged, and how long it takes until"
+                     " the data can be read again", parts, "; ")
 
 
 def table(found, names):
@@ -133,7 +133,7 @@ def table(found, names):
     for results in peers:
         lines += transfer_lines(results)
     lines += kill_lines(peers)
-    lines += paragraph("Versions", [f"{results['peer']} {results.get('version', '?')}" for results in peers], ", ")
+    lines += paragraph("Versions", [f"{results['peer']} {results['version']}" for results in peers if "version" in results], ", ")
     runs = {f"{results['date']}, commit {results['commit']}, {results['points']} points a data set, "
             f"median of {results['repeats']} loads" for results in peers}
     lines += paragraph("Measured", sorted(runs), "; ")

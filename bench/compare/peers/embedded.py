@@ -1,6 +1,5 @@
 """Peers that are a library: the program (embedded.c) stores, reads and prints in its own process, without a socket."""
 import json
-import os
 import signal
 import subprocess
 

@@ -1,5 +1,5 @@
-"""InfluxDB 1.6: one measurement a data set, a tag for the stream, the line protocol at microseconds; defaults but for two
-waits before it compacts what is idle (10 minutes and 4 hours), so that it settles while we look."""
+"""InfluxDB 1.6: one measurement a data set, a tag for the stream, the line protocol at microseconds; defaults but for
+two waits before it compacts what is idle (10 minutes and 4 hours), so that it settles while we look."""
 import json
 import os
 import time
