@@ -225,7 +225,29 @@ static void play_backup(struct crash_run *run)
     crash_close_database(run);
 }
 
-/* As check_created: what opens holds what was there when the backup was begun. */
+static void back_up_twice(struct crash_run *run)
+{
+    back_up(run, "first");
+    back_up(run, "second");
+}
+
+/* Backups while three threads insert and the background's own seal and merge. */
+static void play_hot_backup(struct crash_run *run)
+{
+    uint64_t series[CRASH_THREADS_SERIES];
+    crash_open_database(run);
+    for (unsigned i = 0; i < CRASH_THREADS_SERIES; i++) {
+        char name[8];
+        (void)snprintf(name, sizeof(name), "s%u", i);
+        series[i] = crash_create_stream(run, "d", name, false)->series_id;
+    }
+    crash_append_in_threads(run, series, back_up_twice);
+    REQUIRE(store_seal(run->store, true, NULL) == 0, "seal");
+    crash_append_in_threads(run, series, NULL);
+    crash_close_database(run);
+}
+
+/* As check_created: what opens holds what was there when the backup was begun, or, with threads, at a moment until it was made. */
 static bool check_backup(const struct crash_run *run, const struct crash_copy *copy, const char *path, bool *ret_opened,
     struct crash_violation *violation)
 {
@@ -241,7 +263,9 @@ static bool check_backup(const struct crash_run *run, const struct crash_copy *c
         return true;
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
-    bool good = crash_check_database(run, copy->begun, database, lengths, found, violation);
+    bool good = run->scenario->threads
+                    ? crash_model_check_moment(&run->model, copy->begun, copy->ended, database->store, violation)
+                    : crash_check_database(run, copy->begun, database, lengths, found, violation);
     free(lengths);
     if (database_close(database, &error) < 0 && good)
         good = crash_violated(violation, "%s does not close: %s", path, error.message);
@@ -403,11 +427,12 @@ static bool judge_export(const struct crash_run *run, uint64_t point, const char
     return good;
 }
 
-enum { TEXTS_SHORT = 40 };
+enum { TEXTS_SHORT = 40, TEXTS_LONG = 1800 };
 
 const struct crash_scenario crash_copy_scenarios[] = {
     {"create", TEXTS_SHORT, false, prepare_nothing, play_create, judge_create, NULL},
     {"backup", TEXTS_SHORT, false, prepare_backup, play_backup, judge_backup, NULL},
+    {"hotbackup", TEXTS_LONG, true, prepare_backup, play_hot_backup, judge_backup, NULL},
     {"export", TEXTS_SHORT, false, prepare_export, play_export, judge_export, NULL},
 };
 const size_t crash_copy_scenario_count = sizeof(crash_copy_scenarios) / sizeof(crash_copy_scenarios[0]);

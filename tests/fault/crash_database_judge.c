@@ -149,7 +149,8 @@ static bool check_ids(const struct crash_run *run, uint64_t point, struct catalo
 }
 
 /* The database goes on: a new stream takes points. */
-static bool go_on(const struct crash_run *run, uint64_t point, struct database *database, struct crash_violation *violation)
+static bool go_on(const struct crash_run *run, uint64_t point, struct database *database, bool no_threads,
+    struct crash_violation *violation)
 {
     struct device device;
     struct stream stream = {.name = crash_text("after")};
@@ -170,6 +171,8 @@ static bool go_on(const struct crash_run *run, uint64_t point, struct database *
     uint64_t index = 1;
     batch_init(&batch);
     crash_model_points(&run->model, stream.series_id, 0, 3, &batch);
+    while (no_threads && store_work(database->store, NULL) == 1) /* there may be no journal with space */
+        continue;
     r = store_append(database->store, stream.series_id, &batch, 0, &index, &error);
     batch_free(&batch);
     stream_free(&stream);
@@ -202,7 +205,7 @@ bool crash_judge_database(const struct crash_run *run, uint64_t point, const cha
         }
         good = crash_check_database(run, point, database, lengths, found, violation);
         if (good && life == 0)
-            good = go_on(run, point, database, violation);
+            good = go_on(run, point, database, options.no_threads, violation);
         if (database_close(database, &error) < 0 && good)
             good = crash_violated(violation, "does not close: %s", error.message);
     }

@@ -351,6 +351,28 @@ bool crash_model_check(const struct crash_model *model, uint64_t point, struct s
     return good;
 }
 
+bool crash_model_check_moment(const struct crash_model *model, uint64_t from, uint64_t to, struct store *store,
+    struct crash_violation *violation)
+{
+    struct store_snapshot *snapshot;
+    struct error error = {0};
+    uint64_t *lengths = calloc(model->count + 1, sizeof(*lengths));
+    REQUIRE(lengths, "no memory");
+    if (store_snapshot_open(store, &snapshot, &error) < 0) {
+        free(lengths);
+        return crash_violated(violation, "snapshot: %s", error.message);
+    }
+    bool good = true;
+    for (size_t i = 0; good && i < model->count; i++)
+        good = read_series(model, snapshot, model->series[i].id, &lengths[i], violation);
+    uint64_t end = good ? surviving_end(model, to, lengths) : 0;
+    for (size_t i = 0; good && i < model->count; i++)
+        good = check_beginning(&model->series[i], to, end > from ? end : from, lengths[i], violation);
+    store_snapshot_close(snapshot);
+    free(lengths);
+    return good;
+}
+
 bool crash_model_check_exactly(const struct crash_model *model, const uint64_t *lengths, struct store *store,
     struct crash_violation *violation)
 {

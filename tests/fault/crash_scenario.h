@@ -65,6 +65,10 @@ extern const size_t crash_repair_scenario_count;
 
 /* ---- for workloads: each call is noted in the model ---- */
 void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count);
+enum { CRASH_THREADS_SERIES = 12 };
+/* By several threads, each to its own of the series, while `meanwhile` (may be NULL) is called. */
+void crash_append_in_threads(struct crash_run *run, const uint64_t series[CRASH_THREADS_SERIES],
+    void (*meanwhile)(struct crash_run *run));
 void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count);
 struct store_bulk;
 /* Loads points into new series, through two writers. */

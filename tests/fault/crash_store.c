@@ -356,36 +356,43 @@ static void play_mixed(struct crash_run *run)
 
 /* ---- several threads ---- */
 
-enum { APPENDERS = 3, APPENDS_OF_EACH = 40 };
+enum { APPENDERS = 3, APPENDS_OF_EACH = 40, SERIES_OF_EACH = CRASH_THREADS_SERIES / APPENDERS };
 
 struct appender {
     struct crash_run *run;
     struct test_random random;
-    uint64_t first_series;
+    const uint64_t *series;
 };
 
 static void *append_in_thread(void *argument)
 {
     struct appender *appender = argument;
-    struct crash_run *run = appender->run;
     for (unsigned i = 0; i < APPENDS_OF_EACH; i++) {
-        uint64_t id = appender->first_series + test_random_below(&appender->random, 4);
-        crash_append(run, id, 1 + test_random_below(&appender->random, 5));
+        uint64_t id = appender->series[test_random_below(&appender->random, SERIES_OF_EACH)];
+        crash_append(appender->run, id, 1 + test_random_below(&appender->random, 5));
     }
     return NULL;
 }
 
-static void play_threads(struct crash_run *run)
+void crash_append_in_threads(struct crash_run *run, const uint64_t series[CRASH_THREADS_SERIES], void (*meanwhile)(struct crash_run *run))
 {
     struct appender appenders[APPENDERS];
     pthread_t threads[APPENDERS];
-    open_again(run);
     for (unsigned i = 0; i < APPENDERS; i++) {
-        appenders[i] = (struct appender){run, {test_random_next(&run->random)}, 1 + 10 * (uint64_t)i};
+        appenders[i] = (struct appender){run, {test_random_next(&run->random)}, series + i * SERIES_OF_EACH};
         REQUIRE(pthread_create(&threads[i], NULL, append_in_thread, &appenders[i]) == 0, "thread");
     }
+    if (meanwhile)
+        meanwhile(run);
     for (unsigned i = 0; i < APPENDERS; i++)
         REQUIRE(pthread_join(threads[i], NULL) == 0, "thread");
+}
+
+static void play_threads(struct crash_run *run)
+{
+    static const uint64_t series[CRASH_THREADS_SERIES] = {1, 2, 3, 4, 11, 12, 13, 14, 21, 22, 23, 24};
+    open_again(run);
+    crash_append_in_threads(run, series, NULL);
     REQUIRE(store_seal(run->store, true, NULL) == 0, "seal");
     close_it(run);
 }
