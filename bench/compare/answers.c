@@ -9,7 +9,13 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { RECEIVE_BYTES = 256 << 10, LINE_BYTES_MAX = 16 << 10, POSTGRES_HEADER_BYTES = 5 };
+enum {
+    RECEIVE_BYTES = 256 << 10,
+    LINE_BYTES_MAX = 16 << 10,
+    POSTGRES_HEADER_BYTES = 5,
+    STATUS_BYTES = 400,
+    SHOWN_BYTES_MAX = 400
+};
 
 bool protocol_parse(const char *name, enum protocol *ret_protocol)
 {
@@ -112,34 +118,35 @@ static bool skip_chunks(struct answers *answers)
     }
 }
 
-static _Noreturn void fail_with_rest(struct answers *answers, const char *status)
+/* Prints the start of the body, of which `size` bytes are announced (0: none, or chunked). */
+static _Noreturn void fail_with_body(struct answers *answers, const char *status, uint64_t size)
 {
-    char text[400];
-    snprintf(text, sizeof(text), "%s", status);
-    for (const char *line = read_line(answers); line && *line; line = read_line(answers))
+    size_t wanted = size < SHOWN_BYTES_MAX ? (size_t)size : SHOWN_BYTES_MAX;
+    while (answers->end - answers->start < wanted && receive(answers))
         continue;
-    receive(answers);
-    bench_fail("the server answers %s: %.*s", text, (int)(answers->end - answers->start),
+    bench_fail("the server answers %s: %.*s", status, (int)(answers->end - answers->start),
         (const char *)answers->buffer + answers->start);
 }
 
 static bool skip_http(struct answers *answers)
 {
-    const char *line = read_line(answers);
-    if (!line)
-        return false;
-    if (strncmp(line, "HTTP/1.1 2", 10) != 0)
-        fail_with_rest(answers, line);
+    char status[STATUS_BYTES] = "";
     bool chunked = false;
     uint64_t size = 0;
-    while ((line = read_line(answers)) && *line) {
+    const char *line = read_line(answers);
+    if (line)
+        snprintf(status, sizeof(status), "%s", line);
+    while (line && *line) {
         if (strncasecmp(line, "Content-Length:", 15) == 0)
             size = strtoull(line + 15, NULL, 10);
         else if (strncasecmp(line, "Transfer-Encoding: chunked", 26) == 0)
             chunked = true;
+        line = read_line(answers);
     }
     if (!line)
         return false;
+    if (strncmp(status, "HTTP/1.1 2", 10) != 0)
+        fail_with_body(answers, status, size);
     return chunked ? skip_chunks(answers) : skip(answers, size);
 }
 

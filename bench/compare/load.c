@@ -40,7 +40,7 @@ struct record {
 struct connection {
     pthread_t thread;
     unsigned number;
-    const struct load *load;
+    struct load *load;
     const uint8_t *requests; /* the mapped file */
     size_t requests_bytes;
     struct answers answers;
@@ -124,7 +124,7 @@ static void must_answer(const struct connection *connection, bool answered)
 static void *run_connection(void *argument)
 {
     struct connection *connection = argument;
-    struct load *load = (struct load *)connection->load;
+    struct load *load = connection->load;
     size_t offset = 0;
     bool alive = true;
     for (size_t i = 0; i < load->setup && has_record(connection, offset) && alive; i++)
@@ -160,7 +160,7 @@ static size_t count_records(const struct connection *connection)
 }
 
 static void connection_open(
-    struct connection *connection, const struct load *load, unsigned number, const char *path)
+    struct connection *connection, struct load *load, unsigned number, const char *path)
 {
     struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC);

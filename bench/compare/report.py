@@ -119,8 +119,8 @@ def transfer_lines(results):
 def kill_lines(peers):
     parts = [f"{results['peer']} {results['kill']['unacknowledged']} points, {results['kill']['restart_seconds']:.2f} s"
              for results in peers if "kill" in results]
-    return paragraph("After the kill: points that are there without having been acknowledged, and how long it takes until"
-                     " the data can be read again", parts, "; ")
+    return paragraph("After the kill: points that are there without having been acknowledged, and how long it takes "
+                     "until the data can be read again", parts, "; ")
 
 
 def table(found, names):
@@ -133,7 +133,8 @@ def table(found, names):
     for results in peers:
         lines += transfer_lines(results)
     lines += kill_lines(peers)
-    lines += paragraph("Versions", [f"{results['peer']} {results['version']}" for results in peers if "version" in results], ", ")
+    versions = [f"{results['peer']} {results['version']}" for results in peers if "version" in results]
+    lines += paragraph("Versions", versions, ", ")
     runs = {f"{results['date']}, commit {results['commit']}, {results['points']} points a data set, "
             f"median of {results['repeats']} loads" for results in peers}
     lines += paragraph("Measured", sorted(runs), "; ")
