@@ -19,6 +19,9 @@ static struct crash_copy *begin_copy(struct crash_run *run, const char *name)
     return copy;
 }
 
+/* What is looked at in one state of so many: the rest of it is not new in most states. */
+enum { CHECK_EVERY = 2, CREATE_AGAIN_EVERY = 4, OLD_COPY_EVERY = 4, OLD_AFTER_CALLS = 100 };
+
 static bool is_there(const char *path)
 {
     struct stat status;
@@ -105,7 +108,7 @@ static bool check_created(const struct crash_copy *copy, const char *path, struc
     bool good = check_administrator(copy, database, random, violation);
     if (database_close(database, &error) < 0 && good)
         good = crash_violated(violation, "%s does not close: %s", path, error.message);
-    return good && crash_check_files(path, violation);
+    return good && (test_random_below(random, CHECK_EVERY) > 0 || crash_check_files(path, violation));
 }
 
 /* Whatever NAME.creating-... is left: no half database that opens. */
@@ -166,7 +169,7 @@ static bool judge_create(const struct crash_run *run, uint64_t point, const char
             good = crash_violated(violation, "%s is there and no database", copy->name);
         if (good && !opened && copy->ended <= point)
             good = crash_violated(violation, "%s was created and is not there", copy->name);
-        if (good && !opened)
+        if (good && !opened && test_random_below(random, CREATE_AGAIN_EVERY) == 0)
             good = create_again(copy, path, random, violation);
         free(path);
     }
@@ -248,7 +251,7 @@ static void play_hot_backup(struct crash_run *run)
 }
 
 /* As check_created: what opens holds what was there when the backup was begun, or, with threads, at a moment until it was made. */
-static bool check_backup(const struct crash_run *run, const struct crash_copy *copy, const char *path, bool *ret_opened,
+static bool check_backup(const struct crash_run *run, const struct crash_copy *copy, const char *path, bool check, bool *ret_opened,
     struct crash_violation *violation)
 {
     struct error error = {0};
@@ -269,14 +272,14 @@ static bool check_backup(const struct crash_run *run, const struct crash_copy *c
     free(lengths);
     if (database_close(database, &error) < 0 && good)
         good = crash_violated(violation, "%s does not close: %s", path, error.message);
-    return good && crash_check_files(path, violation);
+    return good && (!check || crash_check_files(path, violation));
 }
 
 static bool check_backup_leftover(const void *context, const struct crash_copy *copy, const char *path,
     struct crash_violation *violation)
 {
     bool opened;
-    return check_backup(context, copy, path, &opened, violation);
+    return check_backup(context, copy, path, true, &opened, violation);
 }
 
 static bool judge_backup(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
@@ -287,10 +290,12 @@ static bool judge_backup(const struct crash_run *run, uint64_t point, const char
     for (size_t i = 0; good && i < run->copy_count; i++) {
         const struct crash_copy *copy = &run->copies[i];
         char *path = test_path(directory, "%s", copy->name);
-        bool there = is_there(path), opened = false;
+        bool there = is_there(path), opened = false, check = test_random_below(random, CHECK_EVERY) == 0;
+        bool is_old = copy->ended != NEVER && copy->ended + OLD_AFTER_CALLS < point;
+        bool look = there && (!is_old || test_random_below(random, OLD_COPY_EVERY) == 0);
         good = check_leftovers(copy, directory, check_backup_leftover, run, violation) &&
-               (!there || check_backup(run, copy, path, &opened, violation));
-        if (good && there && !opened)
+               (!look || check_backup(run, copy, path, check, &opened, violation));
+        if (good && look && !opened)
             good = crash_violated(violation, "%s is there and no database", copy->name);
         if (good && !there && copy->ended <= point)
             good = crash_violated(violation, "%s was made and is not there", copy->name);

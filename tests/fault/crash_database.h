@@ -29,7 +29,8 @@ void crash_learn_series(struct crash_run *run, struct crash_object *object);
 /* A literal where the interface has a char * that nobody writes to. */
 char *crash_text(const char *literal);
 
-/* The open database holds what it must after a crash at `point`. lengths: one for each series of the model; found: one for each object. */
+/* The open database holds what it must after a crash at `point`. lengths: one for each series of the model; found: one for each
+ * object. */
 bool crash_check_database(const struct crash_run *run, uint64_t point, struct database *database, uint64_t *lengths,
     struct crash_change *found, struct crash_violation *violation);
 /* `check` finds nothing in the database that nobody has open. */

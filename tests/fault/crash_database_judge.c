@@ -181,8 +181,8 @@ static bool go_on(const struct crash_run *run, uint64_t point, struct database *
     return true;
 }
 
-/* Each state is opened and looked at; some once more afterwards, some are checked: SQLite's reading of its schema, which is most of the
- * time, is better spent on more states. */
+/* Each state is opened and looked at; some once more afterwards, some are checked: SQLite's reading of its schema, which is most
+ * of the time, is better spent on more states. */
 enum { SECOND_LIFE_EVERY = 3, CHECK_EVERY = 2 };
 
 bool crash_judge_database(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,

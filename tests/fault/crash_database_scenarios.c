@@ -77,8 +77,8 @@ static void play_database_import(struct crash_run *run)
     crash_close_database(run);
 }
 
-/* The disk is full now and then, at any call of catalog or store: what is refused has not happened, and all goes on without a restart
- * when there is space again. */
+/* The disk is full now and then, at any call of catalog or store: what is refused has not happened, and all goes on without a
+ * restart when there is space again. */
 static void play_crowded(struct crash_run *run)
 {
     run->options.wait_ms_max = 1;

@@ -629,6 +629,40 @@ void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash
     *ret_state = state;
 }
 
+static const struct crash_file *find_file(const struct crash_state *state, const char *path)
+{
+    for (size_t i = 0; i < state->count; i++) {
+        if (strcmp(state->files[i].path, path) == 0)
+            return &state->files[i];
+    }
+    return NULL;
+}
+
+void crash_disk_compare(struct crash_disk *disk, const char *directory)
+{
+    static const char shared_memory[] = "-shm"; /* of SQLite; no file after a power loss */
+    struct crash_disk *real = crash_disk_new(NULL);
+    struct crash_state now, found;
+    struct test_random random = {0};
+    crash_disk_load(real, directory);
+    crash_disk_choose(disk, DATA_ALL, NAMES_ALL, &random, &now);
+    crash_disk_choose(real, DATA_ALL, NAMES_ALL, &random, &found);
+    for (size_t i = 0; i < now.count; i++)
+        REQUIRE(find_file(&found, now.files[i].path), "%s was removed, and nobody recorded it", now.files[i].path);
+    for (size_t i = 0; i < found.count; i++) {
+        const struct crash_file *is = &found.files[i], *recorded = find_file(&now, is->path);
+        size_t length = strlen(is->path), ending = strlen(shared_memory);
+        if (length > ending && strcmp(is->path + length - ending, shared_memory) == 0)
+            continue;
+        REQUIRE(recorded, "%s was made, and nobody recorded it", is->path);
+        REQUIRE(recorded->size == is->size && (is->size == 0 || memcmp(recorded->data, is->data, is->size) == 0),
+            "%s was changed, and nobody recorded it", is->path);
+    }
+    crash_state_free(&now);
+    crash_state_free(&found);
+    crash_disk_free(real);
+}
+
 void crash_state_free(struct crash_state *state)
 {
     for (size_t i = 0; i < state->count; i++) {

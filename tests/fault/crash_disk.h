@@ -47,6 +47,8 @@ void crash_disk_step(struct crash_disk *disk);
 /* What survives now. Valid until the next step; free it. */
 void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash_names names, struct test_random *random,
     struct crash_state *ret_state);
+/* What a process sees now is what is really in the directory: aborts when a change was not recorded. */
+void crash_disk_compare(struct crash_disk *disk, const char *directory);
 void crash_state_free(struct crash_state *state);
 /* Writes the files into the existing, empty directory. */
 void crash_state_write(const struct crash_state *state, const char *directory);

@@ -322,6 +322,8 @@ static void run_life(const struct crash_scenario *scenario, const struct setting
     if (left > most)
         left = most;
     enumerate_log(&enumeration, 0, scenario->revive ? left / STATES_OF_ONE_RECOVERY + 1 : left);
+    if (!enough(&enumeration)) /* it has gone through all of the log */
+        crash_disk_compare(enumeration.disk, played);
     tally->lives++;
     tally->calls += run.log.count;
     tally->hash = crash_log_hash(&run.log) + 31 * tally->hash;

@@ -374,7 +374,8 @@ static void *append_in_thread(void *argument)
     return NULL;
 }
 
-void crash_append_in_threads(struct crash_run *run, const uint64_t series[CRASH_THREADS_SERIES], void (*meanwhile)(struct crash_run *run))
+void crash_append_in_threads(struct crash_run *run, const uint64_t series[CRASH_THREADS_SERIES],
+    void (*meanwhile)(struct crash_run *run))
 {
     struct appender appenders[APPENDERS];
     pthread_t threads[APPENDERS];
