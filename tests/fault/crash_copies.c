@@ -19,14 +19,52 @@ static struct crash_copy *begin_copy(struct crash_run *run, const char *name)
     return copy;
 }
 
-/* What is looked at in one state of so many: the rest of it is not new in most states. */
-enum { CHECK_EVERY = 2, CREATE_AGAIN_EVERY = 4, OLD_COPY_EVERY = 4, OLD_AFTER_CALLS = 100 };
-
 static bool is_there(const char *path)
 {
     struct stat status;
     return lstat(path, &status) == 0;
 }
+
+/* How many names in the directory begin so. */
+static unsigned count_files(const char *directory, const char *name)
+{
+    DIR *entries = opendir(directory);
+    const struct dirent *entry;
+    unsigned count = 0;
+    REQUIRE(entries, "%s: %s", directory, strerror(errno));
+    while ((entry = readdir(entries)))
+        count += strncmp(entry->d_name, name, strlen(name)) == 0;
+    (void)closedir(entries);
+    return count;
+}
+
+/* Makes a copy; when run->disk_fills first while the disk is full at some of the calls: then it is made as a whole, or nothing is left
+ * of it, and there is space again. */
+static void make_copy(struct crash_run *run, const char *name,
+    int (*make)(struct crash_run *run, const char *path, struct error *ret_error))
+{
+    enum { CALLS_OF_A_COPY = 60 };
+    struct error error = {0};
+    struct crash_copy *copy = begin_copy(run, name);
+    char *path = test_path(run->directory, "%s", name);
+    int r = -ENOSPC;
+    if (run->disk_fills) {
+        crash_log_fail(&run->log, (struct crash_failures){.from = 1 + crash_below(run, CALLS_OF_A_COPY),
+            .count = 1 + crash_below(run, 3), .kinds = CRASH_CALLS_OF_SPACE});
+        r = make(run, path, &error);
+        crash_log_fail(&run->log, (struct crash_failures){0});
+        REQUIRE(r == 0 || r == -ENOSPC || r == -EIO, "%s: %d: %s", name, r, error.message);
+        REQUIRE(r == 0 || count_files(run->directory, name) == 0, "%s: %s, and something is left", name, error.message);
+    }
+    if (r < 0)
+        r = make(run, path, &error);
+    REQUIRE(r == 0, "%s: %s", name, error.message);
+    copy->ended = crash_log_mark(&run->log);
+    free(path);
+}
+
+/* What is looked at in one state of so many: the rest of it is not new in most states. */
+enum { CHECK_EVERY = 2, CREATE_AGAIN_EVERY = 4, OLD_COPY_EVERY = 4, OLD_AFTER_CALLS = 100 };
 
 /* ---- new databases ---- */
 
@@ -47,20 +85,28 @@ static void prepare_nothing(struct crash_run *run)
     (void)run;
 }
 
+static int make_with_administrator(struct crash_run *run, const char *path, struct error *ret_error)
+{
+    return create_database(path, administrator_of(&run->copies[run->copy_count - 1]), ret_error);
+}
+
 static void play_create(struct crash_run *run)
 {
-    struct error error = {0};
+    static const char *const names[] = {"new", "bare"};
     for (unsigned i = 0; i < 2; i++) {
-        struct crash_copy *copy = begin_copy(run, i == 0 ? "new" : "bare");
-        char *path = test_path(run->directory, "%s", copy->name);
-        REQUIRE(create_database(path, administrator_of(copy), &error) == 0, "%s", error.message);
-        copy->ended = crash_log_mark(&run->log);
-        run->place = path;
+        make_copy(run, names[i], make_with_administrator);
+        run->place = test_path(run->directory, "%s", names[i]);
         crash_open_database(run);
         crash_close_database(run);
+        free(run->place);
         run->place = NULL;
-        free(path);
     }
+}
+
+static void play_crowded_create(struct crash_run *run)
+{
+    run->disk_fills = true;
+    play_create(run);
 }
 
 static bool check_administrator(const struct crash_copy *copy, struct database *database, struct test_random *random,
@@ -184,14 +230,14 @@ static void prepare_backup(struct crash_run *run)
     crash_prepare_database(run);
 }
 
+static int make_backup(struct crash_run *run, const char *path, struct error *ret_error)
+{
+    return database_backup(run->database, path, NULL, NULL, ret_error);
+}
+
 static void back_up(struct crash_run *run, const char *name)
 {
-    struct error error = {0};
-    struct crash_copy *copy = begin_copy(run, name);
-    char *path = test_path(run->directory, "%s", name);
-    REQUIRE(database_backup(run->database, path, NULL, NULL, &error) == 0, "%s", error.message);
-    copy->ended = crash_log_mark(&run->log);
-    free(path);
+    make_copy(run, name, make_backup);
 }
 
 static void append_and_seal(struct crash_run *run, const struct crash_object *a, const struct crash_object *b)
@@ -226,6 +272,12 @@ static void play_backup(struct crash_run *run)
     back_up(run, "third");
     append_and_seal(run, a, c);
     crash_close_database(run);
+}
+
+static void play_crowded_backup(struct crash_run *run)
+{
+    run->disk_fills = true;
+    play_backup(run);
 }
 
 static void back_up_twice(struct crash_run *run)
@@ -324,16 +376,16 @@ static void prepare_export(struct crash_run *run)
     free(beside);
 }
 
-static void export_to(struct crash_run *run, const char *name)
+static int make_export(struct crash_run *run, const char *path, struct error *ret_error)
 {
-    struct error error = {0};
     struct transfer_options options = {.threads = 1};
     struct transfer_result result;
-    struct crash_copy *copy = begin_copy(run, name);
-    char *path = test_path(run->directory, "%s", name);
-    REQUIRE(export_database(run->database, path, &options, &result, &error) == 0, "%s", error.message);
-    copy->ended = crash_log_mark(&run->log);
-    free(path);
+    return export_database(run->database, path, &options, &result, ret_error);
+}
+
+static void export_to(struct crash_run *run, const char *name)
+{
+    make_copy(run, name, make_export);
 }
 
 static void play_export(struct crash_run *run)
@@ -350,6 +402,12 @@ static void play_export(struct crash_run *run)
     }
     export_to(run, "second");
     crash_close_database(run);
+}
+
+static void play_crowded_export(struct crash_run *run)
+{
+    run->disk_fills = true;
+    play_export(run);
 }
 
 static bool check_imported_stream(const struct crash_run *run, const struct crash_copy *copy, const struct crash_object *object,
@@ -436,8 +494,11 @@ enum { TEXTS_SHORT = 40, TEXTS_LONG = 1800 };
 
 const struct crash_scenario crash_copy_scenarios[] = {
     {"create", TEXTS_SHORT, false, prepare_nothing, play_create, judge_create, NULL},
+    {"fullcreate", TEXTS_SHORT, false, prepare_nothing, play_crowded_create, judge_create, NULL},
     {"backup", TEXTS_SHORT, false, prepare_backup, play_backup, judge_backup, NULL},
+    {"fullbackup", TEXTS_SHORT, false, prepare_backup, play_crowded_backup, judge_backup, NULL},
     {"hotbackup", TEXTS_LONG, true, prepare_backup, play_hot_backup, judge_backup, NULL},
     {"export", TEXTS_SHORT, false, prepare_export, play_export, judge_export, NULL},
+    {"fullexport", TEXTS_SHORT, false, prepare_export, play_crowded_export, judge_export, NULL},
 };
 const size_t crash_copy_scenario_count = sizeof(crash_copy_scenarios) / sizeof(crash_copy_scenarios[0]);

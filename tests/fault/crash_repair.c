@@ -247,16 +247,37 @@ static void prepare_repair(struct crash_run *run)
     free(shared_memory), free(beside), free(made), free(catalog), free(data), free(made_catalog);
 }
 
+/* The disk is full at some of the calls: the rest is for the next repair. */
+static void fail_to_repair(struct crash_run *run)
+{
+    enum { CALLS_OF_A_REPAIR = 70 };
+    struct error error = {0};
+    crash_log_fail(&run->log, (struct crash_failures){.from = 1 + crash_below(run, CALLS_OF_A_REPAIR),
+        .count = 1 + crash_below(run, 3), .kinds = CRASH_CALLS_OF_SPACE});
+    int r = repair(run->directory, "full", &error);
+    crash_log_fail(&run->log, (struct crash_failures){0});
+    REQUIRE(r >= 0 || r == -ENOSPC || r == -EIO, "%d: %s", r, error.message);
+}
+
 static void play_repair(struct crash_run *run)
 {
     struct error error = {0};
     struct crash_copy *copy = &run->copies[run->copy_count++];
     *copy = (struct crash_copy){.begun = crash_log_mark(&run->log), .ended = NEVER};
+    if (run->disk_fills)
+        fail_to_repair(run);
     int r = repair(run->directory, "workload", &error);
-    REQUIRE(r == run->damage->in_catalog + 2 * run->damage->in_data, "repaired %d: %s", r, error.message);
+    REQUIRE(r >= 0 && (run->disk_fills || r == run->damage->in_catalog + 2 * run->damage->in_data), "repaired %d: %s", r,
+        error.message);
     copy->ended = crash_log_mark(&run->log);
     r = look_into(run, run->directory, &run->damage->rows, &run->damage->points, &error);
     REQUIRE(r == 0, "%s", error.message);
+}
+
+static void play_crowded_repair(struct crash_run *run)
+{
+    run->disk_fills = true;
+    play_repair(run);
 }
 
 /* ---- judging ---- */
@@ -299,7 +320,7 @@ static bool has_all_files(const char *from, const char *to)
 /* Some repair kept this whole. */
 static bool is_kept(const struct crash_damage *damage, const char *directory, const char *name, const char *ending)
 {
-    static const char *const stamps[] = {"workload", "revived", "judge"};
+    static const char *const stamps[] = {"full", "workload", "revived", "judge"};
     bool kept = false;
     char *before = test_path(damage->copy, "%s%s", name, ending);
     struct stat status;
@@ -381,6 +402,7 @@ enum { TEXTS_SHORT = 40 };
 
 const struct crash_scenario crash_repair_scenarios[] = {
     {"repair", TEXTS_SHORT, false, prepare_repair, play_repair, judge_repair, NULL},
+    {"fullrepair", TEXTS_SHORT, false, prepare_repair, play_crowded_repair, judge_repair, NULL},
     {"rerepair", TEXTS_SHORT, false, prepare_repair, play_repair, judge_repair, revive_repair},
 };
 const size_t crash_repair_scenario_count = sizeof(crash_repair_scenarios) / sizeof(crash_repair_scenarios[0]);

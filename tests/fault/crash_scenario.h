@@ -27,6 +27,7 @@ struct crash_run {
     struct crash_model model;
     char *place;              /* of the database, when it is not the directory itself */
     bool disk_is_full;        /* things may fail, but not be lost */
+    bool disk_fills;          /* what is made beside fails at first */
     struct crash_objects objects; /* databases only */
     struct crash_copy copies[CRASH_COPIES_MAX];
     size_t copy_count;
