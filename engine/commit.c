@@ -8,9 +8,11 @@
  * section, groups are written one after the other, and published in that order. */
 #include "check.h"
 #include "clock.h"
+#include "futex.h"
 #include "store_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +27,12 @@ static struct group *group_new(size_t capacity)
     if (!group)
         return NULL;
     group->data = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (group->data == MAP_FAILED || pthread_cond_init(&group->changed, NULL) != 0) {
-        if (group->data != MAP_FAILED)
-            (void)munmap(group->data, capacity);
+    if (group->data == MAP_FAILED) {
         free(group);
         return NULL;
     }
     group->capacity = capacity;
-    group->references = 1;
+    atomic_init(&group->references, 1);
     return group;
 }
 
@@ -42,34 +42,43 @@ static void group_free(struct group *group)
         return;
     journal_release(group->journal);
     (void)munmap(group->data, group->capacity);
-    (void)pthread_cond_destroy(&group->changed);
     free(group->frames);
     free(group->batches);
     free(group);
 }
 
-/* Lets go of the group; the last one puts it back into the pool. commit.lock is held. */
+static bool pool_put(struct commit *commit, struct group *group)
+{
+    for (unsigned i = 0; i < GROUP_POOL; i++) {
+        if (!commit->pool[i]) {
+            commit->pool[i] = group;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Lets go of the group; the last one puts it back into the pool. commit.lock is not held. */
 static void group_release(struct store *store, struct group *group)
 {
-    if (--group->references > 0)
-        return;
     struct commit *commit = &store->commit;
+    if (atomic_fetch_sub(&group->references, 1) > 1)
+        return;
     journal_release(group->journal);
     group->journal = NULL;
     if (group->size > GROUP_BYTES_HOT)
         (void)madvise(group->data + GROUP_BYTES_HOT, group->capacity - GROUP_BYTES_HOT, MADV_DONTNEED);
     group->size = 0;
     group->frame_count = 0;
-    group->done = false;
     group->result = 0;
-    for (unsigned i = 0; i < GROUP_POOL; i++) {
-        if (!commit->pool[i]) {
-            commit->pool[i] = group;
-            (void)pthread_cond_broadcast(&commit->room);
-            return;
-        }
-    }
-    group_free(group);
+    atomic_store(&group->done, false);
+    (void)pthread_mutex_lock(&commit->lock);
+    bool pooled = pool_put(commit, group);
+    if (pooled)
+        (void)pthread_cond_broadcast(&commit->room);
+    (void)pthread_mutex_unlock(&commit->lock);
+    if (!pooled)
+        group_free(group);
 }
 
 static struct group *pool_take(struct commit *commit)
@@ -78,7 +87,7 @@ static struct group *pool_take(struct commit *commit)
         struct group *group = commit->pool[i];
         if (group) {
             commit->pool[i] = NULL;
-            group->references = 1;
+            atomic_store(&group->references, 1);
             return group;
         }
     }
@@ -423,8 +432,8 @@ static int reserve(struct store *store, struct request *request, struct group **
         reserve_points(store, request, state, ret_frame);
     else
         reserve_tombstones(store, request, ret_frame);
-    commit->filling->packing++;
-    commit->filling->references++;
+    atomic_fetch_add(&commit->filling->packing, 1);
+    atomic_fetch_add(&commit->filling->references, 1);
     *ret_group = commit->filling;
     return 0;
 }
@@ -517,9 +526,33 @@ static int write_group(struct store *store, struct group *group, struct error *r
     return 0;
 }
 
-/* Commits the filling group; commit.lock is held at entry and exit, let go of meanwhile. May come back without
- * having done so when memory is short. */
-static void lead(struct store *store)
+/* Wakes appenders of the group: one that shall lead it, or all. */
+static void group_wake(struct group *group, int count)
+{
+    atomic_fetch_add(&group->changes, 1);
+    futex_wake(&group->changes, count);
+}
+
+void commit_die(struct store *store, const struct error *error)
+{
+    struct commit *commit = &store->commit;
+    commit->dead = true;
+    commit->dead_error = *error;
+    (void)pthread_cond_broadcast(&commit->room);
+    group_wake(commit->filling, INT_MAX);
+}
+
+/* Whether the filling group can go to the disk. commit.lock is held: no frame comes meanwhile, so that nothing is
+ * packing stays true. */
+static bool is_ready(const struct commit *commit)
+{
+    return !commit->committing && !commit->dead && commit->filling->frame_count > 0 &&
+           atomic_load(&commit->filling->packing) == 0;
+}
+
+/* Makes an empty group the filling one. Returns the one that was, or NULL: memory is short, and one may have come
+ * back by now. commit.lock is held, and let go of meanwhile in that case. */
+static struct group *take_filling(struct store *store)
 {
     struct commit *commit = &store->commit;
     struct group *group = commit->filling;
@@ -528,48 +561,79 @@ static void lead(struct store *store)
         next = group_new(store->options.journal_bytes);
     if (!next) {
         (void)pthread_cond_wait(&commit->room, &commit->lock); /* a group comes back when its appenders are done */
-        return;
+        return NULL;
     }
     next->number = ++commit->group_number;
     commit->filling = next;
+    (void)pthread_cond_broadcast(&commit->room);
+    return group;
+}
+
+/* Commits the filling group. commit.lock is held at entry and exit, let go of meanwhile. May come back without
+ * having done so when memory is short. */
+static void lead(struct store *store)
+{
+    struct commit *commit = &store->commit;
+    struct group *group = take_filling(store);
+    if (!group)
+        return;
     commit->committing = true;
     commit->commits++;
-    (void)pthread_cond_broadcast(&commit->room);
     (void)pthread_mutex_unlock(&commit->lock);
 
     struct error error = {0};
-    int r = write_group(store, group, &error);
+    group->result = write_group(store, group, &error);
 
     (void)pthread_mutex_lock(&commit->lock);
-    if (r < 0) {
-        commit->dead = true;
-        commit->dead_error = error;
-        (void)pthread_cond_broadcast(&commit->room);
-        (void)pthread_cond_broadcast(&commit->filling->changed);
-    }
-    group->result = r;
-    group->done = true;
     commit->committing = false;
-    (void)pthread_cond_broadcast(&group->changed);
-    (void)pthread_cond_signal(&commit->filling->changed); /* one of its appenders leads next */
+    if (group->result < 0)
+        commit_die(store, &error);
     if (group->journal->closed)
         background_wake(store);
+    if (is_ready(commit))
+        group_wake(commit->filling, 1); /* one of its appenders leads next */
+    (void)pthread_mutex_unlock(&commit->lock);
+    atomic_store(&group->done, true);
+    group_wake(group, INT_MAX);
     group_release(store, group); /* the reference of having been the filling group */
+    (void)pthread_mutex_lock(&commit->lock);
+}
+
+/* Leads the group if it is ready and nobody else does. Returns the state of `changes` to wait for a change of, taken
+ * before anybody could miss it. 0 or, when the journal has died, the error. */
+static int try_to_lead(struct store *store, struct group *group, uint32_t *ret_seen, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    int r = 0;
+    (void)pthread_mutex_lock(&commit->lock);
+    while (!atomic_load(&group->done) && group == commit->filling && is_ready(commit))
+        lead(store);
+    if (!atomic_load(&group->done) && commit->dead)
+        r = dead_error(store, ret_error);
+    *ret_seen = atomic_load(&group->changes);
+    (void)pthread_mutex_unlock(&commit->lock);
+    return r;
 }
 
 /* The frame is packed: waits until its group is done, leading it if nobody else does. Drops the reference.
- * When several appenders wait and one is still packing, that one will lead: it sees packing == 0 last. */
+ * Who packs last tries to lead; if another group is under way then, its leader wakes one of this group's appenders.
+ * Who is woken because the group is done needs no lock: many would stand in line for it. */
 static int await_group(struct store *store, struct group *group, struct error *ret_error)
 {
-    struct commit *commit = &store->commit;
-    group->packing--;
-    while (!group->done && !commit->dead) {
-        if (group == commit->filling && !commit->committing && group->packing == 0)
-            lead(store);
-        else
-            (void)pthread_cond_wait(&group->changed, &commit->lock);
+    uint32_t seen = atomic_load(&group->changes);
+    int r = 0;
+    if (atomic_fetch_sub(&group->packing, 1) == 1)
+        r = try_to_lead(store, group, &seen, ret_error);
+    while (r == 0 && !atomic_load(&group->done)) {
+        futex_wait(&group->changes, seen);
+        if (!atomic_load(&group->done))
+            r = try_to_lead(store, group, &seen, ret_error);
     }
-    int r = group->done && group->result == 0 ? 0 : dead_error(store, ret_error);
+    if (r == 0 && group->result < 0) {
+        (void)pthread_mutex_lock(&store->commit.lock);
+        r = dead_error(store, ret_error);
+        (void)pthread_mutex_unlock(&store->commit.lock);
+    }
     group_release(store, group);
     return r;
 }
@@ -601,12 +665,12 @@ static int run(struct store *store, struct request *request, struct frame *ret_f
             to += request->size / request->frames;
             frame.offset += request->size / request->frames;
         }
-        (void)pthread_mutex_lock(&commit->lock);
         r = await_group(store, group, ret_error);
-    } else if (request->kind == FRAME_POINTS) {
-        drop_unused_state(commit, request->series_ids[0]);
+    } else {
+        if (request->kind == FRAME_POINTS)
+            drop_unused_state(commit, request->series_ids[0]);
+        (void)pthread_mutex_unlock(&commit->lock);
     }
-    (void)pthread_mutex_unlock(&commit->lock);
     atomic_fetch_sub(&commit->flight_bytes, request->size);
     return r;
 }

@@ -404,11 +404,10 @@ static void *sync_at_intervals(void *argument)
             if (r == 0) {
                 atomic_store(&journal->synced_end, end);
             } else {
+                struct error error;
+                (void)error_set(&error, -r, "%s: sync failed", journal->file->path);
                 (void)pthread_mutex_lock(&store->commit.lock);
-                store->commit.dead = true;
-                (void)error_set(&store->commit.dead_error, -r, "%s: sync failed", journal->file->path);
-                (void)pthread_cond_broadcast(&store->commit.room);
-                (void)pthread_cond_broadcast(&store->commit.filling->changed);
+                commit_die(store, &error);
                 (void)pthread_mutex_unlock(&store->commit.lock);
             }
         }

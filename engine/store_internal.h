@@ -84,12 +84,11 @@ struct group {
     struct frame *frames;
     const struct batch **batches; /* for the listener; borrowed from the waiting appenders */
     uint32_t frame_count, frame_capacity;
-    uint32_t packing;    /* frames reserved but not yet packed */
-    uint32_t references; /* appenders that still look at it, and the store */
-    bool done;
-    int result;
-    struct error error;
-    pthread_cond_t changed;
+    _Atomic uint32_t packing;    /* frames reserved but not yet packed; rises under commit.lock only */
+    _Atomic uint32_t references; /* appenders that still look at it, and the store */
+    int result;                  /* to be read once it is done */
+    atomic_bool done;
+    _Atomic uint32_t changes;    /* futex: counts the calls that its appenders shall hear */
 };
 
 struct commit {
@@ -101,7 +100,6 @@ struct commit {
     struct group *filling;
     struct group *pool[GROUP_POOL];
     bool committing;
-    bool closing;
     bool dead;
     struct error dead_error;
     uint64_t group_number;
@@ -232,6 +230,8 @@ int commit_rotate(struct store *store, struct error *ret_error);
 /* Gives the commit a prepared journal, or says why there is none. */
 void commit_offer_spare(struct store *store, struct journal *spare, const struct error *prepare_error);
 bool commit_wants_spare(struct store *store);
+/* The journal took no write or sync: no insert will be acknowledged any more. commit.lock is held. */
+void commit_die(struct store *store, const struct error *error);
 /* Puts a series' state at recovery. */
 int commit_put_state(struct store *store, uint64_t series_id, const struct series_state *state);
 
