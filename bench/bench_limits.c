@@ -1,15 +1,20 @@
-/* What this machine can do at most: writing, syncing, copying, looking at bytes. The figures of the other
+/* What this machine can do at most: writing, syncing, copying, looking at bytes, waking a thread. The figures of the other
  * benches mean something only beside these. bench_limits [POINTS]: 64 bytes of I/O a point. */
 #include "bench_common.h"
 #include "generate.h"
 
 #include "json_points.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -19,6 +24,8 @@ enum {
     APPENDS_MAX = 2000,
     PATH_BYTES = 4096,
     MEMORY_BYTES_MAX = 256 << 20,
+    MESSAGE_BYTES = 150, /* about a request */
+    ROUND_TRIPS_MAX = 10000,
 };
 
 struct limits {
@@ -117,6 +124,64 @@ static void scan_bytes(void *context)
     limits->quotes += count_quotes(limits->from, limits->memory_bytes);
 }
 
+/* ---- a round trip between two threads that sleep in between ---- */
+
+static void set_undelayed(int file)
+{
+    int on = 1;
+    if (setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        bench_fail("TCP_NODELAY: %s", strerror(errno));
+}
+
+static void *echo(void *context)
+{
+    int listening = *(const int *)context;
+    char message[MESSAGE_BYTES];
+    ssize_t count;
+    int file = accept(listening, NULL, NULL);
+    if (file < 0)
+        bench_fail("accept: %s", strerror(errno));
+    set_undelayed(file);
+    while ((count = recv(file, message, sizeof(message), MSG_WAITALL)) > 0) {
+        if (send(file, message, (size_t)count, MSG_NOSIGNAL) != count)
+            bench_fail("send: %s", strerror(errno));
+    }
+    close(file);
+    return NULL;
+}
+
+/* What a request over one connection costs at least where nobody waits awake. */
+static void measure_round_trip(size_t count)
+{
+    char message[MESSAGE_BYTES] = {0};
+    double *seconds = must_allocate(count * sizeof(*seconds));
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    pthread_t thread;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listening = socket(AF_INET, SOCK_STREAM, 0), file = socket(AF_INET, SOCK_STREAM, 0);
+    if (listening < 0 || file < 0 || bind(listening, (struct sockaddr *)&address, size) < 0 ||
+        listen(listening, 1) < 0 || getsockname(listening, (struct sockaddr *)&address, &size) < 0 ||
+        pthread_create(&thread, NULL, echo, &listening) != 0 ||
+        connect(file, (struct sockaddr *)&address, size) < 0)
+        bench_fail("a loopback connection: %s", strerror(errno));
+    set_undelayed(file);
+    for (size_t i = 0; i < count; i++) {
+        double started = bench_now();
+        if (send(file, message, sizeof(message), MSG_NOSIGNAL) != sizeof(message) ||
+            recv(file, message, sizeof(message), MSG_WAITALL) != sizeof(message))
+            bench_fail("the echo ended");
+        seconds[i] = bench_now() - started;
+    }
+    close(file);
+    pthread_join(thread, NULL);
+    close(listening);
+    double p50 = bench_percentile(seconds, count, 0.5), p99 = bench_percentile(seconds, count, 0.99);
+    bench_row_text("machine: TCP round trip of 150 bytes, two threads, one connection", "p50 %.0f µs, p99 %.0f µs",
+        p50 * 1e6, p99 * 1e6);
+    free(seconds);
+}
+
 static void row_of_bytes(const char *work, uint64_t bytes, const struct bench_result *result)
 {
     bench_row_text(work, "%.2f GB/s, CPU %.0f %%", (double)bytes / result->seconds / 1e9,
@@ -151,14 +216,14 @@ int main(int argc, char **argv)
     snprintf(limits.path, sizeof(limits.path), "%s/file", bench_directory());
     limits.bytes = (points * BYTES_PER_POINT + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
 
-    struct bench_result result = bench_run(0, 3, unlink_file, write_file, &limits);
+    struct bench_result result = bench_run(0, 5, unlink_file, write_file, &limits);
     row_of_bytes("machine: write a new file, buffered, fdatasync", limits.bytes, &result);
     limits.flags = O_DIRECT;
     unlink_file(&limits);
     int probe = open(limits.path, O_WRONLY | O_CREAT | O_DIRECT, 0666);
     if (probe >= 0) {
         close(probe);
-        result = bench_run(0, 3, unlink_file, write_file, &limits);
+        result = bench_run(0, 5, unlink_file, write_file, &limits);
         row_of_bytes("machine: write a new file, O_DIRECT, fdatasync", limits.bytes, &result);
     } else {
         bench_row_text("machine: write a new file, O_DIRECT, fdatasync", "not on this file system");
@@ -176,6 +241,7 @@ int main(int argc, char **argv)
     if (limits.quotes != text_points * 4 * 6)
         bench_fail("the scan counted %llu quotes", (unsigned long long)limits.quotes);
     bench_row("machine: plain byte scan of the JSON of G", text_points, limits.memory_bytes, 0, &result);
+    measure_round_trip(points < ROUND_TRIPS_MAX ? (size_t)points : ROUND_TRIPS_MAX);
     free(limits.chunk), free(limits.from), free(limits.to);
     return 0;
 }

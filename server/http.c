@@ -1,10 +1,10 @@
 #include "http_internal.h"
+#include "http_sockets.h"
 
 #include "check.h"
 
 #include <civetweb.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -89,6 +89,7 @@ static void exchange_init(struct http_exchange *exchange, struct http *http, str
 static void exchange_read_head(struct http_exchange *exchange)
 {
     const struct mg_request_info *info = mg_get_request_info(exchange->connection);
+    http_spin_begin(&exchange->worker->spin, (uint16_t)info->remote_port, exchange->started_ns);
     exchange->http_1_1 = strcmp(info->http_version, "1.1") == 0;
     exchange->method_name = info->request_method;
     exchange->method = method_of(info->request_method);
@@ -158,6 +159,8 @@ static int begin_request(struct mg_connection *connection)
     }
     exchange_finish(&exchange);
     request_leave(http);
+    if (!exchange.close && !http_stopping(http))
+        http_spin_wait(&exchange.worker->spin, &http->spinners, &http->active, http->port);
     return exchange.status;
 }
 
@@ -315,6 +318,7 @@ int http_start(const struct http_options *options, struct http **ret_http, struc
     pthread_cond_init(&http->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&http->lock, NULL);
+    http_spinners_init(&http->spinners);
     (void)mg_init_library(0);
     int r = civetweb_start(http, ret_error);
     if (r < 0) {
@@ -366,45 +370,15 @@ static void wait_for_requests(struct http *http)
     pthread_mutex_unlock(&http->lock);
 }
 
-static bool has_local_port(int file, uint16_t port)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address;
-    socklen_t size = sizeof(address);
-    if (getsockname(file, &address.any, &size) < 0)
-        return false;
-    if (address.any.sa_family == AF_INET)
-        return ntohs(address.v4.sin_port) == port;
-    return address.any.sa_family == AF_INET6 && ntohs(address.v6.sin6_port) == port;
-}
-
-/* CivetWeb's threads look up from their sockets only every two seconds. No request is under way: ending the
- * sockets under them wakes them at once. CivetWeb does not tell its sockets, so they are found among the open
- * files by their port. */
-static void sockets_shut_down(uint16_t port)
-{
-    DIR *directory = opendir("/proc/self/fd");
-    const struct dirent *entry;
-    if (!directory)
-        return; /* without /proc it takes the two seconds */
-    while ((entry = readdir(directory))) {
-        int file = atoi(entry->d_name);
-        if (file > STDERR_FILENO && has_local_port(file, port))
-            (void)shutdown(file, SHUT_RDWR);
-    }
-    closedir(directory);
-}
-
 void http_stop(struct http *http)
 {
     if (!http)
         return;
     wait_for_requests(http);
     if (http->context) {
-        sockets_shut_down(http->port);
+        /* CivetWeb's threads look up from their sockets only every two seconds. No request is under way: ending the
+         * sockets under them wakes them at once. */
+        http_sockets_shut_down(http->port);
         mg_stop(http->context);
     }
     (void)mg_exit_library();

@@ -9,6 +9,7 @@
 
 #include "batch.h"
 #include "error.h"
+#include "http_spin.h"
 #include "sink.h"
 
 #include <stdatomic.h>
@@ -51,6 +52,7 @@ struct http_worker {
     uint8_t *memory;    /* head room, HTTP_BUFFER_BYTES, tail room; allocated with the first request */
     char *path, *query; /* HTTP_REQUEST_BYTES_MAX each: decoded parts of the request */
     struct batch batch; /* what an insert is read into */
+    struct http_spin spin;
     uint64_t date_second;
     char date[40];
 };

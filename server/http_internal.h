@@ -18,6 +18,7 @@ struct http {
     atomic_bool serving, stopping;
     atomic_uint active; /* requests under way */
     atomic_uint large_bodies;
+    struct http_spinners spinners;
     pthread_mutex_t lock;   /* for `changed` only */
     pthread_cond_t changed; /* serving or stopping began, or the last request under way ended meanwhile */
 };

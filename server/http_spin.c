@@ -1,0 +1,82 @@
+#include "http_spin.h"
+
+#include "clock.h"
+#include "http_sockets.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void http_spinners_init(struct http_spinners *spinners)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    atomic_init(&spinners->awake, 0);
+    spinners->awake_max = cores > 1 ? (unsigned)cores / 2 : 0; /* on one core the client could not go on */
+}
+
+void http_spin_begin(struct http_spin *spin, uint16_t remote_port, uint64_t now_ns)
+{
+    if (spin->remote_port != remote_port) {
+        *spin = (struct http_spin){.remote_port = remote_port, .socket = -1};
+        return;
+    }
+    spin->lively = now_ns - spin->answered_ns < HTTP_SPIN_GAP_NS;
+}
+
+static bool is_worth_it(struct http_spin *spin)
+{
+    if (!spin->lively)
+        return false;
+    if (spin->skip == 0)
+        return true;
+    spin->skip--;
+    return false;
+}
+
+/* True: data, the end of the connection, or an error has come. */
+static bool has_news(int socket)
+{
+    char byte;
+    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+static bool wait_awake(const struct http_spin *spin, const atomic_uint *active)
+{
+    bool news = false;
+    uint64_t now_ns = spin->answered_ns;
+    while (!news && now_ns - spin->answered_ns < HTTP_SPIN_NS && atomic_load(active) == 0) {
+        news = has_news(spin->socket);
+        if (!news)
+            (void)sched_yield(); /* the client may have been woken on this core */
+        now_ns = clock_monotonic_ns();
+    }
+    return news;
+}
+
+static void note_result(struct http_spin *spin, bool news)
+{
+    if (news) {
+        spin->vain_count = 0;
+        return;
+    }
+    if (spin->vain_count < HTTP_SPIN_DOUBLINGS_MAX)
+        spin->vain_count++;
+    spin->skip = (1u << spin->vain_count) - 1;
+}
+
+void http_spin_wait(struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, uint16_t local_port)
+{
+    spin->answered_ns = clock_monotonic_ns();
+    if (!is_worth_it(spin) || atomic_load(active) > 0)
+        return;
+    if (atomic_fetch_add(&spinners->awake, 1) < spinners->awake_max) {
+        if (spin->socket < 0)
+            spin->socket = http_sockets_find(local_port, spin->remote_port);
+        if (spin->socket >= 0)
+            note_result(spin, wait_awake(spin, active));
+        else
+            note_result(spin, false);
+    }
+    atomic_fetch_sub(&spinners->awake, 1);
+}

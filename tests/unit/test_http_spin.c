@@ -1,0 +1,187 @@
+/* Waiting awake for a client's next request: when it is tried, what ends it, and how it gives up. */
+#include "test.h"
+
+#include "http_sockets.h"
+#include "http_spin.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct pair {
+    int client, server;
+    uint16_t local, remote; /* ports as the server sees them */
+    struct http_spinners spinners;
+    atomic_uint active;
+};
+
+static uint16_t port_of(int file)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof(address);
+    assert_int_equal(getsockname(file, (struct sockaddr *)&address, &size), 0);
+    return ntohs(address.sin_port);
+}
+
+static struct pair connect_pair(void)
+{
+    struct pair pair = {.spinners = {.awake_max = 1}};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &size), 0);
+    pair.client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(pair.client, (struct sockaddr *)&address, sizeof(address)), 0);
+    pair.server = accept(listening, NULL, NULL);
+    assert_true(pair.server >= 0);
+    pair.local = port_of(listening);
+    pair.remote = port_of(pair.client);
+    close(listening);
+    return pair;
+}
+
+static void disconnect_pair(struct pair *pair)
+{
+    close(pair->client);
+    close(pair->server);
+}
+
+/* A request that came `gap` after the last answer, and its answer. */
+static void take_turn(struct http_spin *spin, struct pair *pair, uint64_t gap)
+{
+    http_spin_begin(spin, pair->remote, spin->answered_ns + gap);
+    http_spin_wait(spin, &pair->spinners, &pair->active, pair->local);
+    assert_int_equal(atomic_load(&pair->spinners.awake), 0);
+}
+
+/* The connection's first request tells nothing about the next one: the second makes the client a lively one. */
+static struct http_spin lively(struct pair *pair)
+{
+    struct http_spin spin = {0};
+    take_turn(&spin, pair, 0);
+    assert_false(spin.lively);
+    assert_int_equal(spin.socket, -1); /* not even looked for */
+    return spin;
+}
+
+static void test_sees_the_next_request(void **state)
+{
+    (void)state;
+    struct pair pair = connect_pair();
+    struct http_spin spin = lively(&pair);
+    assert_int_equal(send(pair.client, "G", 1, 0), 1);
+    take_turn(&spin, &pair, 1000);
+    assert_int_equal(spin.socket, pair.server);
+    assert_int_equal(spin.vain_count, 0);
+    char byte;
+    assert_int_equal(recv(pair.server, &byte, 1, MSG_DONTWAIT), 1); /* only looked at */
+    disconnect_pair(&pair);
+}
+
+static void test_sees_the_end_of_the_connection(void **state)
+{
+    (void)state;
+    struct pair pair = connect_pair();
+    struct http_spin spin = lively(&pair);
+    assert_int_equal(shutdown(pair.client, SHUT_WR), 0);
+    take_turn(&spin, &pair, 1000);
+    assert_int_equal(spin.socket, pair.server);
+    assert_int_equal(spin.vain_count, 0);
+    disconnect_pair(&pair);
+}
+
+static void test_tries_ever_more_rarely(void **state)
+{
+    (void)state;
+    struct pair pair = connect_pair();
+    struct http_spin spin = lively(&pair);
+    for (unsigned vain = 1; vain <= 4; vain++) {
+        take_turn(&spin, &pair, 1000);
+        assert_int_equal(spin.vain_count, vain);
+        assert_int_equal(spin.skip, (1u << vain) - 1);
+        while (spin.skip > 0) {
+            take_turn(&spin, &pair, 1000);
+            assert_int_equal(spin.vain_count, vain); /* not tried */
+        }
+    }
+    assert_int_equal(send(pair.client, "G", 1, 0), 1);
+    take_turn(&spin, &pair, 1000);
+    assert_int_equal(spin.vain_count, 0);
+    assert_int_equal(spin.skip, 0);
+    disconnect_pair(&pair);
+}
+
+static void test_leaves_a_slow_client_alone(void **state)
+{
+    (void)state;
+    struct pair pair = connect_pair();
+    struct http_spin spin = lively(&pair);
+    take_turn(&spin, &pair, HTTP_SPIN_GAP_NS);
+    assert_int_equal(spin.vain_count, 0);
+    assert_int_equal(spin.socket, -1);
+    disconnect_pair(&pair);
+}
+
+static void test_gives_way_to_other_work(void **state)
+{
+    (void)state;
+    struct pair pair = connect_pair();
+    struct http_spin spin = lively(&pair);
+    atomic_store(&pair.active, 1);
+    take_turn(&spin, &pair, 1000);
+    assert_int_equal(spin.vain_count, 0);
+    atomic_store(&pair.active, 0);
+    pair.spinners.awake_max = 0; /* as on a machine with one core */
+    take_turn(&spin, &pair, 1000);
+    assert_int_equal(spin.vain_count, 0);
+    assert_int_equal(spin.socket, -1);
+    disconnect_pair(&pair);
+}
+
+static void test_a_new_connection_starts_anew(void **state)
+{
+    (void)state;
+    struct pair first = connect_pair(), second = connect_pair();
+    struct http_spin spin = lively(&first);
+    take_turn(&spin, &first, 1000);
+    assert_int_equal(spin.vain_count, 1);
+    take_turn(&spin, &second, 1000);
+    assert_false(spin.lively);
+    assert_int_equal(spin.vain_count, 0);
+    take_turn(&spin, &second, 1000);
+    assert_int_equal(spin.socket, second.server);
+    disconnect_pair(&first);
+    disconnect_pair(&second);
+}
+
+static void test_a_socket_that_is_not_there(void **state)
+{
+    (void)state;
+    struct pair pair = connect_pair();
+    assert_int_equal(http_sockets_find(pair.local, pair.remote), pair.server);
+    assert_int_equal(http_sockets_find(pair.remote, pair.local), pair.client);
+    close(pair.server);
+    assert_int_equal(http_sockets_find(pair.local, pair.remote), -1);
+    struct http_spin spin = lively(&pair);
+    take_turn(&spin, &pair, 1000);
+    assert_int_equal(spin.vain_count, 1); /* not looked for with every request */
+    close(pair.client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sees_the_next_request),
+        cmocka_unit_test(test_sees_the_end_of_the_connection),
+        cmocka_unit_test(test_tries_ever_more_rarely),
+        cmocka_unit_test(test_leaves_a_slow_client_alone),
+        cmocka_unit_test(test_gives_way_to_other_work),
+        cmocka_unit_test(test_a_new_connection_starts_anew),
+        cmocka_unit_test(test_a_socket_that_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
