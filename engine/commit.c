@@ -579,6 +579,7 @@ static void lead(struct store *store)
         return;
     commit->committing = true;
     commit->commits++;
+    commit->written_bytes += group->size;
     (void)pthread_mutex_unlock(&commit->lock);
 
     struct error error = {0};

@@ -350,14 +350,17 @@ int merge_next(struct store *store, struct error *ret_error)
         uint64_t id = manifest_take_file_id(store);
         (void)pthread_mutex_unlock(&store->manifest_lock);
         struct segment_file *file;
+        uint64_t bytes = 0;
         r = write_merged(store, &plan, id, &file, ret_error);
         if (r == 0) {
+            bytes = file ? segment_file_size(file->segment) : 0; /* nothing is left of deleted series */
             r = publish_merged(store, &plan, file, ret_error);
             segment_file_release(file);
         }
         if (r == 0) {
             (void)pthread_mutex_lock(&store->background.lock);
             store->background.merged_segments += plan.count;
+            store->background.merged_bytes += bytes;
             (void)pthread_mutex_unlock(&store->background.lock);
             r = 1;
         }

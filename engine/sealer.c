@@ -281,8 +281,13 @@ static int seal(struct store *store, struct journal *journal, struct error *ret_
     if (r < 0)
         return r;
     r = replace_journal(store, journal, file, ret_error);
-    if (r == 0)
+    if (r == 0) {
+        (void)pthread_mutex_lock(&store->background.lock);
+        store->background.sealed_journals++;
+        store->background.sealed_bytes += file ? segment_file_size(file->segment) : 0;
+        (void)pthread_mutex_unlock(&store->background.lock);
         commit_evict(store, journal);
+    }
     segment_file_release(file); /* a segment that the manifest may name stays on disk; open sorts it out */
     return r;
 }
@@ -297,10 +302,8 @@ static int seal_next(struct store *store, struct error *ret_error)
     journal_release(journal);
     (void)pthread_mutex_lock(&store->background.lock);
     store->background.seal_error = *ret_error;
-    if (r == 0) {
-        store->background.sealed_journals++;
+    if (r == 0)
         store->background.seal_error = (struct error){0};
-    }
     (void)pthread_cond_broadcast(&store->background.done);
     (void)pthread_mutex_unlock(&store->background.lock);
     if (r < 0)

@@ -217,6 +217,7 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     stats.appended_batches = store->commit.appended_batches;
     stats.commits = store->commit.commits;
     stats.inserts_waited = store->commit.waited;
+    stats.journal_bytes_written = store->commit.written_bytes;
     stats.journal_dead = store->commit.dead;
     (void)pthread_mutex_lock(&store->version_lock);
     stats.journal_count = store->version->journal_count;
@@ -234,6 +235,8 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     stats.sealed_journals = store->background.sealed_journals;
     stats.background_error = store->background.seal_error.code ? store->background.seal_error : store->background.merge_error;
     stats.merged_segments = store->background.merged_segments;
+    stats.sealed_bytes_written = store->background.sealed_bytes;
+    stats.merged_bytes_written = store->background.merged_bytes;
     (void)pthread_mutex_unlock(&store->background.lock);
     *ret_stats = stats;
 }

@@ -105,7 +105,7 @@ struct commit {
     uint64_t group_number;
     _Atomic uint64_t flight_bytes;
     struct error prepare_error; /* code 0 = none: why there is no spare */
-    uint64_t appended_points, appended_batches, commits, waited;
+    uint64_t appended_points, appended_batches, commits, written_bytes, waited;
 };
 
 struct background {
@@ -114,13 +114,13 @@ struct background {
     pthread_cond_t done;  /* for store_seal */
     pthread_t thread;
     bool started, stop, work;
-    uint64_t sealed_journals;
+    uint64_t sealed_journals, sealed_bytes;
     struct error seal_error; /* code 0 = none: the last attempt's failure */
     pthread_t merge_thread;
     pthread_cond_t merge_wake;
     bool merge_started, merge;
     struct error merge_error;
-    uint64_t merged_segments;
+    uint64_t merged_segments, merged_bytes;
     pthread_t sync_thread;   /* STORE_FSYNC_INTERVAL */
     bool sync_started;
 };

@@ -175,6 +175,7 @@ void store_bulk_close(struct store_bulk *bulk, bool keep);
 struct store_stats {
     uint64_t journal_count, journal_bytes_used, segment_count, segment_bytes, segment_points;
     uint64_t appended_points, appended_batches, commits, sealed_journals, merged_segments, inserts_waited, deleted_series;
+    uint64_t journal_bytes_written, sealed_bytes_written, merged_bytes_written; /* since the store was opened */
     bool journal_dead;
     struct error background_error; /* of the last attempt to seal or merge; code 0 = none */
 };
