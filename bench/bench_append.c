@@ -122,7 +122,7 @@ static void bench_threads(struct appending *appending, unsigned threads, uint64_
         appending->writers[i].series_id = i + 1;
         make_batches(&appending->writers[i], batch_count, batch_points);
     }
-    struct bench_result result = bench_run(1, 3, open_store, append_all, appending);
+    struct bench_result result = bench_run(1, 5, open_store, append_all, appending);
     snprintf(work, sizeof(work), "store append, synced, %u point%s at once, %u thread%s", batch_points,
         batch_points == 1 ? "" : "s", threads, threads == 1 ? "" : "s");
     bench_row(work, (uint64_t)batch_count * batch_points * threads, 0, 0, &result);

@@ -340,7 +340,7 @@ static void bench_insert(struct bench *bench, unsigned connections, uint64_t poi
         make_inserts(bench, i, requests, batch_points);
         bytes += bench->clients[i].ends[requests - 1];
     }
-    struct bench_result result = bench_run(1, 3, open_server, run_clients, bench);
+    struct bench_result result = bench_run(1, 5, open_server, run_clients, bench);
     snprintf(work, sizeof(work), "REST insert, synced, %u point%s at once, %u connection%s", batch_points,
         batch_points == 1 ? "" : "s", connections, connections == 1 ? "" : "s");
     bench_row(work, (uint64_t)requests * batch_points * connections, bytes, 0, &result);
@@ -375,7 +375,7 @@ static void bench_read(struct bench *bench, const char *work, size_t requests, u
 {
     bench->connections = 1;
     make_reads(bench, requests, query, points);
-    struct bench_result result = bench_run(1, 3, NULL, run_clients, bench);
+    struct bench_result result = bench_run(1, 5, NULL, run_clients, bench);
     bench_row(work, requests * points_each, bench->clients[0].received, 0, &result);
     if (requests > 1)
         report_latency(bench, "… its latency");

@@ -126,7 +126,7 @@ int main(int argc, char **argv)
     opening.points = (bench_points(argc, argv, 10000000) + BATCH_POINTS - 1) / BATCH_POINTS * BATCH_POINTS;
     snprintf(opening.directory, sizeof(opening.directory), "%s/store", bench_directory());
 
-    struct bench_result result = bench_run(0, 3, write_and_die, open_store, &opening);
+    struct bench_result result = bench_run(0, 5, write_and_die, open_store, &opening);
     uint64_t batches = opening.points / BATCH_POINTS;
     check_series(&opening, 1, (batches + SERIES_OF_POINTS - 1) / SERIES_OF_POINTS * BATCH_POINTS);
     snprintf(work, sizeof(work), "open after a kill, %.1f M points", (double)opening.points / 1e6);

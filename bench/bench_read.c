@@ -125,7 +125,7 @@ static void load_store(struct reading *reading, const char *directory)
 static void bench_lookups(struct reading *reading, uint32_t points, const char *work)
 {
     reading->lookup_points = points;
-    struct bench_result result = bench_run(1, 3, NULL, read_lookups, reading);
+    struct bench_result result = bench_run(1, 5, NULL, read_lookups, reading);
     double p50 = bench_percentile(reading->seconds, reading->lookups, 0.5);
     double p99 = bench_percentile(reading->seconds, reading->lookups, 0.99);
     bench_row_text(work, "%.1f k/s, p50 %.1f µs, p99 %.1f µs", (double)reading->lookups / result.seconds / 1e3,
@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     load_store(&reading, path);
     for (enum generate_kind kind = 0; kind < GENERATE_KINDS; kind++) {
         reading.series_id = (uint64_t)kind + 1;
-        struct bench_result result = bench_run(1, 3, NULL, read_series, &reading);
+        struct bench_result result = bench_run(1, 5, NULL, read_series, &reading);
         snprintf(work, sizeof(work), "read a series as JSON, %s", generate_name(kind));
         bench_row(work, reading.points, reading.text_bytes, 0, &result);
     }

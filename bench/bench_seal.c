@@ -88,7 +88,7 @@ static void bench_kind(struct sealing *sealing, enum generate_kind kind)
     char work[128];
     struct store_stats stats;
     sealing->kind = kind;
-    struct bench_result result = bench_run(0, 3, fill_journals, seal, sealing);
+    struct bench_result result = bench_run(0, 5, fill_journals, seal, sealing);
     store_get_stats(sealing->store, &stats);
     snprintf(work, sizeof(work), "seal a journal of %d series, %s", SERIES, generate_name(kind));
     bench_row(work, stats.segment_points, 0, stats.segment_bytes, &result);

@@ -74,14 +74,14 @@ static void bench_folder(struct transfer *transfer, enum generate_kind kind, uin
     transfer->points = points / streams * streams;
     bench_must(generate_export(transfer->source, kind, streams, points / streams, &text_bytes, &error), &error);
 
-    struct bench_result result = bench_run(1, 3, make_database, import_folder, transfer);
+    struct bench_result result = bench_run(1, 5, make_database, import_folder, transfer);
     struct store_stats stats;
     store_get_stats(transfer->database->store, &stats);
     snprintf(work, sizeof(work), "import data.json, %s, %u stream%s", generate_name(kind), streams,
         streams == 1 ? "" : "s");
     bench_row(work, transfer->points, text_bytes, stats.segment_bytes, &result);
 
-    result = bench_run(1, 3, remove_target, export_folder, transfer);
+    result = bench_run(1, 5, remove_target, export_folder, transfer);
     snprintf(work, sizeof(work), "export to data.json, %s, %u stream%s", generate_name(kind), streams,
         streams == 1 ? "" : "s");
     bench_row(work, transfer->points, text_bytes, 0, &result);
