@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { SERIES = 50, BATCH_POINTS = 1000, SMALL_BATCH_POINTS = 100, SMALL_JOURNAL_BYTES = 8 << 20, PATH_BYTES = 4096 };
+enum { SERIES = 50, BATCH_POINTS = 1000, SMALL_BATCH_POINTS = 100, SMALL_JOURNAL_BYTES = 1 << 20, LOADED_BATCHES = 100, LOADED_BATCH_POINTS = 4096,
+    PATH_BYTES = 4096 };
 
 struct sealing {
     char directory[PATH_BYTES];
@@ -115,35 +116,42 @@ static void report_inserts(struct sealing *sealing, const char *work)
     double p50 = bench_percentile(sealing->seconds, sealing->insert_count, 0.5);
     double p99 = bench_percentile(sealing->seconds, sealing->insert_count, 0.99);
     double most = bench_percentile(sealing->seconds, sealing->insert_count, 1);
-    bench_row_text(work, "p50 %.2f ms, p99 %.2f ms, most %.1f ms (%llu journals sealed, %llu inserts waited)", p50 * 1e3,
-        p99 * 1e3, most * 1e3, (unsigned long long)stats.sealed_journals, (unsigned long long)stats.inserts_waited);
+    bench_row_text(work, "p50 %.2f ms, p99 %.2f ms, most %.1f ms (%llu journals sealed, %llu segments merged, %llu inserts waited)",
+        p50 * 1e3, p99 * 1e3, most * 1e3, (unsigned long long)stats.sealed_journals, (unsigned long long)stats.merged_segments,
+        (unsigned long long)stats.inserts_waited);
 }
 
-static void *load_on(void *argument)
+/* One segment of one series. */
+static void load_segment(struct sealing *sealing, uint64_t series)
 {
-    struct sealing *sealing = argument;
     struct generator generator;
     struct store_bulk *bulk;
     struct store_bulk_writer *writer;
     struct batch batch;
     struct error error = {0};
     batch_init(&batch);
+    generator_init(&generator, GENERATE_SENSOR, series);
     bench_must(store_bulk_open(sealing->store, "bench", false, &bulk, &error), &error);
     bench_must(store_bulk_writer_open(bulk, &writer, &error), &error);
-    for (uint64_t series = 1000; atomic_load(&sealing->inserting); series++) {
-        generator_init(&generator, GENERATE_SENSOR, series);
-        bench_must(store_bulk_series(writer, series, 0, &error), &error);
-        for (int i = 0; i < 100 && atomic_load(&sealing->inserting); i++) {
-            batch_clear(&batch);
-            bench_must(generator_fill(&generator, &batch, 4096), &error);
-            bench_must(store_bulk_append(writer, &batch, &error), &error);
-        }
+    bench_must(store_bulk_series(writer, series, 0, &error), &error);
+    for (int i = 0; i < LOADED_BATCHES && atomic_load(&sealing->inserting); i++) {
+        batch_clear(&batch);
+        bench_must(generator_fill(&generator, &batch, LOADED_BATCH_POINTS), &error);
+        bench_must(store_bulk_append(writer, &batch, &error), &error);
     }
     bench_must(store_bulk_writer_finish(writer, &error), &error);
     store_bulk_writer_close(writer);
     bench_must(store_bulk_publish(bulk, &error), &error);
     store_bulk_close(bulk, false);
     batch_free(&batch);
+}
+
+/* Loads segment upon segment, which the merger merges meanwhile. */
+static void *load_on(void *argument)
+{
+    struct sealing *sealing = argument;
+    for (uint64_t series = 1000; atomic_load(&sealing->inserting); series++)
+        load_segment(sealing, series);
     return NULL;
 }
 
@@ -165,7 +173,7 @@ static void bench_inserts_beside_load(struct sealing *sealing)
     insert_all(sealing);
     atomic_store(&sealing->inserting, false);
     pthread_join(loader, NULL);
-    report_inserts(sealing, "… while sealing and loading in bulk");
+    report_inserts(sealing, "… while sealing, merging and loading in bulk");
     close_store(sealing);
 }
 
@@ -181,7 +189,7 @@ int main(int argc, char **argv)
         bench_kind(&sealing, (enum generate_kind)kind);
     sealing.kind = GENERATE_SENSOR;
     bench_inserts(&sealing, roomy_journal(&sealing), "store append, 100 points at once, no sealing");
-    bench_inserts(&sealing, SMALL_JOURNAL_BYTES, "… while sealing");
+    bench_inserts(&sealing, SMALL_JOURNAL_BYTES, "… while sealing and merging");
     bench_inserts_beside_load(&sealing);
     free(sealing.seconds);
     return 0;
