@@ -1,8 +1,7 @@
-/* Scenarios of what is made beside: new databases, backups, exports. Each is there as a whole, or is refused. */
+/* Scenarios of databases that are made beside: new ones and backups. Each is there as a whole, or is refused. */
 #include "crash_database.h"
 
 #include "configuration.h"
-#include "export.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -19,7 +18,7 @@ static struct crash_copy *begin_copy(struct crash_run *run, const char *name)
     return copy;
 }
 
-static bool is_there(const char *path)
+bool crash_is_there(const char *path)
 {
     struct stat status;
     return lstat(path, &status) == 0;
@@ -38,9 +37,7 @@ static unsigned count_files(const char *directory, const char *name)
     return count;
 }
 
-/* Makes a copy; when run->disk_fills first while the disk is full at some of the calls: then it is made as a whole, or nothing is left
- * of it, and there is space again. */
-static void make_copy(struct crash_run *run, const char *name,
+void crash_make_copy(struct crash_run *run, const char *name,
     int (*make)(struct crash_run *run, const char *path, struct error *ret_error))
 {
     enum { CALLS_OF_A_COPY = 60 };
@@ -94,7 +91,7 @@ static void play_create(struct crash_run *run)
 {
     static const char *const names[] = {"new", "bare"};
     for (unsigned i = 0; i < 2; i++) {
-        make_copy(run, names[i], make_with_administrator);
+        crash_make_copy(run, names[i], make_with_administrator);
         run->place = test_path(run->directory, "%s", names[i]);
         crash_open_database(run);
         crash_close_database(run);
@@ -208,7 +205,7 @@ static bool judge_create(const struct crash_run *run, uint64_t point, const char
     for (size_t i = 0; good && i < run->copy_count; i++) {
         const struct crash_copy *copy = &run->copies[i];
         char *path = test_path(directory, "%s", copy->name);
-        bool there = is_there(path), opened = false;
+        bool there = crash_is_there(path), opened = false;
         good = check_leftovers(copy, directory, check_created_leftover, random, violation) &&
                check_created(copy, path, random, &opened, violation);
         if (good && there && !opened)
@@ -237,19 +234,7 @@ static int make_backup(struct crash_run *run, const char *path, struct error *re
 
 static void back_up(struct crash_run *run, const char *name)
 {
-    make_copy(run, name, make_backup);
-}
-
-static void append_and_seal(struct crash_run *run, const struct crash_object *a, const struct crash_object *b)
-{
-    for (unsigned i = 0; i < 3; i++) {
-        crash_append_to(run, a);
-        crash_append_to(run, b);
-        crash_maybe_work(run);
-    }
-    crash_work(run);
-    if (crash_below(run, 3) > 0)
-        REQUIRE(store_seal(run->store, true, NULL) == 0, "seal");
+    crash_make_copy(run, name, make_backup);
 }
 
 /* The original goes on and loses what the copies share with it. */
@@ -257,20 +242,20 @@ static void play_backup(struct crash_run *run)
 {
     crash_open_database(run);
     struct crash_object *a = crash_create_stream(run, "user", "a", true), *b = crash_create_stream(run, "d", "b", false);
-    append_and_seal(run, a, b);
-    append_and_seal(run, a, b);
+    crash_append_and_seal(run, a, b);
+    crash_append_and_seal(run, a, b);
     back_up(run, "first");
-    append_and_seal(run, a, b);
+    crash_append_and_seal(run, a, b);
     crash_switch_downlink(run, a, false);
     crash_append_to(run, b);
     back_up(run, "second");
     crash_delete_stream(run, b);
     crash_import_user(run, "bob");
     struct crash_object *c = crash_create_stream(run, "d", "c", false);
-    append_and_seal(run, a, c);
+    crash_append_and_seal(run, a, c);
     REQUIRE(store_merge(run->store, NULL) == 0, "merge");
     back_up(run, "third");
-    append_and_seal(run, a, c);
+    crash_append_and_seal(run, a, c);
     crash_close_database(run);
 }
 
@@ -342,7 +327,7 @@ static bool judge_backup(const struct crash_run *run, uint64_t point, const char
     for (size_t i = 0; good && i < run->copy_count; i++) {
         const struct crash_copy *copy = &run->copies[i];
         char *path = test_path(directory, "%s", copy->name);
-        bool there = is_there(path), opened = false, check = test_random_below(random, CHECK_EVERY) == 0;
+        bool there = crash_is_there(path), opened = false, check = test_random_below(random, CHECK_EVERY) == 0;
         bool is_old = copy->ended != NEVER && copy->ended + OLD_AFTER_CALLS < point;
         bool look = there && (!is_old || test_random_below(random, OLD_COPY_EVERY) == 0);
         good = check_leftovers(copy, directory, check_backup_leftover, run, violation) &&
@@ -358,138 +343,6 @@ static bool judge_backup(const struct crash_run *run, uint64_t point, const char
     return good;
 }
 
-/* ---- exports ---- */
-
-/* Beside what is recorded: the database that is exported, and one that exports are imported into. */
-static void prepare_export(struct crash_run *run)
-{
-    struct error error = {0};
-    char *beside = strdup(run->directory), *slash = beside ? strrchr(beside, '/') : NULL;
-    REQUIRE(slash, "no memory");
-    *slash = '\0';
-    run->place = test_path(beside, "db");
-    char *scratch = test_path(beside, "scratch");
-    crash_prepare_database(run);
-    REQUIRE(database_create(scratch, NULL, &error) == 0, "%s", error.message);
-    REQUIRE(database_open(scratch, &run->options, &run->scratch, &error) == 0, "%s", error.message);
-    free(scratch);
-    free(beside);
-}
-
-static int make_export(struct crash_run *run, const char *path, struct error *ret_error)
-{
-    struct transfer_options options = {.threads = 1};
-    struct transfer_result result;
-    return export_database(run->database, path, &options, &result, ret_error);
-}
-
-static void export_to(struct crash_run *run, const char *name)
-{
-    make_copy(run, name, make_export);
-}
-
-static void play_export(struct crash_run *run)
-{
-    crash_open_database(run);
-    struct crash_object *a = crash_create_stream(run, "user", "a", true), *b = crash_create_stream(run, "d", "b", false);
-    append_and_seal(run, a, b);
-    export_to(run, "first");
-    crash_import_user(run, "bob");
-    append_and_seal(run, a, b);
-    for (unsigned i = 0; i < 20; i++) { /* more text than fits into a buffer: written without the page cache */
-        crash_append(run, b->series_id, 120);
-        crash_work(run);
-    }
-    export_to(run, "second");
-    crash_close_database(run);
-}
-
-static void play_crowded_export(struct crash_run *run)
-{
-    run->disk_fills = true;
-    play_export(run);
-}
-
-static bool check_imported_stream(const struct crash_run *run, const struct crash_copy *copy, const struct crash_object *object,
-    struct store_snapshot *snapshot, struct crash_violation *violation)
-{
-    struct stream stream = {0};
-    struct error error = {0};
-    int r = catalog_stream_by_name(run->scratch->catalog, object->user, object->device, object->name, &stream, &error);
-    bool good = r == 0 || crash_violated(violation, "%s: stream %s: %s", copy->name, object->name, error.message);
-    if (good && stream.downlink != (object->downlink_series_id != 0))
-        good = crash_violated(violation, "%s: stream %s has %s downlink", copy->name, object->name, stream.downlink ? "a" : "no");
-    good = good &&
-           crash_model_check_copy(&run->model, object->series_id, copy->begun, snapshot, stream.series_id, violation);
-    if (good && stream.downlink)
-        good = crash_model_check_copy(&run->model, object->downlink_series_id, copy->begun, snapshot,
-            stream.downlink_series_id, violation);
-    stream_free(&stream);
-    return good;
-}
-
-static bool check_imported(const struct crash_run *run, const struct crash_copy *copy, struct crash_violation *violation)
-{
-    struct store_snapshot *snapshot;
-    uint64_t users, devices, streams, expected = 0;
-    bool good = true;
-    REQUIRE(store_snapshot_open(run->scratch->store, &snapshot, NULL) == 0, "snapshot");
-    REQUIRE(catalog_counts(run->scratch->catalog, &users, &devices, &streams, NULL) == 0, "counts");
-    for (size_t i = 0; good && i < copy->objects.count; i++) {
-        const struct crash_object *object = &copy->objects.objects[i];
-        expected += object->series_id != 0;
-        good = object->series_id == 0 || check_imported_stream(run, copy, object, snapshot, violation);
-    }
-    store_snapshot_close(snapshot);
-    if (good && streams != expected)
-        good = crash_violated(violation, "%s holds %llu streams, expected %llu", copy->name, (unsigned long long)streams,
-            (unsigned long long)expected);
-    return good;
-}
-
-/* So that the next one can come. */
-static void forget_imported(const struct crash_run *run)
-{
-    static const char *const users[] = {"alice", "bob"};
-    for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
-        struct user user;
-        if (catalog_user_by_name(run->scratch->catalog, users[i], &user, NULL) < 0)
-            continue;
-        REQUIRE(database_delete_user(run->scratch, user.id, NULL) == 0, "delete");
-        user_free(&user);
-    }
-    while (store_work(run->scratch->store, NULL) == 1)
-        continue;
-}
-
-static bool judge_export(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
-{
-    bool good = true;
-    (void)random;
-    for (size_t i = 0; good && i < run->copy_count; i++) {
-        const struct crash_copy *copy = &run->copies[i];
-        struct error error = {0};
-        struct transfer_options options = {.threads = 1};
-        struct transfer_result result;
-        char *path = test_path(directory, "%s", copy->name), *seal = test_path(path, "connectordb.json");
-        bool complete = is_there(seal);
-        int r = is_there(path) ? import_database(run->scratch, path, &options, &result, &error) : -ENOENT;
-        if (complete && r < 0)
-            good = crash_violated(violation, "%s is complete and cannot be imported: %s", copy->name, error.message);
-        else if (!complete && r != -ENOENT)
-            good = crash_violated(violation, "%s is not complete, its import: %s", copy->name, r ? error.message : "succeeds");
-        else if (!complete && copy->ended <= point)
-            good = crash_violated(violation, "%s was made and is not complete", copy->name);
-        else if (complete)
-            good = check_imported(run, copy, violation);
-        forget_imported(run);
-        free(seal);
-        free(path);
-    }
-    return good;
-}
-
 enum { TEXTS_SHORT = 40, TEXTS_LONG = 1800 };
 
 const struct crash_scenario crash_copy_scenarios[] = {
@@ -498,7 +351,5 @@ const struct crash_scenario crash_copy_scenarios[] = {
     {"backup", TEXTS_SHORT, false, prepare_backup, play_backup, judge_backup, NULL},
     {"fullbackup", TEXTS_SHORT, false, prepare_backup, play_crowded_backup, judge_backup, NULL},
     {"hotbackup", TEXTS_LONG, true, prepare_backup, play_hot_backup, judge_backup, NULL},
-    {"export", TEXTS_SHORT, false, prepare_export, play_export, judge_export, NULL},
-    {"fullexport", TEXTS_SHORT, false, prepare_export, play_crowded_export, judge_export, NULL},
 };
 const size_t crash_copy_scenario_count = sizeof(crash_copy_scenarios) / sizeof(crash_copy_scenarios[0]);

@@ -169,6 +169,18 @@ void crash_switch_downlink(struct crash_run *run, struct crash_object *object, b
     stream_free(&stream);
 }
 
+void crash_append_and_seal(struct crash_run *run, const struct crash_object *a, const struct crash_object *b)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        crash_append_to(run, a);
+        crash_append_to(run, b);
+        crash_maybe_work(run);
+    }
+    crash_work(run);
+    if (crash_below(run, 3) > 0)
+        REQUIRE(store_seal(run->store, true, NULL) == 0, "seal");
+}
+
 /* ---- importing ---- */
 
 enum { IMPORTED_STREAMS = 3, IMPORTED_POINTS = 20 };

@@ -22,12 +22,20 @@ void crash_append_to(struct crash_run *run, const struct crash_object *object);
 void crash_delete_stream(struct crash_run *run, struct crash_object *object);
 void crash_delete_device(struct crash_run *run, const char *name, struct crash_object *const *objects, size_t count);
 void crash_switch_downlink(struct crash_run *run, struct crash_object *object, bool downlink);
+/* A few points to both, and mostly all into segments. */
+void crash_append_and_seal(struct crash_run *run, const struct crash_object *a, const struct crash_object *b);
 /* As an import of a folder does it. Users and staging have this name. */
 void crash_import_user(struct crash_run *run, const char *name);
 /* Takes the series ids of the stream's row. */
 void crash_learn_series(struct crash_run *run, struct crash_object *object);
 /* A literal where the interface has a char * that nobody writes to. */
 char *crash_text(const char *literal);
+
+/* Makes a copy of that name below the directory; when run->disk_fills first while the disk is full at some of the calls: then it is
+ * made as a whole, or nothing is left of it, and there is space again. */
+void crash_make_copy(struct crash_run *run, const char *name,
+    int (*make)(struct crash_run *run, const char *path, struct error *ret_error));
+bool crash_is_there(const char *path);
 
 /* The open database holds what it must after a crash at `point`. lengths: one for each series of the model; found: one for each
  * object. */

@@ -61,6 +61,8 @@ extern const struct crash_scenario crash_database_scenarios[];
 extern const size_t crash_database_scenario_count;
 extern const struct crash_scenario crash_copy_scenarios[];
 extern const size_t crash_copy_scenario_count;
+extern const struct crash_scenario crash_folder_scenarios[];
+extern const size_t crash_folder_scenario_count;
 extern const struct crash_scenario crash_repair_scenarios[];
 extern const size_t crash_repair_scenario_count;
 
