@@ -601,7 +601,7 @@ static void lead(struct store *store)
 }
 
 /* Leads the group if it is ready and nobody else does. Returns the state of `changes` to wait for a change of, taken
- * before anybody could miss it. 0 or, when the journal has died, the error. */
+ * before anybody could miss it. 0 or, when the journal has died and the group will never be written, the error. */
 static int try_to_lead(struct store *store, struct group *group, uint32_t *ret_seen, struct error *ret_error)
 {
     struct commit *commit = &store->commit;
@@ -609,8 +609,11 @@ static int try_to_lead(struct store *store, struct group *group, uint32_t *ret_s
     (void)pthread_mutex_lock(&commit->lock);
     while (!atomic_load(&group->done) && group == commit->filling && is_ready(commit))
         lead(store);
-    if (!atomic_load(&group->done) && commit->dead)
+    /* Nobody will lead it. One that is under way is waited for: its batches are in use. */
+    if (group == commit->filling && commit->dead) {
         r = dead_error(store, ret_error);
+        group_wake(group, INT_MAX); /* who packed after the journal had died and was not the last waits for a change */
+    }
     *ret_seen = atomic_load(&group->changes);
     (void)pthread_mutex_unlock(&commit->lock);
     return r;
