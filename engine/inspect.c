@@ -183,7 +183,7 @@ static void print_totals(const struct inspect *inspect, const struct totals *tot
         totals->journals == 1 ? "" : "s");
 }
 
-/* Segments stand in the manifest by age, the oldest first: neighbours of one tier are what the merger will make one of. */
+/* Segments stand in the manifest by age, the oldest first: a dozen neighbours of one tier are what the merger will make one of. */
 static int inspect_all(const struct inspect *inspect, struct error *ret_error)
 {
     struct manifest manifest;

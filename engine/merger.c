@@ -1,8 +1,9 @@
 /* The merger: keeps segments few by rewriting runs of neighbours in age into one, and gives back the space of deleted
- * series. Size-tiered: a run of TIER_RUN neighbours, none larger than the tier, becomes one segment of the next tier,
- * so a point is rewritten about log12(data / first segment) times. A thread of its own at low priority; appending,
- * sealing and reading never wait for it. (O'Neil et al., "The log-structured merge-tree", Acta Informatica 1996;
- * the tiers are Cassandra's and Prometheus'.) */
+ * series. Size-tiered: at least MERGE_RUN neighbours become one segment when that is MERGE_GAIN times as large as the
+ * largest of them. So each rewriting puts a point into a segment that much larger, and of the sizes that grow by this factor
+ * there are a dozen segments each at most; see docs/decisions/0008-merging.md for both figures. A thread of its own at low priority;
+ * appending, sealing and reading never wait for it. (O'Neil et al., "The log-structured merge-tree", Acta Informatica
+ * 1996; Dong et al., "Optimizing space amplification in RocksDB", CIDR 2017, for its universal compaction.) */
 #include "check.h"
 #include "segment_iterator.h"
 #include "store_internal.h"
@@ -14,9 +15,12 @@
 #include <unistd.h>
 
 enum {
-    TIER_RUN = 12,             /* neighbours of a tier that are merged */
-    TIER_FACTOR = 12,          /* size of a tier over the one below */
+    MERGE_RUN = 12,            /* neighbours that are worth a merge */
+    MERGE_GAIN = 4,            /* how much larger than its largest source a merged segment is at least */
     MERGE_RUN_MAX = 64,        /* segments read at once */
+    SEGMENTS_MANY = 64,        /* when there are more, the cheapest run is merged, whatever is gained */
+    MERGE_RUN_LEAST = 3,       /* of that */
+    TIER_FACTOR = 12,          /* size of a tier over the one below: for people who look */
     FULL_BLOCK_POINTS = BLOCK_POINTS_MAX * 3 / 4, /* a block this full is copied as it is */
     DELETED_PERCENT_MAX = 30,
     MERGER_NICE = 10,
@@ -45,18 +49,57 @@ unsigned merger_tier(uint64_t segment_bytes)
     return tier;
 }
 
-/* The newest longest run of neighbours that are no larger than `limit`. */
-static void find_run(const struct version *version, uint64_t limit, uint32_t *ret_from, uint32_t *ret_count)
+/* Neighbours none of which is larger than one of them. */
+struct run {
+    uint32_t from, count;
+    uint64_t largest, bytes;
+};
+
+/* The longest run that segment `largest` is the largest of; of too many the newest that contain it. */
+static struct run run_of(const uint64_t *sizes, uint32_t count, uint32_t largest)
 {
-    uint32_t count = 0;
-    *ret_count = 0;
-    for (uint32_t i = version->segment_count; i-- > 0;) {
-        count = size_of(version, i) <= limit ? count + 1 : 0;
-        if (count > *ret_count) {
-            *ret_count = count;
-            *ret_from = i;
-        }
+    uint32_t from = largest, end = largest + 1;
+    while (from > 0 && sizes[from - 1] <= sizes[largest])
+        from--;
+    while (end < count && sizes[end] <= sizes[largest])
+        end++;
+    if (end - from > MERGE_RUN_MAX) {
+        uint32_t newest = end - MERGE_RUN_MAX;
+        from = newest < largest ? newest : largest;
+        end = from + MERGE_RUN_MAX;
     }
+    struct run run = {.from = from, .count = end - from, .largest = sizes[largest]};
+    for (uint32_t i = from; i < end; i++)
+        run.bytes += sizes[i];
+    return run;
+}
+
+/* Where the fewest bytes are written for every segment less. */
+static bool is_cheaper(const struct run *run, const struct run *than)
+{
+    return (double)run->bytes / (run->count - 1) < (double)than->bytes / (than->count - 1);
+}
+
+bool merger_choose(const uint64_t *sizes, uint32_t count, uint32_t *ret_from, uint32_t *ret_count)
+{
+    struct run best = {0}, cheapest = {0};
+    uint32_t mergeable = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (sizes[i] > MERGE_BYTES_MAX)
+            continue;
+        mergeable++;
+        struct run run = run_of(sizes, count, i);
+        if (run.count >= MERGE_RUN && run.bytes / MERGE_GAIN >= run.largest &&
+            (best.count == 0 || run.largest < best.largest))
+            best = run;
+        if (run.count >= MERGE_RUN_LEAST && (cheapest.count == 0 || is_cheaper(&run, &cheapest)))
+            cheapest = run;
+    }
+    if (best.count == 0 && mergeable > SEGMENTS_MANY)
+        best = cheapest;
+    *ret_from = best.from;
+    *ret_count = best.count;
+    return best.count > 0;
 }
 
 /* The ids of all deleted series, malloc'ed; NULL when there are none or memory is short (then nothing is reclaimed now). */
@@ -111,19 +154,21 @@ static void plan_reclaim(struct store *store, struct plan *plan)
     free(deleted);
 }
 
-static void plan_merge(struct store *store, struct plan *ret_plan)
+static int plan_merge(struct store *store, struct plan *ret_plan, struct error *ret_error)
 {
     struct plan plan = {.version = version_current(store)};
-    for (uint64_t limit = TIER_BYTES_FIRST; limit <= MERGE_BYTES_MAX && plan.count == 0; limit *= TIER_FACTOR) {
-        find_run(plan.version, limit, &plan.from, &plan.count);
-        if (plan.count < TIER_RUN)
-            plan.count = 0;
+    uint64_t *sizes = calloc(plan.version->segment_count + 1, sizeof(*sizes));
+    if (!sizes) {
+        version_release(plan.version);
+        return error_set(ret_error, ENOMEM, "out of memory for planning a merge");
     }
-    if (plan.count > MERGE_RUN_MAX)
-        plan.count = MERGE_RUN_MAX;
-    if (plan.count == 0)
+    for (uint32_t i = 0; i < plan.version->segment_count; i++)
+        sizes[i] = size_of(plan.version, i);
+    if (!merger_choose(sizes, plan.version->segment_count, &plan.from, &plan.count))
         plan_reclaim(store, &plan);
+    free(sizes);
     *ret_plan = plan;
+    return 0;
 }
 
 /* ---- rewriting ---- */
@@ -341,10 +386,9 @@ static int publish_merged(struct store *store, const struct plan *plan, struct s
 /* Carries out one merge if one is due. 1 = did, 0 = nothing to do, negative: error. */
 int merge_next(struct store *store, struct error *ret_error)
 {
-    struct plan plan;
+    struct plan plan = {0};
     (void)pthread_mutex_lock(&store->merge_lock);
-    plan_merge(store, &plan);
-    int r = 0;
+    int r = plan_merge(store, &plan, ret_error);
     if (plan.count > 0) {
         (void)pthread_mutex_lock(&store->manifest_lock);
         uint64_t id = manifest_take_file_id(store);

@@ -250,7 +250,9 @@ int segment_file_finish(struct store *store, struct segment_writer *writer, cons
 void *merger_work(void *store); /* the thread's function */
 int merge_next(struct store *store, struct error *ret_error); /* one merge if one is due: 1 = did, 0 = nothing to do */
 void merger_wake(struct store *store);
-unsigned merger_tier(uint64_t segment_bytes); /* 0 = the smallest segments */
+/* Which neighbours shall be merged next, given the sizes of all segments by age. False: none. */
+bool merger_choose(const uint64_t *sizes, uint32_t count, uint32_t *ret_from, uint32_t *ret_count);
+unsigned merger_tier(uint64_t segment_bytes); /* by size, for `inspect`; 0 = the smallest segments */
 
 /* ---- recover.c ---- */
 int recover(struct store *store, struct error *ret_error);

@@ -409,8 +409,8 @@ static void test_a_held_snapshot_keeps_its_files(void **state)
     assert_int_equal(store_cursor_open(snapshot, CUT_SERIES, 0, UINT64_MAX, false, &cursor, NULL), 0);
     assert_int_equal(store_cursor_next(cursor, &batch, NULL), 0);
     uint64_t index = batch->count;
-    for (unsigned i = 0; i < 3 * RUN; i++) { /* merged three times */
-        append_surely(&fixture, CUT_SERIES, 50);
+    for (unsigned i = 0; i < 3 * RUN; i++) { /* merged three times, also the large first one */
+        append_surely(&fixture, CUT_SERIES, POINTS / 2);
         append_surely(&fixture, OTHER_SERIES, 50);
         seal(&fixture);
         work(&fixture);

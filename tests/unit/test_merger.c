@@ -1,9 +1,140 @@
 #include "test.h"
 
 #include "check.h"
+#include "engine/store_internal.h"
 #include "store.h"
 
 enum { SERIES = 40, ROUNDS = 30 };
+
+/* ---- what is merged ---- */
+
+enum { ARRIVALS = 3000, LIVE_MAX = 256 };
+
+struct live {
+    uint64_t sizes[LIVE_MAX];
+    uint32_t count, most;
+    double arrived, written; /* bytes */
+};
+
+/* A segment comes; whatever is due is merged. */
+static void arrive(struct live *live, uint64_t size)
+{
+    uint32_t from, count;
+    assert_true(live->count < LIVE_MAX);
+    live->sizes[live->count++] = size;
+    live->arrived += (double)size;
+    live->written += (double)size;
+    while (merger_choose(live->sizes, live->count, &from, &count)) {
+        uint64_t merged = 0;
+        assert_true(count >= 2 && from + count <= live->count);
+        for (uint32_t i = from; i < from + count; i++)
+            merged += live->sizes[i];
+        live->sizes[from] = merged;
+        memmove(live->sizes + from + 1, live->sizes + from + count, (live->count - from - count) * sizeof(merged));
+        live->count -= count - 1;
+        live->written += (double)merged;
+    }
+    if (live->count > live->most)
+        live->most = live->count;
+}
+
+static uint64_t size_same(uint64_t i, struct test_random *random)
+{
+    (void)i, (void)random;
+    return 4900000;
+}
+
+static uint64_t size_tiny(uint64_t i, struct test_random *random)
+{
+    (void)i, (void)random;
+    return 65536;
+}
+
+static uint64_t size_random(uint64_t i, struct test_random *random)
+{
+    (void)i;
+    return 100000 + test_random_below(random, 10000000);
+}
+
+static uint64_t size_imports(uint64_t i, struct test_random *random)
+{
+    (void)random;
+    return i % 20 == 0 ? UINT64_C(1) << 30 : 5000000;
+}
+
+static uint64_t size_alternating(uint64_t i, struct test_random *random)
+{
+    (void)random;
+    return i % 2 ? 300000000 : 1000000;
+}
+
+/* From 1 MB to over 100 GB: each size of the double half as often. */
+static uint64_t size_heavy_tail(uint64_t i, struct test_random *random)
+{
+    uint64_t size = 1000000;
+    (void)i;
+    while (size < UINT64_C(200000000000) && test_random_below(random, 100) < 60)
+        size *= 2;
+    return size;
+}
+
+/* Few segments, and a byte is written few times, whatever comes. */
+static void keeps_segments_few_without_writing_much(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t (*size)(uint64_t i, struct test_random *random);
+        uint32_t live_max;
+        double written_max; /* times what arrived */
+    } CASES[] = {
+        {"journals of one size", size_same, 30, 5},
+        {"tiny ones", size_tiny, 30, 5},
+        {"random sizes", size_random, 30, 5},
+        {"imports between them", size_imports, 50, 5},
+        {"large and small in turns", size_alternating, 30, 5},
+        {"all sizes", size_heavy_tail, 70, 5},
+    };
+    (void)state;
+    for (size_t n = 0; n < sizeof(CASES) / sizeof(CASES[0]); n++) {
+        struct test_random random = {7};
+        struct live live = {0};
+        for (uint64_t i = 0; i < ARRIVALS; i++)
+            arrive(&live, CASES[n].size(i, &random));
+        if (live.most > CASES[n].live_max || live.written > CASES[n].written_max * live.arrived)
+            fail_msg("%s: up to %u segments, bytes written %.2f times", CASES[n].name, live.most,
+                live.written / live.arrived);
+    }
+}
+
+/* A large segment is not rewritten for the sake of a few small ones. */
+static void leaves_a_large_segment_alone(void **state)
+{
+    uint64_t sizes[40] = {UINT64_C(1) << 30};
+    uint32_t from, count;
+    (void)state;
+    for (uint32_t i = 1; i < 40; i++) {
+        sizes[i] = 1 << 20;
+        bool due = merger_choose(sizes, i + 1, &from, &count);
+        assert_int_equal(due, i >= 12);
+        if (due) {
+            assert_int_equal(from, 1);
+            assert_int_equal(count, i);
+        }
+    }
+}
+
+static void chooses_nothing_of_nothing(void **state)
+{
+    uint64_t huge[20];
+    uint32_t from, count;
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        huge[i] = UINT64_C(1) << 40;
+    assert_false(merger_choose(NULL, 0, &from, &count));
+    assert_false(merger_choose(huge, 20, &from, &count)); /* too large to be rewritten */
+}
+
+/* ---- merging ---- */
 
 static struct store *open_store(const char *directory)
 {
@@ -164,6 +295,9 @@ static void gives_back_the_space_of_deleted_series(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeps_segments_few_without_writing_much),
+        cmocka_unit_test(leaves_a_large_segment_alone),
+        cmocka_unit_test(chooses_nothing_of_nothing),
         cmocka_unit_test(merges_into_few_segments_and_keeps_everything),
         cmocka_unit_test(gives_back_the_space_of_deleted_series),
     };
