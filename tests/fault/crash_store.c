@@ -214,6 +214,9 @@ static void play_merge(struct crash_run *run)
             crash_delete(run, (uint64_t[]){2}, 1);
     }
     crash_work(run);
+    struct store_stats stats;
+    store_get_stats(run->store, &stats);
+    REQUIRE(stats.merged_segments >= SEGMENTS_TO_MERGE, "only %llu segments were merged", (unsigned long long)stats.merged_segments);
     append_some(run, 6, 4);
     close_it(run);
 }
