@@ -1,48 +1,9 @@
 /* The request path of the catalog allocates nothing when it is warm, and everything else survives any allocation that fails: every call
  * of malloc and its like in this program is counted, and one of them can be refused. */
 #include "catalog_fixture.h"
+#include "counted_allocations.h"
 
 #include "configuration_text.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define ALLOCATOR_IS_TAKEN
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ALLOCATOR_IS_TAKEN
-#endif
-
-static unsigned long allocations;
-static unsigned long refused_at; /* this one fails; 0 = none does */
-
-#ifndef ALLOCATOR_IS_TAKEN
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-void *malloc(size_t size)
-{
-    return ++allocations == refused_at ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    return ++allocations == refused_at ? NULL : __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    return ++allocations == refused_at ? NULL : __libc_realloc(memory, size);
-}
-#endif
-
-static void need_the_allocator(void)
-{
-#ifdef ALLOCATOR_IS_TAKEN
-    test_skip("the sanitizer has the allocator");
-#endif
-}
 
 static void test_a_warm_request_allocates_nothing(void **state)
 {

@@ -1,47 +1,8 @@
 /* Reading and printing numbers and booleans allocates nothing per point: every call of malloc and its like in this
  * program is counted. */
-#include "test.h"
+#include "counted_allocations.h"
 
 #include "json_points.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define ALLOCATOR_IS_TAKEN
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ALLOCATOR_IS_TAKEN
-#endif
-
-static unsigned long allocations;
-static unsigned long refused_at; /* this one fails; 0 = none does */
-
-#ifndef ALLOCATOR_IS_TAKEN
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-void *malloc(size_t size)
-{
-    if (++allocations == refused_at)
-        return NULL;
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    if (++allocations == refused_at)
-        return NULL;
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    if (++allocations == refused_at)
-        return NULL;
-    return __libc_realloc(memory, size);
-}
-#endif
 
 enum {
     BATCH_POINTS = 1000,
@@ -121,9 +82,7 @@ static void check_shape(const char *format)
 static void test_no_allocation_per_point(void **state)
 {
     (void)state;
-#ifdef ALLOCATOR_IS_TAKEN
-    test_skip("a sanitizer has the allocator; build without to count allocations");
-#endif
+    need_the_allocator();
     void *volatile probe = malloc(1);
     assert_true(allocations > 0); /* the counter counts */
     free(probe);
@@ -207,9 +166,7 @@ static int read_refused(const char *text, unsigned long k, const struct batch *e
 static void test_every_allocation_can_fail(void **state)
 {
     (void)state;
-#ifdef ALLOCATOR_IS_TAKEN
-    test_skip("a sanitizer has the allocator; build without to refuse allocations");
-#endif
+    need_the_allocator();
     char *text = varied_text(200);
     struct text_source source = {text, strlen(text)};
     struct json_points *reader;

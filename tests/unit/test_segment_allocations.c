@@ -1,43 +1,8 @@
 /* Once warm, writing and reading blocks allocates nothing: every call of malloc and its like in this program is
  * counted. */
-#include "test.h"
+#include "counted_allocations.h"
 
 #include "segment.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define ALLOCATOR_IS_TAKEN
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ALLOCATOR_IS_TAKEN
-#endif
-
-static unsigned long allocations;
-
-#ifndef ALLOCATOR_IS_TAKEN
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-
-void *malloc(size_t size)
-{
-    allocations++;
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *memory, size_t size)
-{
-    allocations++;
-    return __libc_realloc(memory, size);
-}
-#endif
 
 enum {
     ID = 1,
@@ -133,9 +98,7 @@ static void read_series(const struct segment *segment, unsigned kind, struct col
 static void nothing_is_allocated_per_block(void **state)
 {
     (void)state;
-#ifdef ALLOCATOR_IS_TAKEN
-    test_skip("a sanitizer has the allocator");
-#endif
+    need_the_allocator();
     struct io *io;
     struct columns *columns;
     struct batch batch;
