@@ -73,10 +73,7 @@ void http_spin_wait(struct http_spin *spin, struct http_spinners *spinners, cons
     if (atomic_fetch_add(&spinners->awake, 1) < spinners->awake_max) {
         if (spin->socket < 0)
             spin->socket = http_sockets_find(local_port, spin->remote_port);
-        if (spin->socket >= 0)
-            note_result(spin, wait_awake(spin, active));
-        else
-            note_result(spin, false);
+        note_result(spin, spin->socket >= 0 && wait_awake(spin, active));
     }
     atomic_fetch_sub(&spinners->awake, 1);
 }
