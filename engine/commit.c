@@ -5,7 +5,8 @@
  *
  * Why an acknowledged batch is on disk: `done` with result 0 is set only after io_write_sync returned 0 for a range
  * that includes the frame. Why order holds: first index and place in the journal are given in one critical
- * section, groups are written one after the other, and published in that order. */
+ * section, groups are written one after the other, and published in that order. commit_group.c has the groups' memory,
+ * commit_states.c what is known of the series. */
 #include "check.h"
 #include "clock.h"
 #include "futex.h"
@@ -16,102 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-
-/* ---- groups ---- */
-
-static struct group *group_new(size_t capacity)
-{
-    struct group *group = calloc(1, sizeof(*group));
-    if (!group)
-        return NULL;
-    group->data = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (group->data == MAP_FAILED) {
-        free(group);
-        return NULL;
-    }
-    group->capacity = capacity;
-    atomic_init(&group->references, 1);
-    return group;
-}
-
-static void group_free(struct group *group)
-{
-    if (!group)
-        return;
-    journal_release(group->journal);
-    (void)munmap(group->data, group->capacity);
-    free(group->frames);
-    free(group->batches);
-    free(group);
-}
-
-static bool pool_put(struct commit *commit, struct group *group)
-{
-    for (unsigned i = 0; i < GROUP_POOL; i++) {
-        if (!commit->pool[i]) {
-            commit->pool[i] = group;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Lets go of the group; the last one puts it back into the pool. commit.lock is not held. */
-static void group_release(struct store *store, struct group *group)
-{
-    struct commit *commit = &store->commit;
-    if (atomic_fetch_sub(&group->references, 1) > 1)
-        return;
-    journal_release(group->journal);
-    group->journal = NULL;
-    if (group->size > GROUP_BYTES_HOT)
-        (void)madvise(group->data + GROUP_BYTES_HOT, group->capacity - GROUP_BYTES_HOT, MADV_DONTNEED);
-    group->size = 0;
-    group->frame_count = 0;
-    group->result = 0;
-    atomic_store(&group->done, false);
-    (void)pthread_mutex_lock(&commit->lock);
-    bool pooled = pool_put(commit, group);
-    if (pooled)
-        (void)pthread_cond_broadcast(&commit->room);
-    (void)pthread_mutex_unlock(&commit->lock);
-    if (!pooled)
-        group_free(group);
-}
-
-static struct group *pool_take(struct commit *commit)
-{
-    for (unsigned i = 0; i < GROUP_POOL; i++) {
-        struct group *group = commit->pool[i];
-        if (group) {
-            commit->pool[i] = NULL;
-            atomic_store(&group->references, 1);
-            return group;
-        }
-    }
-    return NULL;
-}
-
-static int group_reserve_frames(struct group *group, uint32_t extra)
-{
-    if (group->frame_capacity - group->frame_count >= extra)
-        return 0;
-    uint32_t capacity = group->frame_capacity ? group->frame_capacity : 64;
-    while (capacity - group->frame_count < extra)
-        capacity *= 2;
-    struct frame *frames = realloc(group->frames, capacity * sizeof(*frames));
-    if (!frames)
-        return -ENOMEM;
-    group->frames = frames;
-    const struct batch **batches = realloc(group->batches, capacity * sizeof(*batches));
-    if (!batches)
-        return -ENOMEM;
-    group->batches = batches;
-    group->frame_capacity = capacity;
-    return 0;
-}
 
 /* ---- life ---- */
 
@@ -129,7 +35,7 @@ int commit_init(struct store *store, struct error *ret_error)
         if (!commit->pool[i])
             return error_set(ret_error, ENOMEM, "out of memory for the commit groups");
     }
-    commit->filling = pool_take(commit);
+    commit->filling = group_from_pool(commit);
     commit->filling->number = ++commit->group_number;
     return 0;
 }
@@ -147,102 +53,6 @@ void commit_free(struct store *store)
     journal_release(commit->spare);
     (void)pthread_cond_destroy(&commit->room);
     (void)pthread_mutex_destroy(&commit->lock);
-}
-
-/* ---- series states ---- */
-
-int commit_put_state(struct store *store, uint64_t series_id, const struct series_state *state)
-{
-    struct commit *commit = &store->commit;
-    struct series_state *known = id_map_get(&commit->states, series_id);
-    if (!known) {
-        known = malloc(sizeof(*known));
-        if (!known)
-            return -ENOMEM;
-        if (id_map_put(&commit->states, series_id, known) < 0) {
-            free(known);
-            return -ENOMEM;
-        }
-    }
-    *known = *state;
-    return 0;
-}
-
-static int load_state(struct store *store, uint64_t series_id, struct series_state *ret_state,
-    struct error *ret_error)
-{
-    *ret_state = (struct series_state){.deleted = store_is_deleted(store, series_id, UINT64_MAX - 1)};
-    struct version *version = version_current(store);
-    struct segment_series found;
-    int r = version_find_segment(version, series_id, &found, ret_error);
-    if (r == 1) {
-        ret_state->length = found.first_index + found.count;
-        ret_state->time_last = found.time_last;
-        ret_state->logical_bytes = found.logical_bytes;
-    }
-    version_release(version);
-    return r < 0 ? r : 0;
-}
-
-/* The state of a series; loaded from the segments when it has none in memory. commit.lock is held, but let go of
- * for the loading; an eviction meanwhile (a journal became a segment) makes it look again. */
-static int get_state(struct store *store, uint64_t series_id, struct series_state **ret_state,
-    struct error *ret_error)
-{
-    struct commit *commit = &store->commit;
-    for (;;) {
-        *ret_state = id_map_get(&commit->states, series_id);
-        if (*ret_state)
-            return 0;
-        uint64_t generation = commit->state_generation;
-        struct series_state loaded;
-        (void)pthread_mutex_unlock(&commit->lock);
-        int r = load_state(store, series_id, &loaded, ret_error);
-        (void)pthread_mutex_lock(&commit->lock);
-        if (r < 0)
-            return r;
-        if (generation != commit->state_generation || id_map_get(&commit->states, series_id))
-            continue;
-        if (commit_put_state(store, series_id, &loaded) < 0)
-            return error_set(ret_error, ENOMEM, "out of memory for a series' state");
-    }
-}
-
-/* Drops what the sealed journal was the last to reserve in. commit.lock is taken for a few at a time: with many
- * series, inserts must not wait for all of them. */
-static void evict_ids(struct commit *commit, const uint64_t *ids, size_t count, uint64_t sealed_id)
-{
-    for (size_t from = 0; from < count; from += EVICT_AT_ONCE) {
-        size_t to = count - from > EVICT_AT_ONCE ? from + EVICT_AT_ONCE : count;
-        (void)pthread_mutex_lock(&commit->lock);
-        commit->state_generation++;
-        for (size_t i = from; i < to; i++) {
-            const struct series_state *state = id_map_get(&commit->states, ids[i]);
-            if (state && state->journal_id <= sealed_id)
-                free(id_map_remove(&commit->states, ids[i]));
-        }
-        (void)pthread_mutex_unlock(&commit->lock);
-    }
-}
-
-void commit_evict(struct store *store, struct journal *journal)
-{
-    uint64_t *ids;
-    size_t count;
-    /* A state that stays because memory is short is true all the same. */
-    if (head_index_series(&journal->index, &ids, &count) == 0) {
-        evict_ids(&store->commit, ids, count, journal->file->id);
-        free(ids);
-    }
-    evict_ids(&store->commit, journal->index.tombstones, journal->index.tombstone_count, journal->file->id);
-}
-
-/* A state that was only looked at and holds no reservation need not stay. commit.lock is held. */
-static void drop_unused_state(struct commit *commit, uint64_t series_id)
-{
-    const struct series_state *state = id_map_get(&commit->states, series_id);
-    if (state && state->journal_id == 0)
-        free(id_map_remove(&commit->states, series_id));
 }
 
 /* ---- room ---- */
@@ -331,30 +141,12 @@ static int find_room(struct store *store, struct request *request, struct error 
 
 /* ---- reserving ---- */
 
-static struct frame *add_frame(struct group *group, struct journal *journal, uint64_t size)
-{
-    if (!group->journal) {
-        group->journal = journal_hold(journal);
-        group->offset = journal->reserved_end;
-    }
-    struct frame *frame = &group->frames[group->frame_count];
-    *frame = (struct frame){
-        .group = group->number,
-        .synced_to = atomic_load(&journal->synced_end),
-        .offset = journal->reserved_end,
-    };
-    journal->reserved_end += size;
-    group->size += size;
-    group->batches[group->frame_count++] = NULL;
-    return frame;
-}
-
 static void reserve_points(struct store *store, struct request *request, struct series_state *state,
     struct frame *ret_frame)
 {
     struct commit *commit = &store->commit;
     struct batch *batch = request->batch;
-    struct frame *frame = add_frame(commit->filling, commit->active, request->size);
+    struct frame *frame = group_add_frame(commit->filling, commit->active, request->size);
     commit->filling->batches[commit->filling->frame_count - 1] = batch;
     frame->kind = FRAME_POINTS;
     frame->series_id = request->series_ids[0];
@@ -376,7 +168,7 @@ static void reserve_tombstones(struct store *store, const struct request *reques
 {
     struct commit *commit = &store->commit;
     for (uint32_t i = 0; i < request->frames; i++) {
-        struct frame *frame = add_frame(commit->filling, commit->active, request->size / request->frames);
+        struct frame *frame = group_add_frame(commit->filling, commit->active, request->size / request->frames);
         frame->kind = FRAME_TOMBSTONE;
         frame->series_id = request->series_ids[i];
         struct series_state *state = id_map_get(&commit->states, frame->series_id);
@@ -411,7 +203,7 @@ static int reserve(struct store *store, struct request *request, struct group **
         if (commit->dead)
             return dead_error(store, ret_error);
         if (request->kind == FRAME_POINTS) {
-            r = get_state(store, request->series_ids[0], &state, ret_error);
+            r = commit_get_state(store, request->series_ids[0], &state, ret_error);
             if (r < 0)
                 return r;
             if (state->deleted)
@@ -526,13 +318,6 @@ static int write_group(struct store *store, struct group *group, struct error *r
     return 0;
 }
 
-/* Wakes appenders of the group: one that shall lead it, or all. */
-static void group_wake(struct group *group, int count)
-{
-    atomic_fetch_add(&group->changes, 1);
-    futex_wake(&group->changes, count);
-}
-
 void commit_die(struct store *store, const struct error *error)
 {
     struct commit *commit = &store->commit;
@@ -556,7 +341,7 @@ static struct group *take_filling(struct store *store)
 {
     struct commit *commit = &store->commit;
     struct group *group = commit->filling;
-    struct group *next = pool_take(commit);
+    struct group *next = group_from_pool(commit);
     if (!next)
         next = group_new(store->options.journal_bytes);
     if (!next) {
@@ -672,7 +457,7 @@ static int run(struct store *store, struct request *request, struct frame *ret_f
         r = await_group(store, group, ret_error);
     } else {
         if (request->kind == FRAME_POINTS)
-            drop_unused_state(commit, request->series_ids[0]);
+            commit_drop_unused_state(commit, request->series_ids[0]);
         (void)pthread_mutex_unlock(&commit->lock);
     }
     atomic_fetch_sub(&commit->flight_bytes, request->size);

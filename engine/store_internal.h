@@ -1,6 +1,7 @@
 /* What the files of the store share. Who may touch what:
  *
- *   commit.lock      states, the filling group, reservation in the active journal, the spare, rotation (commit.c)
+ *   commit.lock      states, the filling group, the pool, reservation in the active journal, the spare, rotation
+ *                    (commit.c, commit_group.c, commit_states.c)
  *   committing token one thread at a time writes, syncs and publishes a group (commit.c)
  *   version_lock     the current version, published ends, the sequence of deletions (version.c)
  *   merge_lock       one merge at a time (merger.c)
@@ -223,8 +224,6 @@ int batch_settle_times(struct batch *batch, double last, unsigned flags, struct 
 /* ---- commit.c ---- */
 int commit_init(struct store *store, struct error *ret_error);
 void commit_free(struct store *store);
-/* Drops the states of series whose last reservation is in this (sealed) journal. */
-void commit_evict(struct store *store, struct journal *journal);
 /* Closes the active journal so that it can be sealed, if it holds frames; waits for a spare. */
 int commit_rotate(struct store *store, struct error *ret_error);
 /* Gives the commit a prepared journal, or says why there is none. */
@@ -232,8 +231,32 @@ void commit_offer_spare(struct store *store, struct journal *spare, const struct
 bool commit_wants_spare(struct store *store);
 /* The journal took no write or sync: no insert will be acknowledged any more. commit.lock is held. */
 void commit_die(struct store *store, const struct error *error);
-/* Puts a series' state at recovery. */
+
+/* ---- commit_group.c: no commit.lock where none is named ---- */
+/* A group for frames of `capacity` bytes, with one reference; NULL = no memory. */
+struct group *group_new(size_t capacity);
+void group_free(struct group *group); /* accepts NULL */
+/* The same from the pool; NULL = it is empty. commit.lock is held. */
+struct group *group_from_pool(struct commit *commit);
+/* Lets go of a reference; the last one empties the group and puts it back into the pool, taking commit.lock. */
+void group_release(struct store *store, struct group *group);
+/* Gets the memory for so many more frames. commit.lock is held. 0 or -ENOMEM. */
+int group_reserve_frames(struct group *group, uint32_t extra);
+/* Reserves `size` bytes of the journal and of the group, which has memory for the frame. commit.lock is held. */
+struct frame *group_add_frame(struct group *group, struct journal *journal, uint64_t size);
+/* Wakes appenders of the group: one that shall lead it, or all (INT_MAX). */
+void group_wake(struct group *group, int count);
+
+/* ---- commit_states.c ---- */
+/* Puts a series' state: commit.lock is held, but at recovery. 0 or -ENOMEM. */
 int commit_put_state(struct store *store, uint64_t series_id, const struct series_state *state);
+/* The state of a series; loaded from the segments when it has none in memory. commit.lock is held, but let go of for the
+ * loading: look at everything else again. *ret_state is valid until the lock is let go of. */
+int commit_get_state(struct store *store, uint64_t series_id, struct series_state **ret_state, struct error *ret_error);
+/* A state that was only looked at and holds no reservation need not stay. commit.lock is held. */
+void commit_drop_unused_state(struct commit *commit, uint64_t series_id);
+/* Drops the states of series whose last reservation is in this (sealed) journal. Takes commit.lock. */
+void commit_evict(struct store *store, struct journal *journal);
 
 /* ---- sealer.c ---- */
 int background_start(struct store *store, struct error *ret_error);
