@@ -1,104 +1,9 @@
-/* JSON text <-> datapoints: every rule, every chunk boundary, exact places of errors, no allocation per point. */
-#include "test.h"
+/* JSON text -> datapoints: every rule, every chunk boundary, exact places of errors, every limit. */
+#include "json_text.h"
 
-#include "bytes.h"
-#include "json_internal.h"
-#include "json_points.h"
-#include "msgpack_internal.h"
 #include "msgpack_value.h"
 
-#include <inttypes.h>
 #include <math.h>
-
-/* A text that is handed out in chunks. */
-struct text_source {
-    const char *text;
-    size_t size;
-    size_t chunk; /* largest; 0 = as much as is asked for */
-    struct test_random *random; /* chunks of 1..chunk */
-    uint64_t bytes_asked;
-    int fails; /* -errno at the text's end */
-};
-
-static long text_read(void *context, void *buffer, size_t size, struct error *ret_error)
-{
-    struct text_source *source = context;
-    size_t part = source->size < size ? source->size : size;
-    size_t chunk = source->chunk;
-    if (source->random)
-        chunk = 1 + test_random_below(source->random, chunk);
-    if (chunk > 0 && part > chunk)
-        part = chunk;
-    if (part == 0 && source->fails)
-        return error_set(ret_error, -source->fails, "the line broke");
-    memcpy(buffer, source->text, part);
-    source->text += part;
-    source->size -= part;
-    source->bytes_asked += size;
-    return (long)part;
-}
-
-/* Reads the whole text into the batch, points_max at a time; returns the last answer. */
-static int read_text(struct text_source source, bool import, uint32_t points_max, struct batch *batch,
-    struct error *ret_error)
-{
-    struct json_points *reader;
-    const struct json_points_options options = {.import = import};
-    assert_int_equal(json_points_open(&options, text_read, &source, &reader), 0);
-    int r;
-    do {
-        uint32_t before = batch->count;
-        r = json_points_read(reader, batch, points_max, ret_error);
-        assert_true(batch->count - before <= points_max);
-    } while (r == 1);
-    if (r < 0) { /* a failed reader stays failed, and says the same */
-        struct error again = {0};
-        uint32_t before = batch->count;
-        assert_int_equal(json_points_read(reader, batch, points_max, &again), r);
-        assert_string_equal(again.message, ret_error->message);
-        assert_int_equal(batch->count, before);
-    }
-    json_points_close(reader);
-    return r;
-}
-
-static struct text_source text_of(const char *text)
-{
-    return (struct text_source){.text = text, .size = strlen(text)};
-}
-
-static char *print_batch(const struct batch *batch)
-{
-    struct sink sink;
-    assert_int_equal(sink_memory_init(&sink, 1u << 28), 0);
-    assert_int_equal(json_points_print(&sink, batch, true), 0);
-    assert_int_equal(sink_write(&sink, "", 1), 0);
-    return (char *)sink.buffer; /* freed with free */
-}
-
-/* Whatever the chunks, the text must give the same points and the same answer. */
-static void check_text(const char *text, bool import, int expected, const char *message, const char *printed)
-{
-    size_t size = strlen(text);
-    size_t chunks_max = size < 300 ? size + 1 : 300;
-    for (size_t chunk = 0; chunk <= chunks_max; chunk++) {
-        struct batch batch;
-        struct error error = {0};
-        struct text_source source = text_of(text);
-        source.chunk = chunk;
-        batch_init(&batch);
-        int r = read_text(source, import, chunk % 3 ? 1000 : 1, &batch, &error);
-        if (r != expected)
-            fail_msg("%s: %d (%s), expected %d", text, r, error.message, expected);
-        if (message && strcmp(error.message, message) != 0)
-            fail_msg("%s in chunks of %zu:\n%s\n%s", text, chunk, error.message, message);
-        char *again = print_batch(&batch);
-        if (printed && strcmp(again, printed) != 0)
-            fail_msg("%s in chunks of %zu:\n%s\n%s", text, chunk, again, printed);
-        free(again);
-        batch_free(&batch);
-    }
-}
 
 static void test_rest_rules(void **state)
 {
@@ -356,7 +261,7 @@ static void test_null_can_be_refused(void **state)
         struct error error = {0};
         batch_init(&batch);
         const struct json_points_options options = {.refuse_null = true};
-        assert_int_equal(json_points_open(&options, text_read, &source, &reader), 0);
+        assert_int_equal(json_points_open(&options, text_source_read, &source, &reader), 0);
         assert_int_equal(json_points_read(reader, &batch, 10, &error), -EBADMSG);
         assert_int_equal(batch.count, i == 2);
         json_points_close(reader);
@@ -492,7 +397,7 @@ static void test_line_and_offset(void **state)
         struct batch batch;
         struct error error;
         batch_init(&batch);
-        assert_int_equal(json_points_open(&(struct json_points_options){0}, text_read, &source, &reader), 0);
+        assert_int_equal(json_points_open(&(struct json_points_options){0}, text_source_read, &source, &reader), 0);
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(json_points_read(reader, &batch, 1, &error), 1);
             assert_int_equal(json_points_line(reader), lines[i]);
@@ -556,7 +461,7 @@ static void test_full_batch_is_no_error(void **state)
     struct error error = {0};
     batch_init(&batch);
     const struct json_points_options options = {.import = true};
-    assert_int_equal(json_points_open(&options, text_read, &source, &reader), 0);
+    assert_int_equal(json_points_open(&options, text_source_read, &source, &reader), 0);
     assert_int_equal(json_points_read(reader, &batch, POINTS, &error), 1);
     assert_int_equal(batch.count, BATCH_SENDERS_MAX);
     assert_int_equal(json_points_read(reader, &batch, POINTS, &error), -E2BIG); /* nothing fits: say so */
@@ -609,272 +514,6 @@ static void test_many_equal_keys(void **state)
     }
 }
 
-/* Random points of all kinds, in random chunks, read, printed, read again. */
-static char *random_text(struct test_random *random, unsigned points, unsigned kinds)
-{
-    char *text = malloc(points * 100u + 10);
-    assert_non_null(text);
-    char *p = text + sprintf(text, "[");
-    for (unsigned i = 0; i < points; i++) {
-        p += sprintf(p, "%s{\"t\":%.*f,\"d\":", i == 0 ? "" : test_random_below(random, 9) ? "," : " , ",
-            (int)test_random_below(random, 7), 1e9 + i + test_random_unit(random));
-        double value = (test_random_unit(random) - 0.5) * pow(10, (double)test_random_below(random, 8));
-        switch (test_random_below(random, kinds)) {
-        case 0:
-            p += sprintf(p, "%.*f", (int)test_random_below(random, 5), value);
-            break;
-        case 1:
-            p += sprintf(p, "%" PRIu64, test_random_next(random) >> test_random_below(random, 64));
-            break;
-        case 2:
-            p += sprintf(p, "%.17g", value);
-            break;
-        case 3:
-            p += sprintf(p, "%s", test_random_below(random, 2) ? "true" : "false");
-            break;
-        case 4:
-            p += sprintf(p, "{\"a\":[%d,null],\"b\":\"\\u00e9<%u\"}", i % 3, i);
-            break;
-        default:
-            p += sprintf(p, "\"text %u\",\"o\":\"user%u/device\"", i, i % 5);
-            break;
-        }
-        p += sprintf(p, "}");
-    }
-    (void)sprintf(p, "]");
-    return text;
-}
-
-static void test_random_round_trip(void **state)
-{
-    (void)state;
-    for (unsigned round = 0; round < 60; round++) {
-        struct test_random random = {round};
-        char *text = random_text(&random, 1 + round * 7, 1 + round % 6);
-        struct batch first;
-        struct batch again;
-        struct error error = {0};
-        batch_init(&first);
-        batch_init(&again);
-        struct text_source source = text_of(text);
-        assert_int_equal(read_text(source, true, UINT32_MAX, &first, &error), 0);
-        source.random = &random;
-        source.chunk = 1 + round * 5;
-        assert_int_equal(read_text(source, true, 1 + round, &again, &error), 0);
-        assert_true(batch_equal(&first, &again));
-        char *printed = print_batch(&first);
-        char *whole = malloc(strlen(printed) + 3);
-        assert_non_null(whole);
-        (void)sprintf(whole, "[%s]", printed);
-        batch_clear(&again);
-        assert_int_equal(read_text(text_of(whole), false, UINT32_MAX, &again, &error), 0);
-        assert_true(batch_equal(&first, &again));
-        char *printed_again = print_batch(&again);
-        assert_string_equal(printed, printed_again);
-        free(printed_again);
-        free(whole);
-        free(printed);
-        free(text);
-        batch_free(&first);
-        batch_free(&again);
-    }
-}
-
-/* Printing through a sink of the smallest buffer gives the same bytes. */
-struct collector {
-    struct buffer all;
-    uint8_t buffer[SINK_RESERVE_MAX];
-};
-
-static int collect(struct sink *sink, struct error *ret_error)
-{
-    (void)ret_error;
-    struct collector *collector = sink->context;
-    return buffer_append(&collector->all, sink->buffer, sink->used);
-}
-
-static void test_print_in_pieces(void **state)
-{
-    (void)state;
-    static struct collector collector;
-    for (unsigned kinds = 1; kinds <= 6; kinds++) {
-        struct test_random random = {kinds};
-        char *text = random_text(&random, 1000, kinds);
-        struct batch batch;
-        struct error error = {0};
-        batch_init(&batch);
-        assert_int_equal(read_text(text_of(text), true, UINT32_MAX, &batch, &error), 0);
-        char *expected = print_batch(&batch);
-        struct sink sink = {.buffer = collector.buffer, .capacity = sizeof(collector.buffer), .flush = collect,
-            .context = &collector};
-        struct batch part;
-        for (uint32_t i = 0; i < batch.count; i += part.count) { /* and slice by slice */
-            uint32_t left = batch.count - i;
-            batch_slice(&batch, i, left < 97 ? left : 97, &part);
-            assert_int_equal(json_points_print(&sink, &part, i == 0), 0);
-        }
-        assert_int_equal(sink_flush(&sink), 0);
-        assert_int_equal(collector.all.size, strlen(expected));
-        assert_memory_equal(collector.all.data, expected, collector.all.size);
-        collector.all.size = 0;
-        free(expected);
-        free(text);
-        batch_free(&batch);
-    }
-    buffer_free(&collector.all);
-}
-
-static int refuse(struct sink *sink, struct error *ret_error)
-{
-    (void)sink;
-    return error_set(ret_error, ENOSPC, "full");
-}
-
-static void test_print_to_a_failing_sink(void **state)
-{
-    (void)state;
-    for (unsigned kinds = 1; kinds <= 6; kinds++) {
-        struct test_random random = {kinds};
-        char *text = random_text(&random, 1000, kinds);
-        struct batch batch;
-        struct error error = {0};
-        batch_init(&batch);
-        assert_int_equal(read_text(text_of(text), true, UINT32_MAX, &batch, &error), 0);
-        static uint8_t buffer[SINK_RESERVE_MAX];
-        struct sink sink = {.buffer = buffer, .capacity = sizeof(buffer), .flush = refuse};
-        assert_int_equal(json_points_print(&sink, &batch, true), -ENOSPC);
-        free(text);
-        batch_free(&batch);
-    }
-}
-
-static void test_not_finite_is_null(void **state)
-{
-    (void)state;
-    struct batch batch;
-    batch_init(&batch);
-    assert_int_equal(batch_push_double(&batch, 1, 0.1 + 0.2), 0);
-    assert_int_equal(batch_push_double(&batch, 2, 1), 0);
-    batch.numbers.doubles[1] = NAN;
-    char *text = print_batch(&batch);
-    assert_string_equal(text, "{\"t\":1,\"d\":0.30000000000000004},{\"t\":2,\"d\":null}");
-    free(text);
-    assert_int_equal(batch_set_last_sender(&batch, "a", 1), 0);
-    text = print_batch(&batch);
-    assert_string_equal(text, "{\"t\":1,\"d\":0.30000000000000004},{\"t\":2,\"d\":null,\"o\":\"a\"}");
-    free(text);
-    batch_free(&batch);
-}
-
-/* The recorded literals: shared/vectors/ranges.json, read with the codec itself. */
-struct vector {
-    const uint8_t *data;
-    size_t size;
-};
-
-static bool vector_is(struct vector string, const char *text)
-{
-    struct msgpack_head head;
-    return msgpack_read_head(string.data, string.data + string.size, &head) && head.type == MSGPACK_STRING &&
-        head.length == strlen(text) && memcmp(string.data + head.size, text, head.length) == 0;
-}
-
-/* Moves past the value at p and returns it. */
-static struct vector vector_take(const uint8_t **p, const uint8_t *end)
-{
-    struct vector vector = {.data = *p};
-    assert_int_equal(msgpack_validate(*p, (size_t)(end - *p), &vector.size), 0);
-    *p += vector.size;
-    return vector;
-}
-
-static struct vector vector_member(struct vector object, const char *key)
-{
-    struct msgpack_head head;
-    const uint8_t *end = object.data + object.size;
-    assert_true(msgpack_read_head(object.data, end, &head) && head.type == MSGPACK_MAP);
-    const uint8_t *p = object.data + head.size;
-    for (uint32_t i = 0; i < head.length; i++) {
-        struct vector name = vector_take(&p, end);
-        struct vector value = vector_take(&p, end);
-        if (vector_is(name, key))
-            return value;
-    }
-    return (struct vector){0};
-}
-
-static char *vector_text(struct vector string)
-{
-    struct msgpack_head head;
-    assert_true(msgpack_read_head(string.data, string.data + string.size, &head));
-    return head.type == MSGPACK_STRING ? strndup((const char *)string.data + head.size, head.length) : NULL;
-}
-
-/* Where deviations.md wants another text than the vector: all digits of an integer, null written out, the keys'
- * order kept. */
-static const char *deviation(const char *in)
-{
-    static const char *const cases[][2] = {
-        {"9007199254740993", "9007199254740993"}, {"18014398509481985", "18014398509481985"},
-        {"9223372036854775807", "9223372036854775807"}, {"9223372036854775808", "9223372036854775808"},
-        {"18446744073709551615", "18446744073709551615"}, {"-9223372036854775808", "-9223372036854775808"},
-        {"72057594037927936", "72057594037927936"}, {"null", "null"}, {"{\"b\":1,\"a\":2}", "{\"b\":1,\"a\":2}"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        if (strcmp(cases[i][0], in) == 0)
-            return cases[i][1];
-    }
-    return NULL;
-}
-
-static void check_literal(const char *in, const char *out, bool as_time)
-{
-    const char *expected_out = !as_time && deviation(in) ? deviation(in) : out;
-    assert_non_null(expected_out);
-    char text[512];
-    char expected[512];
-    (void)snprintf(text, sizeof(text), as_time ? "[{\"t\":%s,\"d\":1}]" : "[{\"t\":1,\"d\":%s}]", in);
-    (void)snprintf(expected, sizeof(expected), as_time ? "{\"t\":%s,\"d\":1}" : "{\"t\":1,\"d\":%s}", expected_out);
-    check_text(text, false, 0, NULL, expected);
-    check_text(text, true, 0, NULL, expected);
-}
-
-static unsigned check_literals(struct vector cases, bool as_time)
-{
-    struct msgpack_head head;
-    const uint8_t *end = cases.data + cases.size;
-    assert_true(msgpack_read_head(cases.data, end, &head) && head.type == MSGPACK_ARRAY);
-    const uint8_t *p = cases.data + head.size;
-    for (uint32_t i = 0; i < head.length; i++) {
-        struct vector one = vector_take(&p, end);
-        char *in = vector_text(vector_member(one, "in"));
-        char *out = vector_text(vector_member(one, "out"));
-        assert_non_null(in);
-        check_literal(in, out, as_time);
-        free(in);
-        free(out);
-    }
-    return head.length;
-}
-
-static void test_recorded_literals(void **state)
-{
-    (void)state;
-    size_t size;
-    char *text = test_shared_read("vectors/ranges.json", &size);
-    struct json_parser parser = {.p = text, .end = text + size, .final = true};
-    assert_int_equal(json_value(&parser, 0), 0);
-    struct vector all = {parser.value.data, parser.value.size};
-    unsigned literals = check_literals(vector_member(all, "literals"), false);
-    unsigned times = check_literals(vector_member(all, "timestamp_literals"), true);
-    print_message("%u literals and %u times judged\n", literals, times);
-    assert_true(literals >= 100 && times >= 20);
-    buffer_free(&parser.value);
-    buffer_free(&parser.text);
-    buffer_free(&parser.members);
-    free(text);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -893,11 +532,6 @@ int main(void)
         cmocka_unit_test(test_sender_limits),
         cmocka_unit_test(test_full_batch_is_no_error),
         cmocka_unit_test(test_many_equal_keys),
-        cmocka_unit_test(test_random_round_trip),
-        cmocka_unit_test(test_print_in_pieces),
-        cmocka_unit_test(test_print_to_a_failing_sink),
-        cmocka_unit_test(test_not_finite_is_null),
-        cmocka_unit_test(test_recorded_literals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
