@@ -1,42 +1,12 @@
 /* Bulk loads: straight into segments, staged, published in one step. */
-#include "store_model.h"
+#include "store_fixture.h"
 
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static const struct store_options options = {.journal_bytes = 1 << 20};
-
-struct fixture {
-    char *directory;
-    struct store *store;
-};
 
 static int set_up(void **state)
 {
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-    assert_non_null(fixture);
-    fixture->directory = test_directory_create_fast();
-    test_store_create(fixture->directory);
-    fixture->store = test_store_open(fixture->directory, &options);
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    test_store_close(fixture->store);
-    test_store_check(fixture->directory);
-    test_directory_remove(fixture->directory);
-    free(fixture);
-    return 0;
-}
-
-static void reopen(struct fixture *fixture)
-{
-    test_store_close(fixture->store);
-    fixture->store = test_store_open(fixture->directory, &options);
+    return fixture_set_up(state, 1 << 20);
 }
 
 static struct store_bulk *must_open(struct fixture *fixture, const char *name, bool resume)
@@ -97,8 +67,7 @@ static void assert_loaded(struct fixture *fixture, uint64_t id, bool there)
 {
     struct points points = {0};
     points_of(id, &points);
-    struct store_snapshot *snapshot;
-    assert_int_equal(store_snapshot_open(fixture->store, &snapshot, NULL), 0);
+    struct store_snapshot *snapshot = open_snapshot(fixture);
     test_series_equal(snapshot, id, &points, there ? points.count : 0);
     store_snapshot_close(snapshot);
     points_free(&points);
@@ -119,8 +88,7 @@ static void test_points_appear_when_published(void **state)
     struct store_bulk_writer *writer = must_open_writer(bulk);
     for (uint64_t id = 1; id <= 12; id++)
         load(writer, id);
-    struct store_snapshot *before;
-    assert_int_equal(store_snapshot_open(fixture->store, &before, NULL), 0);
+    struct store_snapshot *before = open_snapshot(fixture);
     finish(writer);
     assert_loaded(fixture, 5, false);
     assert_int_equal(store_bulk_publish(bulk, NULL), 0);
@@ -163,8 +131,7 @@ static void test_loaded_series_go_on(void **state)
         assert_int_equal(first_index, points.count);
         points_from_batch(&points, &batch);
         batch_free(&batch);
-        struct store_snapshot *snapshot;
-        assert_int_equal(store_snapshot_open(fixture->store, &snapshot, NULL), 0);
+        struct store_snapshot *snapshot = open_snapshot(fixture);
         test_series_equal(snapshot, 5, &points, points.count);
         store_snapshot_close(snapshot);
         if (round == 1)
@@ -258,8 +225,7 @@ static void test_negative_times_load(void **state)
     finish(writer);
     assert_int_equal(store_bulk_publish(bulk, NULL), 0);
     store_bulk_close(bulk, false);
-    struct store_snapshot *snapshot;
-    assert_int_equal(store_snapshot_open(fixture->store, &snapshot, NULL), 0);
+    struct store_snapshot *snapshot = open_snapshot(fixture);
     test_series_equal(snapshot, 1, &points, 3);
     uint64_t index;
     assert_int_equal(store_snapshot_index_of_time(snapshot, 1, -50, &index, NULL), 0);
@@ -282,7 +248,7 @@ static void test_a_killed_load_resumes(void **state)
     test_directory_copy(fixture->directory, copy); /* what kill -9 would leave */
     store_bulk_writer_close(writer);
     store_bulk_close(bulk, false);
-    struct fixture killed = {.directory = copy, .store = test_store_open(copy, &options)};
+    struct fixture killed = {.directory = copy, .store = test_store_open(copy, &fixture->options)};
     assert_true(staging_exists(&killed, "one"));
     assert_loaded(&killed, 5, false);
     bulk = must_open(&killed, "one", true);
@@ -405,8 +371,7 @@ static void test_writers_run_side_by_side(void **state)
     for (int round = 0; round < 2; round++) {
         for (uint64_t id = 1; id <= WRITERS * SERIES_OF_WRITER; id++)
             assert_loaded(fixture, id, true);
-        struct store_snapshot *snapshot;
-        assert_int_equal(store_snapshot_open(fixture->store, &snapshot, NULL), 0);
+        struct store_snapshot *snapshot = open_snapshot(fixture);
         test_series_equal(snapshot, 100000, &points, points.count);
         store_snapshot_close(snapshot);
         reopen(fixture);
@@ -416,7 +381,7 @@ static void test_writers_run_side_by_side(void **state)
 
 int main(void)
 {
-#define BULK_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define BULK_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         BULK_TEST(test_points_appear_when_published),
         BULK_TEST(test_loaded_series_go_on),
