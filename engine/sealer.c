@@ -45,12 +45,9 @@ static int make_journal(struct store *store, struct journal **ret_journal, struc
         r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
     if (r < 0)
         (void)manifest_remove_journal(&store->manifest, id);
+    else /* a journal that only the manifest knows would never be sealed, and stand in the way of younger ones */
+        version_apply_surely(store, &(struct version_edit){.add_journal = journal});
     (void)pthread_mutex_unlock(&store->manifest_lock);
-    if (r == 0) {
-        r = version_apply(store, &(struct version_edit){.add_journal = journal});
-        if (r < 0)
-            r = error_set(ret_error, ENOMEM, "out of memory for the list of files");
-    }
     if (r < 0) {
         journal_release(journal);
         return r;

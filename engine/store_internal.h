@@ -195,9 +195,8 @@ struct version_edit {
     struct segment_file *const *add_segments; /* in place of the removed ones, else as the newest */
     uint32_t add_segment_count;
 };
-/* Makes a new version current in one step. 0 or -ENOMEM (nothing changed). */
-int version_apply(struct store *store, const struct version_edit *edit);
-/* The same when the manifest is in force already and there is no way back: waits for memory. */
+/* Makes a new version current in one step. The manifest that says the same is in force already and there is no way back: waits for
+ * memory. manifest_lock is held. */
 void version_apply_surely(struct store *store, const struct version_edit *edit);
 /* Fills in a version at open. */
 int version_init(struct store *store, struct segment_file **segments, uint32_t segment_count,

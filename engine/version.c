@@ -171,7 +171,8 @@ static void edit_segments(struct version *version, const struct version *old, co
     }
 }
 
-int version_apply(struct store *store, const struct version_edit *edit)
+/* Makes a new version current in one step. 0 or -ENOMEM (nothing changed). */
+static int version_apply(struct store *store, const struct version_edit *edit)
 {
     (void)pthread_mutex_lock(&store->version_lock);
     struct version *old = store->version;

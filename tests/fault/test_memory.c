@@ -386,6 +386,18 @@ static void free_template(struct fixture *fixture)
     free(fixture);
 }
 
+/* Every journal that the failure may have left gets its turn. */
+static void turn_journals_over(struct fixture *fixture)
+{
+    struct error error = {0};
+    for (unsigned round = 0; round < 3; round++) {
+        REQUIRE(run_work(fixture, &error) == 0, "allocation %llu: %s", (unsigned long long)fixture->attempt, error.message);
+        append_surely(fixture, 1, 1);
+        REQUIRE(store_seal(fixture->store, true, &error) == 0, "allocation %llu: %s", (unsigned long long)fixture->attempt,
+            error.message);
+    }
+}
+
 /* The operation with its k-th allocation refused, and what follows. Returns whether there was a k-th one. */
 static bool try(const struct fixture *template, const struct operation *operation, uint64_t k)
 {
@@ -416,6 +428,8 @@ static bool try(const struct fixture *template, const struct operation *operatio
         verify(&fixture);
     }
     append_surely(&fixture, 1, 2);
+    turn_journals_over(&fixture);
+    verify(&fixture);
     close_surely(&fixture);
     test_store_check(fixture.directory);
     open_surely(&fixture);
