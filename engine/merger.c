@@ -27,7 +27,8 @@ enum {
     MERGE_RETRY_MS = 10000,    /* after a failure, unless something new comes */
 };
 #define TIER_BYTES_FIRST (UINT64_C(8) << 20)
-#define MERGE_BYTES_MAX (UINT64_C(64) << 30) /* larger segments stay as they are */
+#define MERGE_BYTES_MAX (UINT64_C(64) << 30)   /* larger segments stay as they are */
+#define MERGED_BYTES_MAX (UINT64_C(192) << 30) /* sources of one merge, all told: well below what a segment can be */
 
 /* ---- planning ---- */
 
@@ -55,7 +56,7 @@ struct run {
     uint64_t largest, bytes;
 };
 
-/* The longest run that segment `largest` is the largest of; of too many the newest that contain it. */
+/* The longest run that segment `largest` is the largest of; of too many, or too many bytes, the newest that contain it. */
 static struct run run_of(const uint64_t *sizes, uint32_t count, uint32_t largest)
 {
     uint32_t from = largest, end = largest + 1;
@@ -71,6 +72,10 @@ static struct run run_of(const uint64_t *sizes, uint32_t count, uint32_t largest
     struct run run = {.from = from, .count = end - from, .largest = sizes[largest]};
     for (uint32_t i = from; i < end; i++)
         run.bytes += sizes[i];
+    for (; run.bytes > MERGED_BYTES_MAX && run.count > 1; run.count--) {
+        run.bytes -= run.from < largest ? sizes[run.from] : sizes[run.from + run.count - 1];
+        run.from += run.from < largest;
+    }
     return run;
 }
 

@@ -134,6 +134,24 @@ static void chooses_nothing_of_nothing(void **state)
     assert_false(merger_choose(huge, 20, &from, &count)); /* too large to be rewritten */
 }
 
+/* What cannot become one segment is not tried, again and again: the bytes would be written for nothing. */
+static void makes_no_segment_too_large(void **state)
+{
+    static const struct {
+        uint64_t gigabytes;
+        uint32_t count, due; /* so many of them are merged */
+    } CASES[] = {{10, 12, 12}, {16, 12, 12}, {17, 12, 0}, {17, 64, 0}, {30, 12, 0}, {60, 40, 0}, {10, 30, 19}, {30, 65, 6}, {60, 70, 3}};
+    (void)state;
+    for (size_t n = 0; n < sizeof(CASES) / sizeof(CASES[0]); n++) {
+        uint64_t sizes[80];
+        uint32_t from, count;
+        for (uint32_t i = 0; i < CASES[n].count; i++)
+            sizes[i] = CASES[n].gigabytes << 30;
+        assert_int_equal(merger_choose(sizes, CASES[n].count, &from, &count), CASES[n].due > 0);
+        assert_int_equal(count, CASES[n].due);
+    }
+}
+
 /* ---- merging ---- */
 
 static struct store *open_store(const char *directory)
@@ -298,6 +316,7 @@ int main(void)
         cmocka_unit_test(keeps_segments_few_without_writing_much),
         cmocka_unit_test(leaves_a_large_segment_alone),
         cmocka_unit_test(chooses_nothing_of_nothing),
+        cmocka_unit_test(makes_no_segment_too_large),
         cmocka_unit_test(merges_into_few_segments_and_keeps_everything),
         cmocka_unit_test(gives_back_the_space_of_deleted_series),
     };
