@@ -3,6 +3,7 @@
 #include "rules.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 int insert_device(struct catalog *catalog, const struct device *device, int64_t *ret_id, struct error *ret_error)
@@ -74,8 +75,52 @@ static int check_owner(struct catalog *catalog, const struct device *device, str
     return r;
 }
 
-int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,
-    struct error *ret_error)
+static void free_prepared(struct stream *streams, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(streams[i].schema);
+    free(streams);
+}
+
+static int prepare_streams(const struct stream *streams, size_t count, struct stream **ret_new, struct error *ret_error)
+{
+    struct stream *prepared = calloc(count > 0 ? count : 1, sizeof(*prepared));
+    if (!prepared)
+        return error_set(ret_error, ENOMEM, "out of memory for the streams of a device");
+    int r = 0;
+    size_t done = 0;
+    while (r == 0 && done < count) {
+        r = prepare_new_stream(&streams[done], &prepared[done], ret_error);
+        done += r == 0;
+    }
+    if (r < 0) {
+        free_prepared(prepared, done);
+        return r;
+    }
+    *ret_new = prepared;
+    return 0;
+}
+
+/* In one transaction: whatever fails or is killed, the device is there with all its streams or not at all. */
+static int create_whole_device(struct catalog *catalog, const struct device *device, struct stream *streams,
+    size_t stream_count, int64_t *ret_id, struct error *ret_error)
+{
+    int64_t stream_id;
+    int r = write_begin(catalog, ret_error);
+    if (r < 0)
+        return r;
+    r = check_owner(catalog, device, ret_error);
+    if (r == 0)
+        r = insert_device(catalog, device, ret_id, ret_error);
+    for (size_t i = 0; r == 0 && i < stream_count; i++) {
+        streams[i].device_id = *ret_id;
+        r = create_stream(catalog, &streams[i], &stream_id, ret_error);
+    }
+    return write_end(catalog, r, ret_error);
+}
+
+int catalog_create_device_with_streams(struct catalog *catalog, const struct device *device, const struct stream *streams,
+    size_t stream_count, int64_t *ret_id, struct error *ret_error)
 {
     int r = device_check(device, ret_error);
     if (r == 0)
@@ -83,22 +128,26 @@ int catalog_create_device(struct catalog *catalog, const struct device *device, 
     char key[UUID_TEXT_BYTES];
     if (r == 0)
         r = uuid_generate(key, ret_error);
+    struct stream *prepared;
+    if (r == 0)
+        r = prepare_streams(streams, stream_count, &prepared, ret_error);
     if (r < 0)
         return r;
     struct device made = *device;
     if (!made.apikey || made.apikey[0] == '\0')
         made.apikey = key;
-    r = write_begin(catalog, ret_error);
-    if (r < 0)
-        return r;
     int64_t id = 0;
-    r = check_owner(catalog, &made, ret_error);
-    if (r == 0)
-        r = insert_device(catalog, &made, &id, ret_error);
-    r = write_end(catalog, r, ret_error);
+    r = create_whole_device(catalog, &made, prepared, stream_count, &id, ret_error);
     if (r == 0 && ret_id)
         *ret_id = id;
+    free_prepared(prepared, stream_count);
     return r;
+}
+
+int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,
+    struct error *ret_error)
+{
+    return catalog_create_device_with_streams(catalog, device, NULL, 0, ret_id, ret_error);
 }
 
 int catalog_device_by_id(struct catalog *catalog, int64_t id, struct device *ret_device, struct error *ret_error)

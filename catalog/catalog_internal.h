@@ -67,6 +67,10 @@ int exists_by_text(struct connection *connection, enum statement id, const char 
 int insert_user(struct catalog *catalog, const struct user *user, int64_t *ret_id, struct error *ret_error);
 int insert_device(struct catalog *catalog, const struct device *device, int64_t *ret_id, struct error *ret_error);
 int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id, struct error *ret_error);
+/* A new stream in two steps, so that what is checked and allocated is so before the gate: *ret_new is *stream with the schema as
+ * it is stored, which the caller frees; create_stream, inside a transaction, gives it its series and writes the row. */
+int prepare_new_stream(const struct stream *stream, struct stream *ret_new, struct error *ret_error);
+int create_stream(struct catalog *catalog, struct stream *stream, int64_t *ret_id, struct error *ret_error);
 /* The devices every user has. key: API key of the device `user`. */
 int insert_user_device(struct catalog *catalog, int64_t user_id, const char *key, struct error *ret_error);
 int insert_meta_device(struct catalog *catalog, int64_t user_id, struct error *ret_error);

@@ -58,17 +58,26 @@ int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t 
     return r;
 }
 
-/* The transaction of catalog_create_stream: its series come out of the sequence together with the row. */
-static int create_stream(struct catalog *catalog, struct stream *stream, int64_t *ret_id, struct error *ret_error)
+int prepare_new_stream(const struct stream *stream, struct stream *ret_new, struct error *ret_error)
 {
-    sqlite3_stmt *statement;
-    int r = select_by_id(catalog->writer, STATEMENT_DEVICE_BY_ID, stream->device_id, &statement, ret_error);
-    statement_release(catalog->writer, STATEMENT_DEVICE_BY_ID, statement);
-    if (r == -ENOENT)
-        return error_set(ret_error, ENOENT, "device not found");
-    uint64_t first;
+    char *schema;
+    int r = stream_check(stream, ret_error);
     if (r == 0)
-        r = take_series(catalog, stream->downlink ? 2 : 1, &first, ret_error);
+        r = icon_check(stream->icon, ret_error);
+    if (r == 0)
+        r = schema_normalize(stream->schema, &schema, ret_error);
+    if (r < 0)
+        return r;
+    *ret_new = *stream;
+    ret_new->schema = schema;
+    return 0;
+}
+
+/* Its series come out of the sequence together with the row. */
+int create_stream(struct catalog *catalog, struct stream *stream, int64_t *ret_id, struct error *ret_error)
+{
+    uint64_t first;
+    int r = take_series(catalog, stream->downlink ? 2 : 1, &first, ret_error);
     if (r < 0)
         return r;
     stream->series_id = first;
@@ -76,26 +85,31 @@ static int create_stream(struct catalog *catalog, struct stream *stream, int64_t
     return insert_stream(catalog, stream, ret_id, ret_error);
 }
 
+static int check_device(struct catalog *catalog, int64_t device_id, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = select_by_id(catalog->writer, STATEMENT_DEVICE_BY_ID, device_id, &statement, ret_error);
+    statement_release(catalog->writer, STATEMENT_DEVICE_BY_ID, statement);
+    return r == -ENOENT ? error_set(ret_error, ENOENT, "device not found") : r;
+}
+
 int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
     struct error *ret_error)
 {
-    struct stream made = *stream;
-    made.schema = NULL;
-    int r = stream_check(stream, ret_error);
-    if (r == 0)
-        r = icon_check(stream->icon, ret_error);
-    if (r == 0)
-        r = schema_normalize(stream->schema, &made.schema, ret_error);
-    if (r == 0)
-        r = write_begin(catalog, ret_error);
-    if (r < 0)
-        goto out;
+    struct stream made;
     int64_t id = 0;
-    r = create_stream(catalog, &made, &id, ret_error);
-    r = write_end(catalog, r, ret_error);
+    int r = prepare_new_stream(stream, &made, ret_error);
+    if (r < 0)
+        return r;
+    r = write_begin(catalog, ret_error);
+    if (r == 0) {
+        r = check_device(catalog, made.device_id, ret_error);
+        if (r == 0)
+            r = create_stream(catalog, &made, &id, ret_error);
+        r = write_end(catalog, r, ret_error);
+    }
     if (r == 0 && ret_id)
         *ret_id = id;
-out:
     free(made.schema);
     return r;
 }
@@ -145,15 +159,11 @@ static int update_stream(struct catalog *catalog, struct stream *stream, uint64_
 int catalog_update_stream(struct catalog *catalog, const struct stream *stream, uint64_t *ret_dropped_series,
     struct error *ret_error)
 {
-    struct stream updated = *stream;
-    updated.schema = NULL;
-    int r = stream_check(stream, ret_error);
-    if (r == 0)
-        r = icon_check(stream->icon, ret_error);
-    if (r == 0)
-        r = schema_normalize(stream->schema, &updated.schema, ret_error);
-    if (r == 0)
-        r = write_begin(catalog, ret_error);
+    struct stream updated;
+    int r = prepare_new_stream(stream, &updated, ret_error);
+    if (r < 0)
+        return r;
+    r = write_begin(catalog, ret_error);
     if (r < 0)
         goto out;
     uint64_t dropped = 0;

@@ -111,39 +111,40 @@ static int check_device(const struct device *device, bool user_public, struct er
     return 0;
 }
 
-static int each_stream(
-    struct request *request, json_t *streams, int64_t device_id, bool create, struct error *ret_error)
+/* The streams of a new device; of their texts only the schemas are their own. */
+struct streams_body {
+    struct stream *streams;
+    size_t count;
+};
+
+static void streams_free(struct streams_body *body)
 {
-    const char *name;
-    json_t *object;
-    json_object_foreach(streams, name, object)
-    {
-        struct stream stream = {0};
-        char *schema = NULL;
-        if (!json_is_object(object))
-            return error_set(ret_error, EPROTO, "Each member of streams must be an object");
-        int r = stream_from_object(object, name, &stream, &schema, ret_error);
-        stream.device_id = device_id;
-        if (r == 0 && create)
-            r = catalog_create_stream(request->server->database->catalog, &stream, NULL, ret_error);
-        free(schema);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    for (size_t i = 0; i < body->count; i++)
+        free(body->streams[i].schema);
+    free(body->streams);
 }
 
-static int create_with_streams(struct request *request, struct device_body *body, struct error *ret_error)
+/* To be freed also on failure. */
+static int streams_take(json_t *object, struct streams_body *body, struct error *ret_error)
 {
-    struct database *database = request->server->database;
-    int64_t id;
-    int r = catalog_create_device(database->catalog, &body->device, &id, ret_error);
-    if (r < 0)
-        return r;
-    r = each_stream(request, body->streams, id, true, ret_error);
-    if (r < 0)
-        (void)database_delete_device(database, id, NULL);
-    return r;
+    const char *name;
+    json_t *member;
+    size_t count = json_object_size(object);
+    body->streams = calloc(count > 0 ? count : 1, sizeof(*body->streams));
+    if (!body->streams)
+        return error_set(ret_error, ENOMEM, "out of memory for the streams of a device");
+    json_object_foreach(object, name, member)
+    {
+        struct stream *stream = &body->streams[body->count];
+        char *schema;
+        if (!json_is_object(member))
+            return error_set(ret_error, EPROTO, "Each member of streams must be an object");
+        int r = stream_from_object(member, name, stream, &schema, ret_error);
+        if (r < 0)
+            return r;
+        body->count++;
+    }
+    return 0;
 }
 
 static int create(struct request *request, const json_t *object, struct error *ret_error)
@@ -152,6 +153,7 @@ static int create(struct request *request, const json_t *object, struct error *r
     struct user user = {0};
     struct device made = {0};
     struct device_body body = {0};
+    struct streams_body streams = {0};
     int r = body_take(request, object, &body, ret_error);
     if (r == 0)
         r = catalog_user_by_name(catalog, request->user, &user, ret_error);
@@ -160,15 +162,16 @@ static int create(struct request *request, const json_t *object, struct error *r
     if (r == 0)
         r = check_device(&body.device, user.is_public, ret_error);
     if (r == 0)
-        r = each_stream(request, body.streams, 0, false, ret_error);
+        r = streams_take(body.streams, &streams, ret_error);
     if (r == 0) {
         body.device.user_id = user.id;
-        r = create_with_streams(request, &body, ret_error);
+        r = catalog_create_device_with_streams(catalog, &body.device, streams.streams, streams.count, NULL, ret_error);
     }
     if (r == 0)
         r = catalog_device_by_name(catalog, request->user, request->device, &made, ret_error);
     if (r == 0)
         answer_device(request, &made, ACCESS_FULL);
+    streams_free(&streams);
     device_free(&made);
     user_free(&user);
     return r;

@@ -88,6 +88,9 @@ int catalog_create_user(struct catalog *catalog, const struct user *user, const 
 /* Makes a device; an empty apikey becomes a new random UUID. *ret_id may be NULL, as below. */
 int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,
     struct error *ret_error);
+/* The same with streams below it, as catalog_create_stream makes them (their device_id is ignored): all of it or nothing. */
+int catalog_create_device_with_streams(struct catalog *catalog, const struct device *device, const struct stream *streams,
+    size_t stream_count, int64_t *ret_id, struct error *ret_error);
 /* Makes a stream with a new series id, and one for its downlink if set (series ids in *stream are ignored). */
 int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
     struct error *ret_error);

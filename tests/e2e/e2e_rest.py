@@ -333,6 +333,23 @@ class Rest(RestTest):
             self.assertEqual(client.ask("POST", path, "", basic("test:test"), body).status, 400)
         self.assertEqual(client.ask("POST", path, "", basic("test:test"), '{"x":"[[[[{{{{"}').status, 200)
 
+    def test_a_device_comes_with_its_streams_or_not_at_all(self):
+        self.start()
+        path = f"{API}/crud/test/phone"
+        for name, stream, status in (("a b", {}, 403), ("s", {"icon": "no icon"}, 403), ("s", {"schema": "[]"}, 403),
+                                     ("s", {"downlink": 1}, 400), ("s", None, 400), ("s", [], 400),
+                                     ("s", {"description": "x" * ((1 << 20) + 1)}, 403)):
+            body = {"streams": {"first": {"downlink": True}, name: stream, "last": {}}}
+            answer = self.request("POST", path, body=body, login="test:test", status=status)
+            self.assertTrue(answer.json()["msg"], name)
+            self.request("GET", path, login="test:test", status=404)
+            self.request("GET", f"{path}/first", login="test:test", status=404)
+        count = self.request("GET", f"{API}/?q=countstreams", login="test:test").json()
+        self.request("POST", path, body={"streams": {"first": {"downlink": True}, "last": {}}}, login="test:test")
+        listed = self.request("GET", f"{path}?q=ls", login="test:test").json()
+        self.assertEqual([each["name"] for each in listed], ["first", "last"])
+        self.assertEqual(self.request("GET", f"{API}/?q=countstreams", login="test:test").json(), count + 2)
+
     def test_chunked_upload(self):
         self.start()
         data = self.make_stream("test/user/notes")

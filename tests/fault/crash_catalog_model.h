@@ -11,6 +11,7 @@ enum { CRASH_OBJECTS_MAX = 64, CRASH_CHANGES_MAX = 16 };
 struct crash_change {
     uint64_t begun, ended;
     bool exists, downlink; /* afterwards */
+    bool with_device;      /* the call makes its device too: there is none without the stream */
 };
 
 /* A stream; its first change creates it. */

@@ -113,6 +113,29 @@ struct crash_object *crash_create_stream(struct crash_run *run, const char *devi
     return object;
 }
 
+enum { DEVICE_STREAMS = 2 };
+
+struct crash_object *crash_create_device(struct crash_run *run, const char *name)
+{
+    static const char *const names[DEVICE_STREAMS] = {"s0", "s1"};
+    struct stream streams[DEVICE_STREAMS];
+    struct crash_object *objects[DEVICE_STREAMS];
+    struct error error = {0};
+    struct user alice;
+    REQUIRE(catalog_user_by_name(run->database->catalog, "alice", &alice, &error) == 0, "%s", error.message);
+    struct device device = {.user_id = alice.id, .name = crash_text(name)};
+    for (size_t i = 0; i < DEVICE_STREAMS; i++) {
+        streams[i] = (struct stream){.name = crash_text(names[i]), .downlink = i == 0};
+        objects[i] = crash_object_of(run, "alice", name, names[i]);
+        begin_change(run, objects[i], true, i == 0)->with_device = true;
+    }
+    int r = catalog_create_device_with_streams(run->database->catalog, &device, streams, DEVICE_STREAMS, NULL, &error);
+    for (size_t i = 0; i < DEVICE_STREAMS; i++)
+        end_change(run, objects[i], r, &error);
+    user_free(&alice);
+    return objects[0]->series_id != 0 ? objects[0] : NULL;
+}
+
 void crash_append_to(struct crash_run *run, const struct crash_object *object)
 {
     if (object->series_id)

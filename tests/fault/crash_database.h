@@ -18,6 +18,8 @@ void crash_close_database(struct crash_run *run);
 struct crash_object *crash_object_of(struct crash_run *run, const char *user, const char *device, const char *name);
 /* Each notes the outcome. They must succeed, unless run->disk_is_full: then what is there afterwards is the outcome. */
 struct crash_object *crash_create_stream(struct crash_run *run, const char *device_name, const char *name, bool downlink);
+/* A new device of alice with the streams s0 (which has a downlink) and s1. Its first one, or NULL when it was refused. */
+struct crash_object *crash_create_device(struct crash_run *run, const char *name);
 void crash_append_to(struct crash_run *run, const struct crash_object *object);
 void crash_delete_stream(struct crash_run *run, struct crash_object *object);
 void crash_delete_device(struct crash_run *run, const char *name, struct crash_object *const *objects, size_t count);

@@ -23,6 +23,18 @@ static struct object_expected expect_object(const struct crash_object *object, u
     return expected;
 }
 
+static bool check_device(const struct crash_object *object, bool expected, struct catalog *catalog, struct crash_violation *violation)
+{
+    struct device device = {0};
+    struct error error = {0};
+    int r = catalog_device_by_name(catalog, object->user, object->device, &device, &error);
+    device_free(&device);
+    if (r < 0 && r != -ENOENT)
+        return crash_violated(violation, "device %s: %s", object->device, error.message);
+    return (r == 0) == expected || crash_violated(violation, "device %s/%s is%s there, its stream %s is%s", object->user,
+                                       object->device, r == 0 ? "" : " not", object->name, expected ? "" : " not");
+}
+
 /* ret_exists, ret_downlink: what was found. */
 static bool check_object(const struct crash_object *object, uint64_t point, struct catalog *catalog, struct crash_change *ret_found,
     struct crash_violation *violation)
@@ -41,6 +53,8 @@ static bool check_object(const struct crash_object *object, uint64_t point, stru
         return crash_violated(violation, "stream %s/%s/%s is%s there%s, expected%s%s", object->user, object->device, object->name,
             found.exists ? "" : " not", found.downlink ? " with a downlink" : "", expected.exists ? " it" : " none",
             expected.downlink ? " with a downlink" : "");
+    if (expected.open && expected.open->with_device && !check_device(object, found.exists, catalog, violation))
+        return false;
     *ret_found = found;
     return true;
 }

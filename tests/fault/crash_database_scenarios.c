@@ -23,6 +23,8 @@ static void play_streams(struct crash_run *run)
     crash_append_to(run, again);
     crash_delete_device(run, "d", (struct crash_object *[]){again, crash_object_of(run, "alice", "d", "s1")}, 2);
     crash_append_to(run, kept);
+    crash_append_to(run, crash_create_device(run, "e"));
+    crash_append_to(run, kept);
     crash_close_database(run);
 }
 
@@ -93,6 +95,8 @@ static void play_crowded(struct crash_run *run)
         run->disk_is_full = true;
         for (unsigned i = 0; i < 6; i++)
             change_something(run);
+        (void)snprintf(name, sizeof(name), "n%u", round);
+        (void)crash_create_device(run, name);
         if (round % 3 == 2) {
             (void)snprintf(name, sizeof(name), "u%u", round);
             crash_import_user(run, name);

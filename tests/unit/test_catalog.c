@@ -150,6 +150,57 @@ static void test_devices(void **state)
     fixture_close(&f);
 }
 
+/* All of it or nothing: not even a series is taken by what fails. */
+static void test_a_device_comes_with_its_streams(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_open();
+    int64_t alice = make_user(&f, "alice", "a@b"), id = -1;
+    struct device device = {.user_id = alice, .name = text("d")}, stored;
+    char *huge = malloc(TEXT_BYTES_MAX + 2);
+    memset(huge, 'x', TEXT_BYTES_MAX + 1);
+    huge[TEXT_BYTES_MAX + 1] = '\0';
+    uint64_t before, after, users, devices, stream_count;
+    assert_int_equal(catalog_reserve_series(f.catalog, 1, &before, &f.error), 0);
+    const struct {
+        struct stream second;
+        int code;
+        const char *said;
+    } cases[] = {
+        {{.name = text("s")}, EEXIST, "stream 's' already exists"}, /* as the first one's: found by the second row */
+        {{.name = text("1")}, EINVAL, "name"},
+        {{.name = text("t"), .icon = text("no icon")}, EINVAL, "icon"},
+        {{.name = text("t"), .schema = text("[]")}, EINVAL, "schema"},
+        {{.name = text("t"), .description = huge}, EINVAL, "description"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct stream streams[] = {{.name = text("s"), .downlink = true}, cases[i].second};
+        assert_error(&f, catalog_create_device_with_streams(f.catalog, &device, streams, 2, &id, &f.error), cases[i].code,
+            cases[i].said);
+        assert_int_equal(id, -1);
+        assert_error(&f, catalog_device_by_name(f.catalog, "alice", "d", &stored, &f.error), ENOENT, "not found");
+    }
+    assert_int_equal(catalog_counts(f.catalog, &users, &devices, &stream_count, &f.error), 0);
+    assert_int_equal(devices, 2);
+    assert_int_equal(stream_count, 0);
+    assert_int_equal(catalog_reserve_series(f.catalog, 1, &after, &f.error), 0);
+    assert_int_equal(after, before + 1);
+    const struct stream streams[] = {
+        {.device_id = 99, .name = text("s"), .downlink = true}, {.name = text("t"), .schema = text("{ }")}};
+    assert_int_equal(catalog_create_device_with_streams(f.catalog, &device, streams, 2, &id, &f.error), 0);
+    struct stream s = get_stream(&f, "alice", "d", "s"), t = get_stream(&f, "alice", "d", "t");
+    assert_int_equal(s.device_id, id);
+    assert_int_equal(t.device_id, id);
+    assert_int_equal(s.series_id, after + 1);
+    assert_int_equal(s.downlink_series_id, after + 2);
+    assert_int_equal(t.series_id, after + 3);
+    assert_string_equal(t.schema, "{}");
+    stream_free(&s);
+    stream_free(&t);
+    free(huge);
+    fixture_close(&f);
+}
+
 static void test_a_private_user_has_no_public_device(void **state)
 {
     (void)state;
@@ -555,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_new_user_has_its_devices),
         cmocka_unit_test(test_users_that_are_refused),
         cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_a_device_comes_with_its_streams),
         cmocka_unit_test(test_a_private_user_has_no_public_device),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_downlink_off_and_on_again),

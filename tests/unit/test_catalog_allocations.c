@@ -56,6 +56,17 @@ static int run_create(struct fixture *fixture, struct error *ret_error)
     return r;
 }
 
+static int run_create_device(struct fixture *fixture, struct error *ret_error)
+{
+    char name[] = "made", first[] = "s", second[] = "t";
+    struct device device = {.user_id = 1, .name = name}, stored;
+    const struct stream streams[] = {{.name = first, .downlink = true}, {.name = second}};
+    int r = catalog_create_device_with_streams(fixture->catalog, &device, streams, 2, NULL, ret_error);
+    if (r < 0 && catalog_device_by_name(fixture->catalog, "alice", name, &stored, NULL) == 0)
+        fail_msg("refused, but there");
+    return r;
+}
+
 static int run_delete(struct fixture *fixture, struct error *ret_error)
 {
     uint64_t *series = NULL;
@@ -155,6 +166,7 @@ static void test_no_allocation_is_needed_to_fail(void **state)
         bool catalog_closed;
     } cases[] = {
         {"open", run_open, true}, {"check", run_check, true}, {"create a stream", run_create, false},
+        {"create a device", run_create_device, false},
         {"delete a user", run_delete, false}, {"import", run_import, false}, {"read", run_reads, false},
         {"snapshot", run_snapshot, false}, {"configuration", run_configuration, false},
     };
