@@ -88,18 +88,29 @@ static struct journal *next_to_seal(struct store *store)
     return found;
 }
 
+/* A failed sync kills the journal, whoever called it. */
+static int sync_or_die(struct store *store, struct journal *journal, uint64_t end, struct error *ret_error)
+{
+    struct error error = {0};
+    int r = journal_sync(store, journal, end, &error);
+    if (r < 0) {
+        (void)pthread_mutex_lock(&store->commit.lock);
+        if (!store->commit.dead)
+            commit_die(store, &error);
+        (void)pthread_mutex_unlock(&store->commit.lock);
+        (void)error_set(ret_error, error.code, "%s", error.message);
+    }
+    return r;
+}
+
 /* Records in the manifest that everything in the journal is durable up to its end: recovery then takes any damage
  * below it for what it is, and need not copy the file. */
 static int record_end(struct store *store, struct journal *journal, struct error *ret_error)
 {
-    if (atomic_load(&journal->synced_end) < journal->reserved_end) {
-        int r = store->io->operations->sync_data(store->io, journal->file->file);
-        if (r < 0)
-            return error_set(ret_error, -r, "%s: sync failed", journal->file->path);
-        atomic_store(&journal->synced_end, journal->reserved_end);
-    }
+    int r = sync_or_die(store, journal, journal->reserved_end, ret_error);
+    if (r < 0)
+        return r;
     (void)pthread_mutex_lock(&store->manifest_lock);
-    int r = 0;
     for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
         struct manifest_journal *entry = &store->manifest.journals[i];
         if (entry->id == journal->file->id && entry->clean_end != journal->reserved_end) {
@@ -378,7 +389,7 @@ static int seal_all(struct store *store, struct error *ret_error)
     return r;
 }
 
-/* STORE_FSYNC_INTERVAL: syncs the active journal every so often. A failed sync kills the journal like any other. */
+/* STORE_FSYNC_INTERVAL: syncs the active journal every so often. */
 static void *sync_at_intervals(void *argument)
 {
     struct store *store = argument;
@@ -399,18 +410,7 @@ static void *sync_at_intervals(void *argument)
         (void)pthread_mutex_lock(&store->version_lock);
         uint64_t end = journal->published_end;
         (void)pthread_mutex_unlock(&store->version_lock);
-        if (end > atomic_load(&journal->synced_end)) {
-            r = store->io->operations->sync_data(store->io, journal->file->file);
-            if (r == 0) {
-                atomic_store(&journal->synced_end, end);
-            } else {
-                struct error error;
-                (void)error_set(&error, -r, "%s: sync failed", journal->file->path);
-                (void)pthread_mutex_lock(&store->commit.lock);
-                commit_die(store, &error);
-                (void)pthread_mutex_unlock(&store->commit.lock);
-            }
-        }
+        (void)sync_or_die(store, journal, end, NULL);
         journal_release(journal);
     }
 }

@@ -172,11 +172,9 @@ static int record_clean_ends(struct store *store, struct error *ret_error)
 {
     for (uint32_t i = 0; i < store->version->journal_count; i++) {
         struct journal *journal = store->version->journals[i];
-        if (atomic_load(&journal->synced_end) < journal->published_end) {
-            int r = store->io->operations->sync_data(store->io, journal->file->file);
-            if (r < 0)
-                return error_set(ret_error, -r, "%s: sync failed", journal->file->path);
-        }
+        int r = journal_sync(store, journal, journal->published_end, ret_error);
+        if (r < 0)
+            return r;
         for (uint32_t n = 0; n < store->manifest.journal_count; n++) {
             if (store->manifest.journals[n].id == journal->file->id)
                 store->manifest.journals[n].clean_end = journal->published_end;

@@ -47,6 +47,8 @@ struct journal {
     bool recovered;               /* survived as a whole: holds frames of an earlier process */
     uint64_t published_end;       /* version_lock */
     _Atomic uint64_t synced_end;  /* everything below is known to be on disk */
+    pthread_mutex_t sync_lock;    /* one sync at a time outside commits; the field below. Innermost */
+    bool sync_failed;             /* what it holds is not known to be on disk, whatever a later sync says */
     struct store *recycle_to;     /* on free: hand the file to this store for reuse, else unlink it if `obsolete` */
     atomic_bool obsolete;         /* the manifest names it no more */
 };
@@ -181,6 +183,9 @@ char *recycle_take(struct store *store);
 struct journal *journal_new(struct journal_file *file); /* one reference; NULL = no memory (file is not closed) */
 struct journal *journal_hold(struct journal *journal);
 void journal_release(struct journal *journal); /* accepts NULL */
+/* Makes everything below `end` durable if it is not yet. A sync that failed is not tried again: the next one would succeed without
+ * having written what was lost. */
+int journal_sync(struct store *store, struct journal *journal, uint64_t end, struct error *ret_error);
 struct segment_file *segment_file_new(struct io *io, struct segment *segment);
 void segment_file_release(struct segment_file *file);
 

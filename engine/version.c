@@ -18,6 +18,7 @@ struct journal *journal_new(struct journal_file *file)
         return NULL;
     }
     atomic_init(&journal->references, 1);
+    (void)pthread_mutex_init(&journal->sync_lock, NULL);
     journal->file = file;
     journal->reserved_end = journal->published_end = JOURNAL_HEADER_BYTES;
     atomic_init(&journal->synced_end, JOURNAL_HEADER_BYTES);
@@ -63,7 +64,26 @@ void journal_release(struct journal *journal)
         recycle(journal->recycle_to, journal);
     journal_file_close(journal->file);
     head_index_free(&journal->index);
+    (void)pthread_mutex_destroy(&journal->sync_lock);
     free(journal);
+}
+
+int journal_sync(struct store *store, struct journal *journal, uint64_t end, struct error *ret_error)
+{
+    int r = 0;
+    (void)pthread_mutex_lock(&journal->sync_lock);
+    if (journal->sync_failed) {
+        r = error_set(ret_error, EIO, "%s: an earlier sync failed", journal->file->path);
+    } else if (atomic_load(&journal->synced_end) < end) {
+        r = store->io->operations->sync_data(store->io, journal->file->file);
+        if (r == 0)
+            atomic_store(&journal->synced_end, end);
+        else
+            r = error_set(ret_error, -r, "%s: sync failed", journal->file->path);
+        journal->sync_failed = r < 0;
+    }
+    (void)pthread_mutex_unlock(&journal->sync_lock);
+    return r;
 }
 
 struct segment_file *segment_file_new(struct io *io, struct segment *segment)

@@ -7,6 +7,7 @@
 #include "store_script.h"
 
 #include "clock.h"
+#include "manifest.h"
 
 #include <sched.h>
 #include <unistd.h>
@@ -219,6 +220,51 @@ static void test_failed_write_kills_the_journal(void **state)
     failed_commit_kills(IO_CALL_WRITE);
 }
 
+/* Without a sync per insert it is sealing, or closing, that finds out. The next sync would succeed and prove nothing. */
+static void test_a_failed_sync_is_not_retried_by(bool sealing)
+{
+    struct running running = start();
+    struct error error = {0};
+    test_store_close(running.store);
+    running.options.fsync = STORE_FSYNC_NEVER;
+    running.options.no_threads = true;
+    running.store = test_store_open(running.directory, &running.options);
+    assert_int_equal(store_work(running.store, NULL), 1);
+    assert_int_equal(append(&running, 300, &error), 0);
+    io_fault_set(running.io,
+        &(struct io_fault_plan){.fail_at = 1, .fail_count = 1, .code = EIO, .calls = 1u << IO_CALL_SYNC});
+    if (sealing) {
+        assert_int_equal(store_seal(running.store, true, &error), -EIO);
+        assert_true(is_dead(running.store));
+        assert_int_equal(store_work(running.store, &error), -EIO);
+        assert_non_null(strstr(error.message, "sync failed"));
+        assert_int_equal(append(&running, 300, &error), -EIO);
+        assert_int_equal(length_of(running.store), 1);
+    }
+    assert_int_equal(store_close(running.store, &error), -EIO);
+    assert_int_equal(io_fault_calls(running.io), 1);
+    struct manifest manifest;
+    assert_int_equal(manifest_read(running.directory, &manifest, &error), 0);
+    assert_int_equal(manifest.journals[0].clean_end, 0);
+    manifest_free(&manifest);
+    running.store = test_store_open(running.directory, &running.options); /* the cache of this machine still has the point */
+    assert_int_equal(length_of(running.store), 1);
+    assert_int_equal(append(&running, 300, &error), 0);
+    stop(&running);
+}
+
+static void test_a_failed_sync_of_sealing_kills_the_journal(void **state)
+{
+    (void)state;
+    test_a_failed_sync_is_not_retried_by(true);
+}
+
+static void test_a_failed_sync_at_the_close_records_no_clean_end(void **state)
+{
+    (void)state;
+    test_a_failed_sync_is_not_retried_by(false);
+}
+
 static void test_short_writes_are_continued(void **state)
 {
     (void)state;
@@ -339,6 +385,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failed_sync_kills_the_journal),
         cmocka_unit_test(test_failed_write_kills_the_journal),
+        cmocka_unit_test(test_a_failed_sync_of_sealing_kills_the_journal),
+        cmocka_unit_test(test_a_failed_sync_at_the_close_records_no_clean_end),
         cmocka_unit_test(test_short_writes_are_continued),
         cmocka_unit_test(test_a_full_device_is_survived),
         cmocka_unit_test(test_a_device_that_is_full_for_background_work),
