@@ -130,12 +130,14 @@ static int gather_frames(struct store_cursor *cursor, const struct part *part, s
         const struct frame_reference *reference = head_reference(part->head, cursor->number);
         uint64_t skip = position - reference->first_index;
         uint64_t count = reference->count - skip;
-        if (batch->count > 0 && (batch->count + count > BLOCK_POINTS_MAX || batch->msgpack.size > BLOCK_PAYLOAD_BYTES))
+        if (batch->count > 0 && batch->count + count > BLOCK_POINTS_MAX)
             break;
         struct batch view;
         int r = part_read_frame(part, cursor->number, &view, ret_error);
         if (r < 0)
             return r;
+        if (batch->count > 0 && batch->msgpack.size + view.msgpack.size > BLOCK_PAYLOAD_BYTES)
+            break; /* the next call's: one value alone may be all that a batch can hold */
         if (batch->count == 0 && count > BLOCK_POINTS_MAX / 4) {
             cursor->frame = view;
             cursor->frame_first = reference->first_index;

@@ -1,6 +1,8 @@
 /* Reading a store: snapshots, cursors and searches by time, over every kind of file; and a closed one, by check and inspect. */
 #include "store_fixture.h"
 
+#include "bytes.h"
+
 #include <math.h>
 #include <pthread.h> /* not called here: the store's own threads work beside the readers, so TSan looks on */
 
@@ -166,6 +168,51 @@ static void count_line(void *context, const char *text)
     ++*(unsigned *)context;
 }
 
+static void append_text(struct fixture *fixture, double time, uint32_t size)
+{
+    uint8_t *value = malloc(size + 5u);
+    struct batch batch;
+    struct error error = {0};
+    assert_non_null(value);
+    value[0] = 0xdb; /* str32 */
+    store_u32(value + 1, __builtin_bswap32(size));
+    memset(value + 5, 'x', size);
+    batch_init(&batch);
+    assert_int_equal(batch_push_msgpack(&batch, time, value, size + 5u), 0);
+    if (store_append(fixture->store, 1, &batch, 0, NULL, &error) != 0)
+        fail_msg("%u bytes: %s", size, error.message);
+    batch_free(&batch);
+    free(value);
+}
+
+/* What is handed out at once stays within what a batch can hold, also when the largest value follows others. */
+static void test_the_largest_value_after_smaller_ones(void **state)
+{
+    static const uint32_t SIZES[] = {200000, 20000, 66950000, 200000};
+    enum { COUNT = sizeof(SIZES) / sizeof(SIZES[0]) };
+    struct fixture *fixture = *state;
+    struct store_cursor *cursor;
+    const struct batch *batch = NULL;
+    struct error error = {0};
+    uint32_t index = 0;
+    test_store_close(fixture->store);
+    fixture->options.journal_bytes = 128 << 20;
+    fixture->store = test_store_open(fixture->directory, &fixture->options);
+    for (uint32_t i = 0; i < COUNT; i++)
+        append_text(fixture, i, SIZES[i]);
+    struct store_snapshot *snapshot = open_snapshot(fixture);
+    assert_int_equal(store_cursor_open(snapshot, 1, 0, UINT64_MAX, false, &cursor, NULL), 0);
+    while (store_cursor_next(cursor, &batch, &error) == 0 && batch) {
+        for (uint32_t i = 0; i < batch->count; i++, index++)
+            assert_int_equal(batch->msgpack_ends[i] - batch_msgpack_offset(batch, i), SIZES[index] + 5);
+    }
+    if (error.code != 0)
+        fail_msg("after %u values: %s", index, error.message);
+    assert_int_equal(index, COUNT);
+    store_cursor_close(cursor);
+    store_snapshot_close(snapshot);
+}
+
 static void test_check_and_inspect_read_a_closed_store(void **state)
 {
     struct fixture *fixture = *state;
@@ -197,6 +244,7 @@ int main(void)
         STORE_TEST(test_ranges_over_all_layers),
         STORE_TEST(test_times_are_found_among_equal_ones),
         STORE_TEST(test_cursors_do_not_disturb_each_other),
+        STORE_TEST(test_the_largest_value_after_smaller_ones),
         STORE_TEST(test_check_and_inspect_read_a_closed_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
