@@ -90,22 +90,43 @@ static void stop(struct fixture *fixture)
     test_directory_remove(fixture->directory);
 }
 
-/* The path of the newest file of this kind, malloc'ed. */
-static char *newest(const struct fixture *fixture, const char *kind)
+/* The files whose names are this and an id. */
+struct files {
+    unsigned count;
+    uint64_t oldest, newest; /* ids */
+};
+
+static struct files list_files(const struct fixture *fixture, const char *kind)
 {
-    uint64_t found = 0;
+    struct files files = {.oldest = UINT64_MAX};
     DIR *directory = opendir(fixture->directory);
     assert_non_null(directory);
     const struct dirent *entry;
     while ((entry = readdir(directory))) {
-        if (strncmp(entry->d_name, kind, strlen(kind)) == 0) {
-            uint64_t id = strtoull(entry->d_name + strlen(kind), NULL, 10);
-            found = id > found ? id : found;
-        }
+        if (strncmp(entry->d_name, kind, strlen(kind)) != 0)
+            continue;
+        uint64_t id = strtoull(entry->d_name + strlen(kind), NULL, 10);
+        files.count++;
+        files.oldest = id < files.oldest ? id : files.oldest;
+        files.newest = id > files.newest ? id : files.newest;
     }
     (void)closedir(directory);
-    assert_true(found > 0);
-    return test_path(fixture->directory, "%s%llu", kind, (unsigned long long)found);
+    return files;
+}
+
+static char *newest_segment(const struct fixture *fixture)
+{
+    struct files segments = list_files(fixture, "segment-");
+    assert_true(segments.count > 0);
+    return test_path(fixture->directory, "segment-%llu", (unsigned long long)segments.newest);
+}
+
+/* The journal that takes the inserts: its file is the oldest one that is not sealed. */
+static char *active_journal(const struct fixture *fixture)
+{
+    struct files journals = list_files(fixture, "journal-");
+    assert_true(journals.count > 0);
+    return test_path(fixture->directory, "journal-%llu", (unsigned long long)journals.oldest);
 }
 
 static bool is_right(uint64_t index, const struct batch *batch)
@@ -136,6 +157,29 @@ static int read_on(struct store_cursor *cursor, uint64_t *index, struct error *r
         right = is_right(*index, batch);
         *index += batch->count;
     }
+}
+
+/* A reader of the series to be cut that has got its first batch. */
+struct reader {
+    struct store_snapshot *snapshot;
+    struct store_cursor *cursor;
+    const struct batch *batch;
+};
+
+static struct reader begin_reading(struct fixture *fixture)
+{
+    struct reader reader;
+    assert_int_equal(store_snapshot_open(fixture->store, &reader.snapshot, NULL), 0);
+    assert_int_equal(store_cursor_open(reader.snapshot, CUT_SERIES, 0, UINT64_MAX, false, &reader.cursor, NULL), 0);
+    assert_int_equal(store_cursor_next(reader.cursor, &reader.batch, NULL), 0);
+    assert_non_null(reader.batch);
+    return reader;
+}
+
+static void end_reading(struct reader *reader)
+{
+    store_cursor_close(reader->cursor);
+    store_snapshot_close(reader->snapshot);
 }
 
 static int read_series(struct fixture *fixture, uint64_t series_id, struct error *ret_error)
@@ -187,7 +231,7 @@ static char *fill_segments(struct fixture *fixture)
     seal(fixture);
     work(fixture);
     append_surely(fixture, OTHER_SERIES, POINTS);
-    return newest(fixture, "segment-");
+    return newest_segment(fixture);
 }
 
 static void test_segment_cut_in_the_middle_of_a_read(void **state)
@@ -195,43 +239,19 @@ static void test_segment_cut_in_the_middle_of_a_read(void **state)
     (void)state;
     struct fixture fixture = start();
     char *path = fill_segments(&fixture);
-    struct store_snapshot *snapshot;
-    struct store_cursor *cursor;
-    const struct batch *batch;
     struct error error = {0};
-    assert_int_equal(store_snapshot_open(fixture.store, &snapshot, NULL), 0);
-    assert_int_equal(store_cursor_open(snapshot, CUT_SERIES, 0, UINT64_MAX, false, &cursor, NULL), 0);
-    assert_int_equal(store_cursor_next(cursor, &batch, NULL), 0);
-    assert_true(is_right(0, batch));
-    uint64_t index = batch->count;
+    struct reader reader = begin_reading(&fixture);
+    assert_true(is_right(0, reader.batch));
+    uint64_t index = reader.batch->count;
     assert_true(index < fixture.lengths[CUT_SERIES]); /* there is more than a block */
     assert_int_equal(truncate(path, PAGE), 0);
-    expect_damage(read_on(cursor, &index, &error), &error, path);
-    store_cursor_close(cursor);
-    store_snapshot_close(snapshot);
+    expect_damage(read_on(reader.cursor, &index, &error), &error, path);
+    end_reading(&reader);
     error = (struct error){0};
     expect_damage(read_series(&fixture, CUT_SERIES, &error), &error, path);
     append_surely(&fixture, OTHER_SERIES, 10);
     free(path);
     stop(&fixture);
-}
-
-/* The journal that takes the inserts: its file is the oldest one that is not sealed. */
-static char *active_journal(const struct fixture *fixture)
-{
-    uint64_t found = UINT64_MAX;
-    DIR *directory = opendir(fixture->directory);
-    assert_non_null(directory);
-    const struct dirent *entry;
-    while ((entry = readdir(directory))) {
-        if (strncmp(entry->d_name, "journal-", 8) == 0) {
-            uint64_t id = strtoull(entry->d_name + 8, NULL, 10);
-            found = id < found ? id : found;
-        }
-    }
-    (void)closedir(directory);
-    assert_true(found < UINT64_MAX);
-    return test_path(fixture->directory, "journal-%llu", (unsigned long long)found);
 }
 
 static char *fill_journal(struct fixture *fixture, uint64_t points)
@@ -298,19 +318,13 @@ static void test_journal_cut_while_its_points_are_looked_at(void **state)
     (void)state;
     struct fixture fixture = start();
     char *path = fill_journal(&fixture, POINTS);
-    struct store_snapshot *snapshot;
-    struct store_cursor *cursor;
-    const struct batch *batch;
     struct error error = {0};
-    assert_int_equal(store_snapshot_open(fixture.store, &snapshot, NULL), 0);
-    assert_int_equal(store_cursor_open(snapshot, CUT_SERIES, 0, UINT64_MAX, false, &cursor, NULL), 0);
-    assert_int_equal(store_cursor_next(cursor, &batch, NULL), 0);
-    assert_int_equal(batch->count, POINTS); /* all of it, from the file */
+    struct reader reader = begin_reading(&fixture);
+    assert_int_equal(reader.batch->count, POINTS); /* all of it, from the file */
     assert_int_equal(truncate(path, 0), 0);
-    assert_false(is_right(0, batch));
-    expect_damage(store_cursor_next(cursor, &batch, &error), &error, path);
-    store_cursor_close(cursor);
-    store_snapshot_close(snapshot);
+    assert_false(is_right(0, reader.batch));
+    expect_damage(store_cursor_next(reader.cursor, &reader.batch, &error), &error, path);
+    end_reading(&reader);
     free(path);
     stop(&fixture);
 }
@@ -357,7 +371,7 @@ static void test_segment_cut_before_it_is_merged(void **state)
         assert_int_equal(store_work(fixture.store, NULL), 1); /* the next journal */
         assert_int_equal(store_seal(fixture.store, true, NULL), 0);
     }
-    char *path = newest(&fixture, "segment-");
+    char *path = newest_segment(&fixture);
     struct store_stats stats;
     struct error error = {0};
     append_surely(&fixture, OTHER_SERIES, 10); /* what it has so far is known now */
@@ -372,24 +386,12 @@ static void test_segment_cut_before_it_is_merged(void **state)
 
 /* ---- a reader that takes its time ---- */
 
-static unsigned count_files(const struct fixture *fixture, const char *kind)
-{
-    unsigned count = 0;
-    DIR *directory = opendir(fixture->directory);
-    assert_non_null(directory);
-    const struct dirent *entry;
-    while ((entry = readdir(directory)))
-        count += strncmp(entry->d_name, kind, strlen(kind)) == 0;
-    (void)closedir(directory);
-    return count;
-}
-
 static void expect_only_live_files(const struct fixture *fixture)
 {
     struct store_stats stats;
     store_get_stats(fixture->store, &stats);
-    assert_int_equal(count_files(fixture, "segment-"), stats.segment_count);
-    assert_int_equal(count_files(fixture, "journal-"), stats.journal_count);
+    assert_int_equal(list_files(fixture, "segment-").count, stats.segment_count);
+    assert_int_equal(list_files(fixture, "journal-").count, stats.journal_count);
 }
 
 static void test_a_held_snapshot_keeps_its_files(void **state)
@@ -400,15 +402,10 @@ static void test_a_held_snapshot_keeps_its_files(void **state)
     seal(&fixture);
     append_surely(&fixture, CUT_SERIES, POINTS); /* in a journal */
     uint64_t length = fixture.lengths[CUT_SERIES];
-    char *segment = newest(&fixture, "segment-"), *journal = active_journal(&fixture);
-    struct store_snapshot *snapshot;
-    struct store_cursor *cursor;
-    const struct batch *batch;
+    char *segment = newest_segment(&fixture), *journal = active_journal(&fixture);
     struct error error = {0};
-    assert_int_equal(store_snapshot_open(fixture.store, &snapshot, NULL), 0);
-    assert_int_equal(store_cursor_open(snapshot, CUT_SERIES, 0, UINT64_MAX, false, &cursor, NULL), 0);
-    assert_int_equal(store_cursor_next(cursor, &batch, NULL), 0);
-    uint64_t index = batch->count;
+    struct reader reader = begin_reading(&fixture);
+    uint64_t index = reader.batch->count;
     for (unsigned i = 0; i < 3 * RUN; i++) { /* merged three times, also the large first one */
         append_surely(&fixture, CUT_SERIES, POINTS / 2);
         append_surely(&fixture, OTHER_SERIES, 50);
@@ -420,11 +417,10 @@ static void test_a_held_snapshot_keeps_its_files(void **state)
     assert_true(stats.merged_segments >= 3 * RUN - RUN);
     assert_int_equal(access(segment, F_OK), 0);
     assert_int_equal(access(journal, F_OK), 0);
-    assert_int_equal(read_on(cursor, &index, &error), 0);
+    assert_int_equal(read_on(reader.cursor, &index, &error), 0);
     assert_int_equal(index, length); /* the snapshot's moment */
     assert_int_equal(read_series(&fixture, CUT_SERIES, &error), 0);
-    store_cursor_close(cursor);
-    store_snapshot_close(snapshot);
+    end_reading(&reader);
     assert_int_equal(access(segment, F_OK), -1);
     assert_int_equal(access(journal, F_OK), -1);
     expect_only_live_files(&fixture);
