@@ -63,6 +63,28 @@ void crash_make_copy(struct crash_run *run, const char *name,
 /* What is looked at in one state of so many: the rest of it is not new in most states. */
 enum { CHECK_EVERY = 2, CREATE_AGAIN_EVERY = 4, OLD_COPY_EVERY = 4, OLD_AFTER_CALLS = 100 };
 
+/* ---- opening ---- */
+
+/* False: it is refused without saying that it is none. *ret_database: NULL = it is refused. */
+static bool open_copy(const char *path, struct database **ret_database, struct crash_violation *violation)
+{
+    struct error error = {0};
+    struct store_options options = {.no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
+    *ret_database = NULL;
+    int r = database_open(path, &options, ret_database, &error);
+    return r == 0 || r == -ENOENT || r == -EINVAL ||
+           crash_violated(violation, "%s is refused without saying that it is none: %s", path, error.message);
+}
+
+/* good: what was found in it before. */
+static bool close_copy(const char *path, struct database *database, bool good, struct crash_violation *violation)
+{
+    struct error error = {0};
+    if (database_close(database, &error) < 0 && good)
+        good = crash_violated(violation, "%s does not close: %s", path, error.message);
+    return good;
+}
+
 /* ---- new databases ---- */
 
 static int create_database(const char *path, const char *administrator, struct error *ret_error)
@@ -139,18 +161,13 @@ static bool check_administrator(const struct crash_copy *copy, struct database *
 static bool check_created(const struct crash_copy *copy, const char *path, struct test_random *random, bool *ret_opened,
     struct crash_violation *violation)
 {
-    struct error error = {0};
     struct database *database;
-    struct store_options options = {.no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
-    int r = database_open(path, &options, &database, &error);
-    *ret_opened = r == 0;
-    if (r < 0 && r != -ENOENT && r != -EINVAL)
-        return crash_violated(violation, "%s is refused without saying that it is none: %s", path, error.message);
-    if (r < 0)
-        return true;
-    bool good = check_administrator(copy, database, random, violation);
-    if (database_close(database, &error) < 0 && good)
-        good = crash_violated(violation, "%s does not close: %s", path, error.message);
+    bool good = open_copy(path, &database, violation);
+    *ret_opened = database != NULL;
+    if (!database)
+        return good;
+    good = check_administrator(copy, database, random, violation);
+    good = close_copy(path, database, good, violation);
     return good && (test_random_below(random, CHECK_EVERY) > 0 || crash_check_files(path, violation));
 }
 
@@ -291,24 +308,18 @@ static void play_hot_backup(struct crash_run *run)
 static bool check_backup(const struct crash_run *run, const struct crash_copy *copy, const char *path, bool check, bool *ret_opened,
     struct crash_violation *violation)
 {
-    struct error error = {0};
     struct database *database;
     struct crash_change found[CRASH_OBJECTS_MAX];
-    struct store_options options = {.no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
-    int r = database_open(path, &options, &database, &error);
-    *ret_opened = r == 0;
-    if (r < 0 && r != -ENOENT && r != -EINVAL)
-        return crash_violated(violation, "%s is refused without saying that it is none: %s", path, error.message);
-    if (r < 0)
-        return true;
+    bool good = open_copy(path, &database, violation);
+    *ret_opened = database != NULL;
+    if (!database)
+        return good;
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
-    bool good = run->scenario->threads
-                    ? crash_model_check_moment(&run->model, copy->begun, copy->ended, database->store, violation)
-                    : crash_check_database(run, copy->begun, database, lengths, found, violation);
+    good = run->scenario->threads ? crash_model_check_moment(&run->model, copy->begun, copy->ended, database->store, violation)
+                                  : crash_check_database(run, copy->begun, database, lengths, found, violation);
     free(lengths);
-    if (database_close(database, &error) < 0 && good)
-        good = crash_violated(violation, "%s does not close: %s", path, error.message);
+    good = close_copy(path, database, good, violation);
     return good && (!check || crash_check_files(path, violation));
 }
 
