@@ -68,6 +68,27 @@ int catalog_file_sync_parent(const char *path, struct error *ret_error)
     return r;
 }
 
+int catalog_file_create(const char *path, struct error *ret_error)
+{
+    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: cannot be created: %s", path, strerror(errno));
+    (void)close(file);
+    return 0;
+}
+
+int catalog_file_finish(const char *path, int result, struct error *ret_error)
+{
+    int r = result;
+    if (r == 0)
+        r = catalog_file_sync(path, ret_error);
+    if (r == 0)
+        r = catalog_file_sync_parent(path, ret_error);
+    if (r < 0)
+        (void)unlink(path);
+    return r;
+}
+
 int catalog_file_refuse_unfinished(const char *path, struct error *ret_error)
 {
     char *repaired;

@@ -9,6 +9,10 @@
 
 /* Copies a file to a new one, mode 0600, not synced. */
 int catalog_file_copy(const char *from, const char *to, struct error *ret_error);
+/* An empty file that must be new, made by us and not by SQLite for its mode, 0600: keys and password hashes will be in there. */
+int catalog_file_create(const char *path, struct error *ret_error);
+/* Ends the making of such a file: syncs it and its name if result is 0; removes it if anything failed. Returns result, or what failed. */
+int catalog_file_finish(const char *path, int result, struct error *ret_error);
 int catalog_file_sync(const char *path, struct error *ret_error);
 /* The directory that holds the file. */
 int catalog_file_sync_parent(const char *path, struct error *ret_error);

@@ -4,11 +4,9 @@
 #include "check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- the gate ---- */
@@ -197,19 +195,11 @@ static int create_tables(const char *path, struct error *ret_error)
 
 int catalog_create(const char *path, struct error *ret_error)
 {
-    /* Made by us, not by SQLite, for its mode (keys and password hashes are in there) and because it must be new. */
-    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
-        return error_set(ret_error, errno, "%s: cannot be created: %s", path, strerror(errno));
-    (void)close(file);
-    int r = create_tables(path, ret_error);
-    if (r == 0)
-        r = catalog_file_sync(path, ret_error);
-    if (r == 0)
-        r = catalog_file_sync_parent(path, ret_error);
+    int r = catalog_file_create(path, ret_error);
     if (r < 0)
-        (void)unlink(path);
-    return r;
+        return r; /* what is there stays */
+    r = create_tables(path, ret_error);
+    return catalog_file_finish(path, r, ret_error);
 }
 
 static unsigned hashes_at_once(void)

@@ -3,10 +3,7 @@
 #include "objects.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 struct catalog_snapshot {
     struct catalog *catalog;
@@ -67,24 +64,16 @@ static int copy_pages(sqlite3 *source, sqlite3 *target, struct error *ret_error)
 
 int catalog_snapshot_backup(struct catalog_snapshot *snapshot, const char *path, struct error *ret_error)
 {
-    /* Made by us for its mode, as in catalog_create. */
-    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
-        return error_set(ret_error, errno, "%s: cannot be created: %s", path, strerror(errno));
-    (void)close(file);
+    int r = catalog_file_create(path, ret_error);
+    if (r < 0)
+        return r; /* what is there stays */
     struct connection *target;
-    int r = connection_open(path, SQLITE_OPEN_READWRITE, &target, ret_error);
+    r = connection_open(path, SQLITE_OPEN_READWRITE, &target, ret_error);
     if (r == 0) {
         r = copy_pages(snapshot->reader->db, target->db, ret_error);
         connection_close(target);
     }
-    if (r == 0)
-        r = catalog_file_sync(path, ret_error);
-    if (r == 0)
-        r = catalog_file_sync_parent(path, ret_error);
-    if (r < 0)
-        (void)unlink(path);
-    return r;
+    return catalog_file_finish(path, r, ret_error);
 }
 
 int catalog_each_user(struct catalog_snapshot *snapshot, int (*visit)(void *context, const struct user *user),
