@@ -16,22 +16,13 @@ int insert_device(struct catalog *catalog, const struct device *device, int64_t 
         r = exists_by_text(writer, STATEMENT_DEVICE_KEY_TAKEN, device->apikey, ret_error);
     if (r > 0)
         return error_set(ret_error, EEXIST, "the API key of device '%s' already exists at another device", device->name);
-    sqlite3_stmt *statement;
-    if (r == 0)
-        r = statement_get(writer, STATEMENT_DEVICE_INSERT, &statement, ret_error);
-    if (r < 0)
-        return r;
     const int64_t integers[] = {device->user_id, device->enabled, device->is_public, device->visible,
         device->user_editable};
-    const char *texts[] = {device->name, device->nickname, device->description, device->icon, device->apikey,
+    const char *const texts[] = {device->name, device->nickname, device->description, device->icon, device->apikey,
         device->role};
     enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
-    for (int i = 0; i < INTEGERS; i++)
-        statement_bind_integer(statement, 1 + i, integers[i]);
-    for (int i = 0; i < TEXTS; i++)
-        statement_bind_text(statement, 1 + INTEGERS + i, texts[i]);
-    r = statement_step(statement, ret_error);
-    statement_release(writer, STATEMENT_DEVICE_INSERT, statement);
+    if (r == 0)
+        r = write_row(writer, STATEMENT_DEVICE_INSERT, integers, INTEGERS, texts, TEXTS, ret_error);
     if (r == 0)
         *ret_id = sqlite3_last_insert_rowid(writer->db);
     return r;
@@ -152,16 +143,11 @@ int catalog_create_device(struct catalog *catalog, const struct device *device, 
 
 int catalog_device_by_id(struct catalog *catalog, int64_t id, struct device *ret_device, struct error *ret_error)
 {
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_id(reader, STATEMENT_DEVICE_BY_ID, id, &statement, ret_error);
+    struct row row;
+    int r = row_by_id(catalog, STATEMENT_DEVICE_BY_ID, id, &row, ret_error);
     if (r == 0)
-        r = device_load(statement, ret_device, ret_error);
-    statement_release(reader, STATEMENT_DEVICE_BY_ID, statement);
-    reader_give(catalog, reader);
+        r = device_load(row.statement, ret_device, ret_error);
+    row_release(catalog, &row);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "device not found") : r;
 }
 
@@ -170,15 +156,10 @@ int catalog_device_by_name(struct catalog *catalog, const char *user, const char
 {
     if (!name_valid(user) || !name_valid(device))
         return error_set(ret_error, ENOENT, "device not found");
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_texts(reader, STATEMENT_DEVICE_BY_NAME, user, device, NULL, &statement, ret_error);
+    struct row row;
+    int r = row_by_texts(catalog, STATEMENT_DEVICE_BY_NAME, user, device, NULL, &row, ret_error);
     if (r == 0)
-        r = device_load(statement, ret_device, ret_error);
-    statement_release(reader, STATEMENT_DEVICE_BY_NAME, statement);
-    reader_give(catalog, reader);
+        r = device_load(row.statement, ret_device, ret_error);
+    row_release(catalog, &row);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "device '%s/%s' not found", user, device) : r;
 }

@@ -35,16 +35,11 @@ static int identity_load(sqlite3_stmt *statement, struct identity *ret_identity,
 static int identity_read_by_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity,
     struct error *ret_error)
 {
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_texts(reader, STATEMENT_IDENTITY_BY_KEY, apikey, NULL, NULL, &statement, ret_error);
+    struct row row;
+    int r = row_by_texts(catalog, STATEMENT_IDENTITY_BY_KEY, apikey, NULL, NULL, &row, ret_error);
     if (r == 0)
-        r = identity_load(statement, ret_identity, ret_error);
-    statement_release(reader, STATEMENT_IDENTITY_BY_KEY, statement);
-    reader_give(catalog, reader);
+        r = identity_load(row.statement, ret_identity, ret_error);
+    row_release(catalog, &row);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "no device has this API key") : r;
 }
 
@@ -74,16 +69,11 @@ static int identity_of_user(struct catalog *catalog, int64_t user_id, struct ide
     if (cache_get(catalog->identities, key, sizeof(key), ret_identity))
         return 0;
     uint64_t generation = cache_generation(catalog->identities);
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_id(reader, STATEMENT_IDENTITY_BY_USER, user_id, &statement, ret_error);
+    struct row row;
+    int r = row_by_id(catalog, STATEMENT_IDENTITY_BY_USER, user_id, &row, ret_error);
     if (r == 0)
-        r = identity_load(statement, ret_identity, ret_error);
-    statement_release(reader, STATEMENT_IDENTITY_BY_USER, statement);
-    reader_give(catalog, reader);
+        r = identity_load(row.statement, ret_identity, ret_error);
+    row_release(catalog, &row);
     if (r == 0)
         cache_put(catalog->identities, key, sizeof(key), generation, ret_identity);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "user not found") : r;
@@ -153,26 +143,21 @@ static int place_read(struct catalog *catalog, const char *user, const char *dev
 {
     if (!name_valid(user) || !name_valid(device) || !name_valid(stream))
         return error_set(ret_error, ENOENT, "stream not found"); /* what is not a name is not repeated */
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_texts(reader, STATEMENT_STREAM_PLACE, user, device, stream, &statement, ret_error);
+    struct row row;
+    int r = row_by_texts(catalog, STATEMENT_STREAM_PLACE, user, device, stream, &row, ret_error);
     if (r == 0)
         *ret_place = (struct stream_place){
-            .user_id = sqlite3_column_int64(statement, 0),
-            .device_id = sqlite3_column_int64(statement, 1),
-            .stream_id = sqlite3_column_int64(statement, 2),
-            .series_id = (uint64_t)sqlite3_column_int64(statement, 3),
-            .downlink_series_id = (uint64_t)sqlite3_column_int64(statement, 4),
-            .downlink = sqlite3_column_int(statement, 5) != 0,
-            .ephemeral = sqlite3_column_int(statement, 6) != 0,
-            .device_public = sqlite3_column_int(statement, 7) != 0,
-            .schema_empty = sqlite3_column_int(statement, 8) != 0,
+            .user_id = sqlite3_column_int64(row.statement, 0),
+            .device_id = sqlite3_column_int64(row.statement, 1),
+            .stream_id = sqlite3_column_int64(row.statement, 2),
+            .series_id = (uint64_t)sqlite3_column_int64(row.statement, 3),
+            .downlink_series_id = (uint64_t)sqlite3_column_int64(row.statement, 4),
+            .downlink = sqlite3_column_int(row.statement, 5) != 0,
+            .ephemeral = sqlite3_column_int(row.statement, 6) != 0,
+            .device_public = sqlite3_column_int(row.statement, 7) != 0,
+            .schema_empty = sqlite3_column_int(row.statement, 8) != 0,
         };
-    statement_release(reader, STATEMENT_STREAM_PLACE, statement);
-    reader_give(catalog, reader);
+    row_release(catalog, &row);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream) : r;
 }
 

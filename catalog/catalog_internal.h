@@ -58,10 +58,25 @@ int select_by_id(struct connection *connection, enum statement id, int64_t value
     struct error *ret_error);
 int select_by_texts(struct connection *connection, enum statement id, const char *first, const char *second,
     const char *third, sqlite3_stmt **ret_statement, struct error *ret_error);
+/* The same on a connection for reading, for one object of a request. The caller releases the row (also on failure). */
+struct row {
+    struct connection *reader;
+    enum statement id;
+    sqlite3_stmt *statement;
+};
+int row_by_id(struct catalog *catalog, enum statement id, int64_t value, struct row *ret_row, struct error *ret_error);
+int row_by_texts(struct catalog *catalog, enum statement id, const char *first, const char *second, const char *third,
+    struct row *ret_row, struct error *ret_error);
+void row_release(struct catalog *catalog, struct row *row);
+
 /* Whether the statement gives a row: 1, 0 or -errno. */
 int exists_by_id_and_text(struct connection *connection, enum statement id, int64_t value, const char *text,
     struct error *ret_error);
 int exists_by_text(struct connection *connection, enum statement id, const char *text, struct error *ret_error);
+
+/* Runs a statement that changes a row and whose parameters are the integers, then the texts. Inside a transaction on the writer. */
+int write_row(struct connection *writer, enum statement id, const int64_t *integers, size_t integer_count,
+    const char *const *texts, size_t text_count, struct error *ret_error);
 
 /* Inside a transaction on the writer; checked values, names and keys not taken. Rows as they are given. */
 int insert_user(struct catalog *catalog, const struct user *user, int64_t *ret_id, struct error *ret_error);

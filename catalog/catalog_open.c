@@ -142,6 +142,27 @@ int select_by_texts(struct connection *connection, enum statement id, const char
     return r < 0 ? r : 0;
 }
 
+int row_by_id(struct catalog *catalog, enum statement id, int64_t value, struct row *ret_row, struct error *ret_error)
+{
+    *ret_row = (struct row){.id = id};
+    int r = reader_take(catalog, &ret_row->reader, ret_error);
+    return r < 0 ? r : select_by_id(ret_row->reader, id, value, &ret_row->statement, ret_error);
+}
+
+int row_by_texts(struct catalog *catalog, enum statement id, const char *first, const char *second, const char *third,
+    struct row *ret_row, struct error *ret_error)
+{
+    *ret_row = (struct row){.id = id};
+    int r = reader_take(catalog, &ret_row->reader, ret_error);
+    return r < 0 ? r : select_by_texts(ret_row->reader, id, first, second, third, &ret_row->statement, ret_error);
+}
+
+void row_release(struct catalog *catalog, struct row *row)
+{
+    statement_release(row->reader, row->id, row->statement);
+    reader_give(catalog, row->reader);
+}
+
 int exists_by_id_and_text(struct connection *connection, enum statement id, int64_t value, const char *text,
     struct error *ret_error)
 {
@@ -165,6 +186,23 @@ int exists_by_text(struct connection *connection, enum statement id, const char 
     statement_bind_text(statement, 1, text);
     r = statement_step(statement, ret_error);
     statement_release(connection, id, statement);
+    return r;
+}
+
+int write_row(struct connection *writer, enum statement id, const int64_t *integers, size_t integer_count,
+    const char *const *texts, size_t text_count, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = statement_get(writer, id, &statement, ret_error);
+    if (r < 0)
+        return r;
+    int parameter = 1;
+    for (size_t i = 0; i < integer_count; i++)
+        statement_bind_integer(statement, parameter++, integers[i]);
+    for (size_t i = 0; i < text_count; i++)
+        statement_bind_text(statement, parameter++, texts[i]);
+    r = statement_step(statement, ret_error);
+    statement_release(writer, id, statement);
     return r;
 }
 

@@ -37,22 +37,13 @@ int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t 
     int r = exists_by_id_and_text(writer, STATEMENT_STREAM_NAME_TAKEN, stream->device_id, stream->name, ret_error);
     if (r > 0)
         return error_set(ret_error, EEXIST, "stream '%s' already exists", stream->name);
-    sqlite3_stmt *statement;
-    if (r == 0)
-        r = statement_get(writer, STATEMENT_STREAM_INSERT, &statement, ret_error);
-    if (r < 0)
-        return r;
     const int64_t integers[] = {stream->device_id, stream->ephemeral, stream->downlink, (int64_t)stream->series_id,
         (int64_t)stream->downlink_series_id};
-    const char *texts[] = {stream->name, stream->nickname, stream->description, stream->icon, stream->schema,
+    const char *const texts[] = {stream->name, stream->nickname, stream->description, stream->icon, stream->schema,
         stream->datatype};
     enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
-    for (int i = 0; i < INTEGERS; i++)
-        statement_bind_integer(statement, 1 + i, integers[i]);
-    for (int i = 0; i < TEXTS; i++)
-        statement_bind_text(statement, 1 + INTEGERS + i, texts[i]);
-    r = statement_step(statement, ret_error);
-    statement_release(writer, STATEMENT_STREAM_INSERT, statement);
+    if (r == 0)
+        r = write_row(writer, STATEMENT_STREAM_INSERT, integers, INTEGERS, texts, TEXTS, ret_error);
     if (r == 0)
         *ret_id = sqlite3_last_insert_rowid(writer->db);
     return r;
@@ -116,20 +107,10 @@ int catalog_create_stream(struct catalog *catalog, const struct stream *stream, 
 
 static int update_row(struct catalog *catalog, const struct stream *stream, struct error *ret_error)
 {
-    sqlite3_stmt *statement;
-    int r = statement_get(catalog->writer, STATEMENT_STREAM_UPDATE, &statement, ret_error);
-    if (r < 0)
-        return r;
-    const char *texts[] = {stream->nickname, stream->description, stream->icon, stream->schema, stream->datatype};
-    statement_bind_integer(statement, 1, stream->id);
-    statement_bind_integer(statement, 2, stream->ephemeral);
-    statement_bind_integer(statement, 3, stream->downlink);
-    statement_bind_integer(statement, 4, (int64_t)stream->downlink_series_id);
-    for (int i = 0; i < (int)(sizeof(texts) / sizeof(texts[0])); i++)
-        statement_bind_text(statement, 5 + i, texts[i]);
-    r = statement_step(statement, ret_error);
-    statement_release(catalog->writer, STATEMENT_STREAM_UPDATE, statement);
-    return r;
+    const int64_t integers[] = {stream->id, stream->ephemeral, stream->downlink, (int64_t)stream->downlink_series_id};
+    const char *const texts[] = {stream->nickname, stream->description, stream->icon, stream->schema, stream->datatype};
+    enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
+    return write_row(catalog->writer, STATEMENT_STREAM_UPDATE, integers, INTEGERS, texts, TEXTS, ret_error);
 }
 
 /* The transaction of catalog_update_stream. A downlink that comes back gets a new series: the old one's data is gone. */
@@ -183,15 +164,10 @@ int catalog_stream_by_name(struct catalog *catalog, const char *user, const char
 {
     if (!name_valid(user) || !name_valid(device) || !name_valid(stream))
         return error_set(ret_error, ENOENT, "stream not found");
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_texts(reader, STATEMENT_STREAM_BY_NAME, user, device, stream, &statement, ret_error);
+    struct row row;
+    int r = row_by_texts(catalog, STATEMENT_STREAM_BY_NAME, user, device, stream, &row, ret_error);
     if (r == 0)
-        r = stream_load(statement, ret_stream, ret_error);
-    statement_release(reader, STATEMENT_STREAM_BY_NAME, statement);
-    reader_give(catalog, reader);
+        r = stream_load(row.statement, ret_stream, ret_error);
+    row_release(catalog, &row);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream) : r;
 }

@@ -18,18 +18,11 @@ int insert_user(struct catalog *catalog, const struct user *user, int64_t *ret_i
         r = exists_by_text(writer, STATEMENT_USER_EMAIL_TAKEN, user->email, ret_error);
     if (r > 0)
         return error_set(ret_error, EEXIST, "a user with this email address already exists");
-    sqlite3_stmt *statement;
-    if (r == 0)
-        r = statement_get(writer, STATEMENT_USER_INSERT, &statement, ret_error);
-    if (r < 0)
-        return r;
-    const char *texts[] = {user->name, user->nickname, user->email, user->description, user->icon, user->role,
+    const int64_t is_public = user->is_public;
+    const char *const texts[] = {user->name, user->nickname, user->email, user->description, user->icon, user->role,
         user->password, user->password_salt, user->password_scheme};
-    statement_bind_integer(statement, 1, user->is_public);
-    for (int i = 0; i < (int)(sizeof(texts) / sizeof(texts[0])); i++)
-        statement_bind_text(statement, 2 + i, texts[i]);
-    r = statement_step(statement, ret_error);
-    statement_release(writer, STATEMENT_USER_INSERT, statement);
+    if (r == 0)
+        r = write_row(writer, STATEMENT_USER_INSERT, &is_public, 1, texts, sizeof(texts) / sizeof(texts[0]), ret_error);
     if (r == 0)
         *ret_id = sqlite3_last_insert_rowid(writer->db);
     return r;
@@ -179,32 +172,22 @@ int upgrade_password(struct catalog *catalog, const struct user *user, const cha
 
 int catalog_user_by_id(struct catalog *catalog, int64_t id, struct user *ret_user, struct error *ret_error)
 {
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_id(reader, STATEMENT_USER_BY_ID, id, &statement, ret_error);
+    struct row row;
+    int r = row_by_id(catalog, STATEMENT_USER_BY_ID, id, &row, ret_error);
     if (r == 0)
-        r = user_load(statement, ret_user, ret_error);
-    statement_release(reader, STATEMENT_USER_BY_ID, statement);
-    reader_give(catalog, reader);
+        r = user_load(row.statement, ret_user, ret_error);
+    row_release(catalog, &row);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "user not found") : r;
 }
 
 static int user_by_text(struct catalog *catalog, enum statement id, const char *text, struct user *ret_user,
     struct error *ret_error)
 {
-    struct connection *reader;
-    int r = reader_take(catalog, &reader, ret_error);
-    if (r < 0)
-        return r;
-    sqlite3_stmt *statement;
-    r = select_by_texts(reader, id, text, NULL, NULL, &statement, ret_error);
+    struct row row;
+    int r = row_by_texts(catalog, id, text, NULL, NULL, &row, ret_error);
     if (r == 0)
-        r = user_load(statement, ret_user, ret_error);
-    statement_release(reader, id, statement);
-    reader_give(catalog, reader);
+        r = user_load(row.statement, ret_user, ret_error);
+    row_release(catalog, &row);
     return r;
 }
 
