@@ -430,34 +430,18 @@ int store_merge(struct store *store, struct error *ret_error)
 
 /* ---- the thread ---- */
 
-static bool await_merge(struct background *background, bool failed)
-{
-    struct timespec retry = background_in_ms(MERGE_RETRY_MS);
-    bool timed_out = false;
-    (void)pthread_mutex_lock(&background->lock);
-    while (!background->stop && !background->merge && !timed_out) {
-        if (failed)
-            timed_out = pthread_cond_timedwait(&background->merge_wake, &background->lock, &retry) == ETIMEDOUT;
-        else
-            (void)pthread_cond_wait(&background->merge_wake, &background->lock);
-    }
-    background->merge = false;
-    bool go_on = !background->stop;
-    (void)pthread_mutex_unlock(&background->lock);
-    return go_on;
-}
-
 void *merger_work(void *argument)
 {
     struct store *store = argument;
+    struct background *background = &store->background;
     bool failed = false;
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), MERGER_NICE); /* refused at worst: then it is as nice as it can */
-    while (await_merge(&store->background, failed)) {
+    while (background_wait(background, &background->merge, &background->merge_wake, failed, MERGE_RETRY_MS)) {
         struct error error = {0};
         failed = store_merge(store, &error) < 0;
-        (void)pthread_mutex_lock(&store->background.lock);
-        store->background.merge_error = error;
-        (void)pthread_mutex_unlock(&store->background.lock);
+        (void)pthread_mutex_lock(&background->lock);
+        background->merge_error = error;
+        (void)pthread_mutex_unlock(&background->lock);
     }
     return NULL;
 }

@@ -323,25 +323,25 @@ static int seal_next(struct store *store, struct error *ret_error)
     return 1;
 }
 
-struct timespec background_in_ms(uint32_t ms)
+/* A point in time on the monotonic clock, for pthread_cond_timedwait. */
+static struct timespec in_ms(uint32_t ms)
 {
     uint64_t at = clock_monotonic_ns() + (uint64_t)ms * 1000000u;
     return (struct timespec){.tv_sec = (time_t)(at / 1000000000u), .tv_nsec = (long)(at % 1000000000u)};
 }
 
-/* Waits for work; after a failure only until it is time to try again. False = stop. */
-static bool await_work(struct background *background, bool failed)
+bool background_wait(struct background *background, bool *wanted, pthread_cond_t *wake, bool failed, uint32_t retry_ms)
 {
-    struct timespec retry = background_in_ms(RETRY_MS);
+    struct timespec retry = in_ms(retry_ms);
     bool timed_out = false;
     (void)pthread_mutex_lock(&background->lock);
-    while (!background->stop && !background->work && !timed_out) {
+    while (!background->stop && !*wanted && !timed_out) {
         if (failed)
-            timed_out = pthread_cond_timedwait(&background->wake, &background->lock, &retry) == ETIMEDOUT;
+            timed_out = pthread_cond_timedwait(wake, &background->lock, &retry) == ETIMEDOUT;
         else
-            (void)pthread_cond_wait(&background->wake, &background->lock);
+            (void)pthread_cond_wait(wake, &background->lock);
     }
-    background->work = false;
+    *wanted = false;
     bool go_on = !background->stop;
     (void)pthread_mutex_unlock(&background->lock);
     return go_on;
@@ -350,8 +350,9 @@ static bool await_work(struct background *background, bool failed)
 static void *work(void *argument)
 {
     struct store *store = argument;
+    struct background *background = &store->background;
     bool failed = false;
-    while (await_work(&store->background, failed)) {
+    while (background_wait(background, &background->work, &background->wake, failed, RETRY_MS)) {
         struct error error = {0};
         failed = prepare_spare(store, &error) < 0;
         int r;
@@ -395,7 +396,7 @@ static void *sync_at_intervals(void *argument)
     struct store *store = argument;
     struct background *background = &store->background;
     for (;;) {
-        struct timespec next = background_in_ms(store->options.fsync_interval_ms);
+        struct timespec next = in_ms(store->options.fsync_interval_ms);
         (void)pthread_mutex_lock(&background->lock);
         int r = 0;
         while (!background->stop && r != ETIMEDOUT)
@@ -493,7 +494,7 @@ int store_seal(struct store *store, bool active, struct error *ret_error)
             break;
         }
         if (sealed == background->sealed_journals) {
-            struct timespec look_again = background_in_ms(RETRY_MS);
+            struct timespec look_again = in_ms(RETRY_MS);
             (void)pthread_cond_timedwait(&background->done, &background->lock, &look_again);
         }
     }

@@ -267,8 +267,8 @@ int background_start(struct store *store, struct error *ret_error);
 void background_stop(struct store *store);
 void background_wake(struct store *store);
 
-/* A point in time on the monotonic clock, for pthread_cond_timedwait. */
-struct timespec background_in_ms(uint32_t ms);
+/* Waits until *wanted is true, and takes it back; after a failure only until it is time to try again. False = stop. */
+bool background_wait(struct background *background, bool *wanted, pthread_cond_t *wake, bool failed, uint32_t retry_ms);
 /* Finishes the writer's file, makes its name durable and opens it. On failure the file is unlinked. */
 int segment_file_finish(struct store *store, struct segment_writer *writer, const char *path, uint64_t id,
     struct segment_file **ret_file, struct error *ret_error);
