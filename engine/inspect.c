@@ -214,17 +214,6 @@ static int inspect_all(const struct inspect *inspect, struct error *ret_error)
     return first;
 }
 
-static bool id_of(const char *name, const char *prefix, uint64_t *ret_id)
-{
-    size_t length = strlen(prefix);
-    char *end;
-    if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
-        return false;
-    errno = 0;
-    *ret_id = strtoull(name + length, &end, 10);
-    return errno == 0 && *end == 0;
-}
-
 int store_inspect(const char *directory, const char *file, void (*line)(void *context, const char *text),
     void *context, struct error *ret_error)
 {
@@ -237,9 +226,9 @@ int store_inspect(const char *directory, const char *file, void (*line)(void *co
         return inspect_all(&inspect, ret_error);
     if (strcmp(file, MANIFEST_NAME) == 0)
         return inspect_manifest(&inspect, ret_error);
-    if (id_of(file, "journal-", &id))
+    if (store_file_id(file, "journal-", &id))
         return inspect_journal(&inspect, id, true, ret_error);
-    if (id_of(file, "segment-", &id))
+    if (store_file_id(file, "segment-", &id))
         return inspect_segment(&inspect, id, ret_error);
     return error_set(ret_error, EINVAL, "'%s' is no file of a store; give MANIFEST, journal-N or segment-N", file);
 }

@@ -111,17 +111,6 @@ static int add_named_sources(struct repair *repair, struct error *ret_error)
     return r;
 }
 
-static bool id_after(const char *name, const char *prefix, uint64_t *ret_id)
-{
-    size_t length = strlen(prefix);
-    char *end;
-    if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
-        return false;
-    errno = 0;
-    *ret_id = strtoull(name + length, &end, 10);
-    return errno == 0 && *end == 0;
-}
-
 /* Without a manifest every segment and every journal with a sound header counts. */
 static int add_all_sources(struct repair *repair, struct error *ret_error)
 {
@@ -134,9 +123,9 @@ static int add_all_sources(struct repair *repair, struct error *ret_error)
         uint64_t id;
         struct error error = {0};
         struct journal_file *file;
-        if (id_after(entry->d_name, "segment-", &id)) {
+        if (store_file_id(entry->d_name, "segment-", &id)) {
             r = add_source(repair, entry->d_name, id, false, 0, ret_error);
-        } else if (id_after(entry->d_name, "journal-", &id)) {
+        } else if (store_file_id(entry->d_name, "journal-", &id)) {
             if (journal_file_open(repair->directory, id, &file, &error) < 0) {
                 say(repair, "%s; it is left out", error.message);
                 continue;

@@ -22,6 +22,17 @@ char *store_path(const struct store *store, const char *format, uint64_t id)
     return asprintf(&path, "%s/%s", store->directory, name) < 0 ? NULL : path;
 }
 
+bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id)
+{
+    size_t length = strlen(prefix);
+    char *end;
+    if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
+        return false;
+    errno = 0;
+    *ret_id = strtoull(name + length, &end, 10);
+    return errno == 0 && *end == 0;
+}
+
 uint64_t manifest_take_file_id(struct store *store)
 {
     return store->manifest.next_file_id++;

@@ -296,6 +296,8 @@ int store_write_backup(struct store *store, const struct version *version, const
 /* ---- store.c ---- */
 char *store_path(const struct store *store, const char *format, uint64_t id); /* malloc'ed DIRECTORY/name */
 uint64_t manifest_take_file_id(struct store *store);                          /* manifest_lock held */
+/* The id in the name of a journal or segment, behind the prefix; false = the name is another. */
+bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id);
 /* Writes the manifest as the next version; manifest_lock held. */
 int manifest_publish(struct store *store, struct error *ret_error);
 
