@@ -179,18 +179,7 @@ static int create(struct request *request, const json_t *object, struct error *r
 
 void device_create(struct request *request)
 {
-    struct error error = {0};
-    if (!name_passes(request, request->device))
-        return;
-    json_t *object = json_body(request);
-    if (!object)
-        return;
-    int r = create(request, object, &error);
-    if (r == -EPROTO)
-        answer_error(request, 400, "%s", error.message);
-    else if (r < 0)
-        answer_failure(request, 403, r, &error);
-    json_decref(object);
+    create_from_body(request, request->device, create);
 }
 
 void device_delete(struct request *request)

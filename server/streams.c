@@ -6,12 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool name_passes(struct request *request, const char *name)
+/* Else the answer has been given. */
+static bool name_passes(struct request *request, const char *name)
 {
     if (*name && !strpbrk(name, " ?/\\"))
         return true;
     answer_error(request, 400, "The given name may not contain spaces, ?, / or \\");
     return false;
+}
+
+void create_from_body(struct request *request, const char *name,
+    int (*create)(struct request *request, const json_t *body, struct error *ret_error))
+{
+    struct error error = {0};
+    if (!name_passes(request, name))
+        return;
+    json_t *body = json_body(request);
+    if (!body)
+        return;
+    int r = create(request, body, &error);
+    if (r == -EPROTO)
+        answer_error(request, 400, "%s", error.message);
+    else if (r < 0)
+        answer_failure(request, 403, r, &error);
+    json_decref(body);
 }
 
 static void answer_stream(struct request *request, const struct stream *stream)
@@ -123,18 +141,7 @@ static int create(struct request *request, const json_t *body, struct error *ret
 
 void stream_create(struct request *request)
 {
-    struct error error = {0};
-    if (!name_passes(request, request->stream))
-        return;
-    json_t *body = json_body(request);
-    if (!body)
-        return;
-    int r = create(request, body, &error);
-    if (r == -EPROTO)
-        answer_error(request, 400, "%s", error.message);
-    else if (r < 0)
-        answer_failure(request, 403, r, &error);
-    json_decref(body);
+    create_from_body(request, request->stream, create);
 }
 
 void stream_delete(struct request *request)
