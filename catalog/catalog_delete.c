@@ -40,16 +40,10 @@ int series_of(struct catalog *catalog, enum statement id, int64_t value, struct 
     return r;
 }
 
+/* What is below goes with it: ON DELETE CASCADE. */
 static int delete_row(struct catalog *catalog, enum statement id, int64_t row, struct error *ret_error)
 {
-    sqlite3_stmt *statement;
-    int r = statement_get(catalog->writer, id, &statement, ret_error);
-    if (r < 0)
-        return r;
-    statement_bind_integer(statement, 1, row);
-    r = statement_step(statement, ret_error); /* what is below goes with it: ON DELETE CASCADE */
-    statement_release(catalog->writer, id, statement);
-    return r;
+    return write_row(catalog->writer, id, &row, 1, NULL, 0, ret_error);
 }
 
 /* Each of these runs in the transaction: checks that the object is there and may go, and lists its series. */
