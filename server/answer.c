@@ -113,8 +113,6 @@ void answer_failure(struct request *request, int status_missing, int code, const
         answer_error(request, 409, "%s", error->message);
         return;
     case -EINVAL:
-        answer_error(request, 403, "%s", error->message);
-        return;
     case -EPERM:
         answer_error(request, 403, "%s", error->message);
         return;
