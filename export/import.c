@@ -180,7 +180,7 @@ static int check_users(struct import *import, struct error *ret_error)
         if (r == 0)
             r = read_user(import, import->names[i], &user, ret_error);
         if (r < 0)
-            return r;
+            break;
         r = claim_user(import, &user, ret_error);
         if (r == 0)
             r = number_series(import, &user, ret_error);

@@ -205,6 +205,13 @@ class Damage(FolderTest):
         self.assertEqual(sorted(os.listdir(self.export("all"))), ["ann", "bob", "cat", "connectordb.json"])
         self.assertEqual([name for name in os.listdir(os.path.join(self.database, "data")) if "import" in name], [])
 
+    def test_a_later_user_that_is_refused(self):
+        """Nothing of what was noted of the users before it stays in memory (under ASan the program would say so)."""
+        make_folder(self.folder, {"ann": {"phone": {"a": []}}, "bob": {"phone": {"a": []}}})
+        write_json("{", self.folder, "bob", "user.json")
+        self.refuse_import("bob/user.json")
+        self.check_nothing_there("ann")
+
 
 class Sorting(FolderTest):
     def test_unordered_data_is_sorted_and_stays_stable(self):
