@@ -119,7 +119,7 @@ int catalog_create_device_with_streams(struct catalog *catalog, const struct dev
     char key[UUID_TEXT_BYTES];
     if (r == 0)
         r = uuid_generate(key, ret_error);
-    struct stream *prepared;
+    struct stream *prepared = NULL;
     if (r == 0)
         r = prepare_streams(streams, stream_count, &prepared, ret_error);
     if (r < 0)
