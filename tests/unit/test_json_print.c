@@ -79,6 +79,16 @@ static void test_random_round_trip(void **state)
     }
 }
 
+static void random_batch(struct batch *batch, unsigned kinds)
+{
+    struct test_random random = {kinds};
+    char *text = random_text(&random, 1000, kinds);
+    struct error error = {0};
+    batch_init(batch);
+    assert_int_equal(read_text(text_of(text), true, UINT32_MAX, batch, &error), 0);
+    free(text);
+}
+
 /* Printing through a sink of the smallest buffer gives the same bytes. */
 struct collector {
     struct buffer all;
@@ -97,12 +107,8 @@ static void test_print_in_pieces(void **state)
     (void)state;
     static struct collector collector;
     for (unsigned kinds = 1; kinds <= 6; kinds++) {
-        struct test_random random = {kinds};
-        char *text = random_text(&random, 1000, kinds);
         struct batch batch;
-        struct error error = {0};
-        batch_init(&batch);
-        assert_int_equal(read_text(text_of(text), true, UINT32_MAX, &batch, &error), 0);
+        random_batch(&batch, kinds);
         char *expected = print_batch(&batch);
         struct sink sink = {.buffer = collector.buffer, .capacity = sizeof(collector.buffer), .flush = collect,
             .context = &collector};
@@ -117,7 +123,6 @@ static void test_print_in_pieces(void **state)
         assert_memory_equal(collector.all.data, expected, collector.all.size);
         collector.all.size = 0;
         free(expected);
-        free(text);
         batch_free(&batch);
     }
     buffer_free(&collector.all);
@@ -133,16 +138,11 @@ static void test_print_to_a_failing_sink(void **state)
 {
     (void)state;
     for (unsigned kinds = 1; kinds <= 6; kinds++) {
-        struct test_random random = {kinds};
-        char *text = random_text(&random, 1000, kinds);
         struct batch batch;
-        struct error error = {0};
-        batch_init(&batch);
-        assert_int_equal(read_text(text_of(text), true, UINT32_MAX, &batch, &error), 0);
+        random_batch(&batch, kinds);
         static uint8_t buffer[SINK_RESERVE_MAX];
         struct sink sink = {.buffer = buffer, .capacity = sizeof(buffer), .flush = refuse};
         assert_int_equal(json_points_print(&sink, &batch, true), -ENOSPC);
-        free(text);
         batch_free(&batch);
     }
 }
