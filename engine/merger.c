@@ -37,9 +37,10 @@ struct plan {
     uint32_t from, count;    /* segments of the version; count 0 = nothing to do */
 };
 
+/* One that cannot be read counts as too large to be rewritten. */
 static uint64_t size_of(const struct version *version, uint32_t i)
 {
-    return segment_file_size(version->segments[i]->segment);
+    return version->segments[i]->damaged ? UINT64_MAX : segment_file_size(version->segments[i]->segment);
 }
 
 unsigned merger_tier(uint64_t segment_bytes)
@@ -185,6 +186,7 @@ struct merge {
     struct segment_iterator sources[MERGE_RUN_MAX]; /* in order of age */
     bool present[MERGE_RUN_MAX];
     uint32_t source_count;
+    uint32_t reading; /* the source that was read last */
 };
 
 static bool is_stopped(struct store *store)
@@ -227,6 +229,7 @@ static int merge_series(struct merge *merge, uint64_t series_id, struct error *r
         if (!merge->present[i] || source->series.series_id != series_id)
             continue;
         int r = 0;
+        merge->reading = i;
         if (!begun)
             r = segment_writer_series(merge->writer, series_id, source->series.first_index, 0, ret_error);
         else if (source->series.first_index != expected)
@@ -246,6 +249,7 @@ static int merge_series(struct merge *merge, uint64_t series_id, struct error *r
 
 static int advance(struct merge *merge, uint32_t i, struct error *ret_error)
 {
+    merge->reading = i;
     int r = segment_iterator_next(&merge->sources[i], ret_error);
     merge->present[i] = r == 1;
     return r < 0 ? r : 0;
@@ -281,6 +285,16 @@ static int merge_all(struct merge *merge, struct error *ret_error)
     }
 }
 
+/* Merging stopped because a source is damaged: it is left alone from now on, so that the others do not pile up behind it. Its blocks
+ * that are sound stay readable. */
+static void leave_alone(struct store *store, struct segment_file *file, const struct error *error)
+{
+    file->damaged = true;
+    (void)pthread_mutex_lock(&store->background.lock);
+    store->background.damage_error = *error;
+    (void)pthread_mutex_unlock(&store->background.lock);
+}
+
 /* Writes the merged segment; *ret_file stays NULL when nothing is left of the run. */
 static int write_merged(struct store *store, const struct plan *plan, uint64_t id, struct segment_file **ret_file,
     struct error *ret_error)
@@ -302,8 +316,12 @@ static int write_merged(struct store *store, const struct plan *plan, uint64_t i
         (void)error_set(ret_error, ENOMEM, "out of memory for merging");
     if (r == 0)
         r = segment_writer_open(store->io, path, id, &merge->writer, ret_error);
-    if (r == 0)
+    if (r == 0) {
         r = merge_all(merge, ret_error);
+        struct segment_file *file = plan->version->segments[plan->from + merge->reading];
+        if (r == -EBADMSG || (r == -EIO && segment_is_faulted(file->segment)))
+            leave_alone(store, file, ret_error);
+    }
     if (r == 0 && segment_writer_points(merge->writer) > 0)
         r = segment_file_finish(store, merge->writer, path, id, ret_file, ret_error);
     if (merge) {
@@ -421,10 +439,13 @@ int merge_next(struct store *store, struct error *ret_error)
 
 int store_merge(struct store *store, struct error *ret_error)
 {
+    struct error error = {0};
     int r;
     do
-        r = merge_next(store, ret_error);
+        r = merge_next(store, &error);
     while (r == 1);
+    if (r < 0 && ret_error)
+        *ret_error = error;
     return r;
 }
 

@@ -93,6 +93,8 @@ int segment_open(const char *path, uint64_t segment_id, struct segment **ret_seg
 void segment_close(struct segment *segment); /* accepts NULL */
 uint64_t segment_id(const struct segment *segment);
 const char *segment_path(const struct segment *segment);
+/* Whether a part of the file could not be read since it was opened. */
+bool segment_is_faulted(const struct segment *segment);
 uint64_t segment_file_size(const struct segment *segment);
 uint64_t segment_footer_checksum(const struct segment *segment); /* what the manifest remembers of it */
 uint64_t segment_series_count(const struct segment *segment);

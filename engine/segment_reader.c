@@ -105,6 +105,11 @@ const char *segment_path(const struct segment *segment)
     return map_path(segment->map);
 }
 
+bool segment_is_faulted(const struct segment *segment)
+{
+    return map_faulted(segment->map);
+}
+
 uint64_t segment_file_size(const struct segment *segment)
 {
     return segment->footer.file_size;

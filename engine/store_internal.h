@@ -57,6 +57,7 @@ struct segment_file {
     atomic_uint references;
     struct segment *segment;
     atomic_bool obsolete; /* unlink on free */
+    bool damaged;         /* merge_lock: a merge could not read it and leaves it alone from then on */
     struct io *io;
 };
 
@@ -122,7 +123,8 @@ struct background {
     pthread_t merge_thread;
     pthread_cond_t merge_wake;
     bool merge_started, merge;
-    struct error merge_error;
+    struct error merge_error;  /* code 0 = none: the last attempt's failure */
+    struct error damage_error; /* code 0 = none: what was found in a segment that is not merged any more */
     uint64_t merged_segments, merged_bytes;
     pthread_t sync_thread;   /* STORE_FSYNC_INTERVAL */
     bool sync_started;
@@ -275,7 +277,7 @@ int segment_file_finish(struct store *store, struct segment_writer *writer, cons
 
 /* ---- merger.c ---- */
 void *merger_work(void *store); /* the thread's function */
-int merge_next(struct store *store, struct error *ret_error); /* one merge if one is due: 1 = did, 0 = nothing to do */
+int merge_next(struct store *store, struct error *ret_error); /* one merge if one is due: 1 = did, 0 = nothing to do; ret_error is not NULL */
 void merger_wake(struct store *store);
 /* Which neighbours shall be merged next, given the sizes of all segments by age. False: none. */
 bool merger_choose(const uint64_t *sizes, uint32_t count, uint32_t *ret_from, uint32_t *ret_count);

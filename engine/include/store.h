@@ -177,7 +177,7 @@ struct store_stats {
     uint64_t appended_points, appended_batches, commits, sealed_journals, merged_segments, inserts_waited, deleted_series;
     uint64_t journal_bytes_written, sealed_bytes_written, merged_bytes_written; /* since the store was opened */
     bool journal_dead;
-    struct error background_error; /* of the last attempt to seal or merge; code 0 = none */
+    struct error background_error; /* of the last attempt to seal or merge, or damage that merging met; code 0 = none */
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
 /* Seals all closed journals and, if `active`, the active one too; returns when done. For tests, benches and backups. */

@@ -1,8 +1,12 @@
 #include "test.h"
 
 #include "check.h"
+#include "engine/segment_private.h"
 #include "engine/store_internal.h"
 #include "store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 enum { SERIES = 40, ROUNDS = 30 };
 
@@ -222,6 +226,39 @@ static void verify(struct store *store, uint64_t series, uint64_t length)
     batch_free(&got);
 }
 
+/* So that a journal can be sealed. */
+static void prepare(struct store *store)
+{
+    struct store_stats before, after;
+    struct error error = {0};
+    store_get_stats(store, &before);
+    assert_int_equal(store_work(store, &error), 1);
+    store_get_stats(store, &after);
+    assert_int_equal(after.journal_count, before.journal_count + 1);
+}
+
+/* Flips a bit of the last block of the newest segment, which the manifest tells; ret_name: of its file. */
+static void damage_newest_segment(const char *directory, char ret_name[32])
+{
+    struct manifest manifest;
+    struct segment *segment;
+    assert_int_equal(manifest_read(directory, &manifest, NULL), 0);
+    uint64_t id = manifest.segments[manifest.segment_count - 1].id;
+    (void)snprintf(ret_name, 32, "segment-%llu", (unsigned long long)id);
+    char *path = test_path(directory, ret_name);
+    assert_int_equal(segment_open(path, id, &segment, NULL), 0);
+    off_t at = (off_t)segment->footer.blocks_end - 2;
+    segment_close(segment);
+    int file = open(path, O_RDWR);
+    uint8_t byte;
+    assert_int_equal(pread(file, &byte, 1, at), 1);
+    byte ^= 4;
+    assert_int_equal(pwrite(file, &byte, 1, at), 1);
+    assert_int_equal(close(file), 0);
+    free(path);
+    manifest_free(&manifest);
+}
+
 static void check_clean(const char *directory)
 {
     struct error error = {0};
@@ -279,6 +316,44 @@ static void merges_into_few_segments_and_keeps_everything(void **state)
     test_directory_remove(directory);
 }
 
+/* A damaged block in one segment: the others are merged on, around it, and what is damaged stays for repair to look at. */
+static void damage_stops_only_its_own_segment(void **state)
+{
+    enum { SEGMENTS = 60, DAMAGED = 5 };
+    (void)state;
+    char *directory = test_directory_create();
+    struct error error = {0};
+    struct store_stats stats;
+    char name[32] = "";
+    uint64_t length = 0;
+    assert_int_equal(store_create(directory, NULL, &error), 0);
+    struct store_options options = {.journal_bytes = 64 << 10, .no_threads = true};
+    struct store *store;
+    for (unsigned i = 0; i < SEGMENTS; i++) {
+        assert_int_equal(store_open(directory, &options, &store, &error), 0);
+        append(store, 1, length, 10);
+        append(store, 2, length, 10);
+        length += 10;
+        prepare(store);
+        assert_int_equal(store_seal(store, true, &error), 0);
+        assert_int_equal(store_close(store, &error), 0);
+        if (i == DAMAGED)
+            damage_newest_segment(directory, name);
+    }
+    assert_int_equal(store_open(directory, &options, &store, &error), 0);
+    int r;
+    for (unsigned tries = 0; (r = store_merge(store, &error)) < 0; tries++) {
+        assert_int_equal(r, -EBADMSG);
+        assert_non_null(strstr(error.message, name));
+        assert_true(tries < 3);
+    }
+    store_get_stats(store, &stats);
+    assert_in_range(stats.segment_count, 2, 12);
+    assert_int_equal(stats.background_error.code, EBADMSG);
+    assert_int_equal(store_close(store, &error), 0);
+    test_directory_remove(directory);
+}
+
 static void gives_back_the_space_of_deleted_series(void **state)
 {
     (void)state;
@@ -318,6 +393,7 @@ int main(void)
         cmocka_unit_test(chooses_nothing_of_nothing),
         cmocka_unit_test(makes_no_segment_too_large),
         cmocka_unit_test(merges_into_few_segments_and_keeps_everything),
+        cmocka_unit_test(damage_stops_only_its_own_segment),
         cmocka_unit_test(gives_back_the_space_of_deleted_series),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
