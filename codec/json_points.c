@@ -132,6 +132,11 @@ static void drop_consumed(struct json_points *reader)
     parser->end = reader->window + left;
 }
 
+static size_t point_bytes_max(const struct json_points *reader)
+{
+    return reader->options.import ? JSON_POINT_IMPORT_BYTES_MAX : JSON_POINT_BYTES_MAX;
+}
+
 /* Makes the window large enough to hold twice what is left in it, within the limit of one datapoint. */
 static int grow_window(struct json_points *reader, size_t size, bool was_full)
 {
@@ -139,10 +144,11 @@ static int grow_window(struct json_points *reader, size_t size, bool was_full)
     size_t capacity = reader->capacity;
     if (was_full && capacity < JSON_WINDOW_BYTES)
         capacity = JSON_WINDOW_BYTES;
-    if (2 * size > capacity && capacity < JSON_POINT_BYTES_MAX)
+    if (2 * size > capacity && capacity < point_bytes_max(reader))
         capacity *= 2;
     if (size == capacity)
-        return json_fail(parser, parser->p, E2BIG, "a datapoint is longer than %d bytes", JSON_POINT_BYTES_MAX);
+        return json_fail(
+            parser, parser->p, E2BIG, "a datapoint is longer than %zu bytes", point_bytes_max(reader));
     if (capacity == reader->capacity)
         return 0;
     char *window = realloc(reader->window, capacity + JSON_PADDING);

@@ -12,7 +12,9 @@
 
 enum {
     JSON_WINDOW_BYTES = 256 << 10,     /* read ahead */
-    JSON_POINT_BYTES_MAX = 16 << 20,   /* text of one datapoint; the window never grows past this */
+    JSON_POINT_BYTES_MAX = 16 << 20,   /* text of one datapoint over REST; the window never grows past this */
+    /* The same of an import: what came in over REST goes out with up to six bytes for one ('<' is \u003c). */
+    JSON_POINT_IMPORT_BYTES_MAX = 8 * JSON_POINT_BYTES_MAX,
 };
 
 struct json_points_options {

@@ -348,14 +348,44 @@ static void test_point_size_limit(void **state)
     char *text = long_point(JSON_POINT_BYTES_MAX);
     struct text_source source = text_of(text);
     source.chunk = 4096; /* parsed again and again, but not for each chunk: or this takes minutes */
-    assert_int_equal(read_text(source, true, 1, &batch, &error), 0);
+    assert_int_equal(read_text(source, false, 1, &batch, &error), 0);
     assert_int_equal(batch.count, 1);
     assert_int_equal(batch.msgpack_ends[0], 5 + JSON_POINT_BYTES_MAX - 14);
     free(text);
     batch_clear(&batch);
     text = long_point(JSON_POINT_BYTES_MAX + 100);
-    assert_int_equal(read_text(text_of(text), true, 1, &batch, &error), -E2BIG);
+    assert_int_equal(read_text(text_of(text), false, 1, &batch, &error), -E2BIG);
     assert_string_equal(error.message, "JSON, line 1, byte 1: a datapoint is longer than 16777216 bytes");
+    free(text);
+    batch_free(&batch);
+}
+
+/* The longest point that REST takes, as an export writes it. */
+static void test_escaped_point_size(void **state)
+{
+    (void)state;
+    enum { ESCAPE_BYTES = 6, CHARACTERS = JSON_POINT_BYTES_MAX - 14 };
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    char *text = long_point(ESCAPE_BYTES * CHARACTERS + 14);
+    for (size_t i = 0; i < CHARACTERS; i++)
+        memcpy(text + 13 + ESCAPE_BYTES * i, "\\u003c", ESCAPE_BYTES);
+    assert_int_equal(read_text(text_of(text), true, 1, &batch, &error), 0);
+    assert_int_equal(batch.msgpack_ends[0], 5 + CHARACTERS);
+    free(text);
+    batch_free(&batch);
+}
+
+static void test_imported_point_size_limit(void **state)
+{
+    (void)state;
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    char *text = long_point(JSON_POINT_IMPORT_BYTES_MAX + 100);
+    assert_int_equal(read_text(text_of(text), true, 1, &batch, &error), -E2BIG);
+    assert_string_equal(error.message, "JSON, line 1, byte 1: a datapoint is longer than 134217728 bytes");
     free(text);
     batch_free(&batch);
 }
@@ -526,6 +556,8 @@ int main(void)
         cmocka_unit_test(test_missing_times_are_marked),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_point_size_limit),
+        cmocka_unit_test(test_escaped_point_size),
+        cmocka_unit_test(test_imported_point_size_limit),
         cmocka_unit_test(test_long_white_space),
         cmocka_unit_test(test_line_and_offset),
         cmocka_unit_test(test_source_failure),
