@@ -113,6 +113,19 @@ class Targets(FolderTest):
         self.assertEqual(limited.returncode, 1, limited.stderr)
         self.assertFalse(os.path.exists(self.path("out")))
 
+    def test_the_longest_descriptions(self):
+        """What one client may write into its stream's description must not spoil the export of all."""
+        command("create", self.database, "--user", "test:test")
+        self.start()
+        long = "<" * (1 << 20)
+        self.request("POST", "/api/v1/crud/test/user/long", login="test:test",
+                     body={"nickname": long, "description": long, "datatype": long})
+        first = self.export("first")
+        other = self.path("other")
+        command("create", other)
+        command("import", other, first)
+        self.check_same_files(first, self.export("second", database=other), besides=())
+
 
 class Filters(FolderTest):
     def setUp(self):
