@@ -3,98 +3,10 @@
 #include "database_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { PID_DIGITS_MAX = 10 };
-
-/* ---- the lock: an OFD lock, so that closing another descriptor of the file does not lose it, and asking does not take it ---- */
-
-static struct flock whole_file(short type)
-{
-    return (struct flock){.l_type = type, .l_whence = SEEK_SET};
-}
-
-/* The pid that the file names, or 0. */
-static long read_pid(const char *path)
-{
-    char text[PID_DIGITS_MAX + 1] = "";
-    char *file_path = database_file(path, DATABASE_PID);
-    FILE *file = file_path ? fopen(file_path, "re") : NULL;
-    free(file_path);
-    if (!file)
-        return 0;
-    size_t size = fread(text, 1, PID_DIGITS_MAX, file);
-    (void)fclose(file);
-    text[size] = '\0';
-    long pid = strtol(text, NULL, 10);
-    return pid > 0 ? pid : 0;
-}
-
-static int report_busy(const char *path, struct error *ret_error)
-{
-    long pid = read_pid(path);
-    if (pid > 0)
-        return error_set(ret_error, EBUSY, "%s is in use by process %ld", path, pid);
-    return error_set(ret_error, EBUSY, "%s is in use by another process", path);
-}
-
-static int take_lock(const char *path, int *ret_file, struct error *ret_error)
-{
-    char *file_path = database_file(path, DATABASE_LOCK);
-    if (!file_path)
-        return error_set(ret_error, ENOMEM, "out of memory for a path");
-    int r = 0;
-    int file = open(file_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    struct flock lock = whole_file(F_WRLCK);
-    if (file < 0)
-        r = error_set(ret_error, errno, "%s: %s", file_path, strerror(errno));
-    else if (fcntl(file, F_OFD_SETLK, &lock) < 0)
-        r = errno == EAGAIN || errno == EACCES ? report_busy(path, ret_error)
-                                               : error_set(ret_error, errno, "%s: cannot be locked: %s", file_path,
-                                                     strerror(errno));
-    free(file_path);
-    if (r < 0 && file >= 0)
-        (void)close(file);
-    else
-        *ret_file = file;
-    return r;
-}
-
-int database_is_locked(const char *path)
-{
-    char *file_path = database_file(path, DATABASE_LOCK);
-    if (!file_path)
-        return -ENOMEM;
-    int file = open(file_path, O_RDONLY | O_CLOEXEC);
-    int r = file < 0 ? -errno : 0;
-    free(file_path);
-    if (r == -ENOENT)
-        return access(path, F_OK) < 0 ? -errno : 0;
-    if (r < 0)
-        return r;
-    struct flock lock = whole_file(F_RDLCK);
-    if (fcntl(file, F_OFD_GETLK, &lock) < 0)
-        r = -errno;
-    else
-        r = lock.l_type != F_UNLCK;
-    (void)close(file);
-    return r;
-}
-
-int database_lock(const char *path, int *ret_lock, struct error *ret_error)
-{
-    return take_lock(path, ret_lock, ret_error);
-}
-
-void database_unlock(int lock)
-{
-    (void)close(lock);
-}
 
 /* ---- opening ---- */
 
@@ -189,7 +101,7 @@ int database_open(const char *path, const struct store_options *options, struct 
     if (!database->path)
         r = error_set(ret_error, ENOMEM, "out of memory for a path");
     if (r == 0)
-        r = take_lock(path, &database->lock_file, ret_error);
+        r = database_lock(path, &database->lock_file, ret_error);
     if (r == 0)
         r = open_parts(database, options, ret_error);
     if (r < 0) {
@@ -207,7 +119,7 @@ int database_close(struct database *database, struct error *ret_error)
     int r = store_close(database->store, ret_error);
     catalog_close(database->catalog);
     if (database->lock_file >= 0)
-        (void)close(database->lock_file); /* last: until here nobody else may open it */
+        database_unlock(database->lock_file); /* last: until here nobody else may open it */
     free(database->path);
     free(database);
     return r;

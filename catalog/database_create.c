@@ -1,5 +1,6 @@
 #include "database.h"
 #include "database_files.h"
+#include "database_lock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -57,7 +58,9 @@ static int fill_directory(void *context, const char *directory, struct error *re
 {
     const struct creation *creation = context;
     const char *configuration = creation->configuration;
-    int r = database_write_file(directory, DATABASE_LOCK, "", 0, ret_error);
+    char record[LOCK_RECORD_BYTES + 1];
+    lock_record(0, record);
+    int r = database_write_file(directory, DATABASE_LOCK, record, LOCK_RECORD_BYTES, ret_error);
     if (r == 0 && configuration)
         r = database_write_file(directory, DATABASE_CONFIGURATION, configuration, strlen(configuration), ret_error);
     if (r == 0)

@@ -8,7 +8,6 @@
 
 #define DATABASE_CONFIGURATION "connectordb.conf"
 #define DATABASE_CATALOG "catalog.sqlite"
-#define DATABASE_PID "connectordb.pid"
 #define DATABASE_LOCK "LOCK"
 #define DATABASE_DATA "data"
 

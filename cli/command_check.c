@@ -23,11 +23,11 @@ static int check(const char *argument, struct error *ret_error)
     int r = place_find(argument, &place, ret_error);
     if (r < 0)
         return r;
-    r = database_is_locked(place.directory);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s/LOCK: %s", place.directory, strerrordesc_np(-r));
-    if (r == 1)
+    r = database_await(place.directory, ret_error);
+    if (r == -EBUSY)
         return error_set(ret_error, EBUSY, "%s is in use: connectordb stop it first", place.directory);
+    if (r < 0)
+        return r;
     r = place_path(place.directory, "catalog.sqlite", path, ret_error);
     if (r < 0)
         return r;

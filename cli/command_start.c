@@ -105,12 +105,16 @@ static int await_report(int pipe_end, pid_t daemon, const struct serve_plan *pla
 static int start(const struct serve_plan *plan, bool backend)
 {
     int ends[2];
-    if (database_is_locked(plan->place.directory) == 1) {
+    struct error error = {0};
+    int r = database_await(plan->place.directory, &error);
+    if (r == -EBUSY) {
         int pid = place_read_pid(&plan->place);
         if (pid > 0)
             return command_failed("%s: already running, process %d", plan->place.directory, pid);
         return command_failed("%s: another connectordb process is running on it", plan->place.directory);
     }
+    if (r < 0)
+        return command_failed("%s", error.message);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return command_failed("cannot make a pipe: %s", strerrordesc_np(errno));
     (void)fflush(stdout);

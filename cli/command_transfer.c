@@ -109,8 +109,13 @@ static int transfer(const struct place *place, enum control_command command, con
     char directory[PATH_MAX];
     struct wire wire;
     int r = absolute_path(folder, directory, command != CONTROL_IMPORT, ret_error);
-    if (r == 0)
-        r = control_connect(place->directory, &wire, NULL, ret_error);
+    if (r < 0)
+        return r;
+    /* The socket of a killed server may still take connections that nobody will answer. */
+    int awaited = database_await(place->directory, ret_error);
+    r = awaited < 0 ? control_connect(place->directory, &wire, NULL, ret_error) : 0;
+    if (r == 0 && awaited == -ETIMEDOUT)
+        return awaited;
     if (r < 0)
         return r;
     if (r == 0)

@@ -22,14 +22,17 @@ int database_create(const char *path, const char *configuration, struct error *r
 /* The same with a first user, as catalog_create_user makes it: the directory is there with the user or not at all. */
 int database_create_with_user(const char *path, const char *configuration, const struct user *user, const char *password,
     struct error *ret_error);
-/* Takes the LOCK (an OS lock; -EBUSY when another process has it: the message names its pid if the pid file tells), opens the
- * catalog, then the store, then tombstones the series without a row. options as in store_open. */
+/* Takes the LOCK (an OS lock), opens the catalog, then the store, then tombstones the series without a row. options as in store_open.
+ * -EBUSY at once: another process has the LOCK, named by the message if the LOCK tells. For one that was killed or is ending but has
+ * not let go yet it waits, 5 s at most, then -ETIMEDOUT. */
 int database_open(const char *path, const struct store_options *options, struct database **ret_database,
     struct error *ret_error);
 int database_close(struct database *database, struct error *ret_error); /* accepts NULL */
-/* Whether some process holds the LOCK now. 1, 0 or -errno. */
+/* Whether some process holds the LOCK now, be it one that is ending. 1, 0 or -errno. */
 int database_is_locked(const char *path);
-/* Takes the LOCK alone, for work on the files of a database that no process may have open meanwhile. -EBUSY as above. */
+/* 0: nobody holds the LOCK now, after the same wait; -EBUSY and -ETIMEDOUT as above. Changes nothing. */
+int database_await(const char *path, struct error *ret_error);
+/* Takes the LOCK alone, for work on the files of a database that no process may have open meanwhile. -EBUSY and -ETIMEDOUT as above. */
 int database_lock(const char *path, int *ret_lock, struct error *ret_error);
 void database_unlock(int lock);
 

@@ -174,6 +174,17 @@ class Daemon(FolderTest):
             self.stop()
         self.assertIn("not closed cleanly", self.log())
 
+    def test_commands_right_after_a_kill(self):
+        """The kernel may not have taken the killed server down yet: they wait for that instead of failing."""
+        for arguments in (("start", "--port", "0"), ("check",), ("export", self.path("out")), ("backup", self.path("copy")),
+                          ("repair",), ("import", SAMPLE)):
+            self.start()
+            os.kill(self.pid(), signal.SIGKILL)
+            command(arguments[0], self.database, *arguments[1:])
+            if arguments[0] == "start":
+                self.stop()
+        self.start()
+
     def test_stale_files_do_not_mislead(self):
         """The pid of a dead server may belong to somebody else by now: stop must not signal it."""
         bystander = subprocess.Popen(["sleep", "1000"])
