@@ -194,6 +194,8 @@ static int value_object(struct json_parser *parser, unsigned depth)
 
 int json_value(struct json_parser *parser, unsigned depth)
 {
+    if (depth == 0)
+        parser->members.size = 0; /* a value that was cut off leaves those it had */
     int r = json_skip_space(parser);
     if (r != 0)
         return r;

@@ -13,6 +13,7 @@ enum {
 /* An endless array of points of one shape, made on the fly. */
 struct endless {
     const char *format;
+    size_t piece; /* no more is given at once */
     bool started;
     unsigned index;
     char point[128];
@@ -26,6 +27,7 @@ static long endless_read(void *context, void *buffer, size_t size, struct error 
     struct endless *endless = context;
     char *out = buffer;
     size_t written = 0;
+    size = size < endless->piece ? size : endless->piece;
     while (written < size) {
         if (endless->taken == endless->size) {
             endless->point[0] = endless->started ? ',' : '[';
@@ -52,9 +54,9 @@ static int discard(struct sink *sink, struct error *ret_error)
     return 0;
 }
 
-static void check_shape(const char *format)
+static void check_shape(const char *format, size_t piece)
 {
-    struct endless source = {.format = format};
+    struct endless source = {.format = format, .piece = piece};
     static uint8_t buffer[SINK_RESERVE_MAX];
     struct sink sink = {.buffer = buffer, .capacity = sizeof(buffer), .flush = discard};
     struct json_points *reader;
@@ -76,7 +78,7 @@ static void check_shape(const char *format)
     json_points_close(reader);
     batch_free(&batch);
     if (after != before)
-        fail_msg("%s: %lu allocations for %d points", format, after - before, BATCHES * BATCH_POINTS);
+        fail_msg("%s in pieces of %zu: %lu allocations for %d points", format, piece, after - before, BATCHES * BATCH_POINTS);
 }
 
 static void test_no_allocation_per_point(void **state)
@@ -97,9 +99,12 @@ static void test_no_allocation_per_point(void **state)
         "{\"t\":%u,\"d\":%u,\"o\":\"sender/number%u\"}",
         "{\"t\":%u,\"d\":\"text %u \\u00e9 %u\"}",
         "{\"t\":%u,\"d\":{\"a\":[%u,%u.5],\"b\":null}}",
+        "{\"t\":%u,\"d\":{\"a\":{\"b\":1,\"c\":2},\"d\":%u,\"e\":%u,\"f\":{}}}",
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-        check_shape(shapes[i]);
+        check_shape(shapes[i], SIZE_MAX);
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        check_shape(shapes[i], 50); /* nearly every point is cut somewhere */
 }
 
 struct text_source {
