@@ -78,6 +78,14 @@ bool filters_take(struct filters *filters, const char *user, const char *device,
     return taken;
 }
 
+void filters_skip_user(struct filters *filters, const char *user)
+{
+    for (size_t i = 0; i < filters->count; i++) {
+        if (!strcmp(filters->filters[i].parts[0], user))
+            filters->filters[i].used = true;
+    }
+}
+
 int filters_check_used(const struct filters *filters, const char *where, struct error *ret_error)
 {
     for (size_t i = 0; i < filters->count; i++) {

@@ -46,6 +46,7 @@ static int check_names(struct import *import, struct error *ret_error)
             user_free(&user);
         if (found == 0 && import->options->resume) {
             import->counts.users_skipped++;
+            filters_skip_user(&import->filters, name);
             free(name);
             continue;
         }

@@ -291,6 +291,14 @@ class Interrupted(FolderTest):
         self.assertIn("1 user had been imported before", done.stdout)
         self.check_all_there()
 
+    def test_resume_of_a_part_that_is_complete(self):
+        command("import", self.database, self.folder, "bob/phone/a")
+        done = command("import", self.database, self.folder, "--resume", "bob/phone/a", "ann/phone/s1")
+        self.assertIn("1 user had been imported before", done.stdout)
+        self.assertIn("ann/nothing", self.refuse("export", self.database, self.path("out"), "ann/nothing"))
+        self.assertEqual(sorted(path for path in folder_points(self.export()) if "/meta/" not in path),
+                         ["ann/phone/s1/data.json", "bob/phone/a/data.json"])
+
     def test_kills_at_random_moments(self):
         generator = random.Random(20)
         begun = time.monotonic()
