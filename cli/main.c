@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "options.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,7 @@ static int find_command_place(int argc, char **argv)
 int main(int argc, char **argv)
 {
     int exit_code;
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file over the process's limit is an error like a full disk, no death */
     if (argc < 2)
         return usage_error(NULL, "which command?");
     if (run_option(argv[1], &exit_code))
