@@ -60,8 +60,11 @@ static int be_daemon(const struct serve_plan *plan, bool backend, int pipe_end)
     struct error error = {0};
     service_block_signals();
     int r = leave_terminal(plan->logfile, &error);
-    if (r == 0)
-        r = log_open(plan->logfile, plan->loglevel, &error);
+    if (r < 0) { /* what is logged now would be a second line on the terminal */
+        report(pipe_end, REPORT_FAILED, error.message);
+        return EXIT_FAILED;
+    }
+    r = log_open(plan->logfile, plan->loglevel, &error);
     if (r == 0)
         r = service_open(&options, &service, &error);
     if (r < 0) {

@@ -226,6 +226,10 @@ class Daemon(FolderTest):
         self.assertIn("port", self.refuse("start", self.database))
         self.assertIn("port", self.refuse("export", self.database, self.path("out")))
 
+    def test_log_that_cannot_be_opened(self):
+        for file in (self.path("nowhere", "log"), self.directory):
+            self.assertIn("cannot open the log", self.refuse("start", self.database, "--port", "0", "--logfile", file))
+
     def test_logs(self):
         log = self.path("my.log")
         printed = command("--loglevel", "debug", "start", self.database, "--port", "0", "--logfile", log)
