@@ -41,9 +41,13 @@ int place_find(const char *argument, struct place *ret_place, struct error *ret_
     }
     if (r == 0)
         r = place_path(place.directory, "catalog.sqlite", path, ret_error);
-    if (r == 0 && access(path, F_OK) < 0)
-        r = error_set(
-            ret_error, ENOENT, "%s is no database directory: connectordb create makes one", argument);
+    if (r == 0 && access(path, F_OK) < 0) {
+        if (errno == ENOENT)
+            r = error_set(
+                ret_error, ENOENT, "%s is no database directory: connectordb create makes one", argument);
+        else
+            r = error_set(ret_error, errno, "%s: %s", argument, strerrordesc_np(errno));
+    }
     if (r == 0)
         *ret_place = place;
     return r;

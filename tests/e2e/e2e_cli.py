@@ -362,6 +362,13 @@ class Looking(FolderTest):
             self.refuse(name, self.path("nowhere"))
         self.assertEqual(os.listdir(self.path("empty")), [])
 
+    def test_what_cannot_be_looked_at(self):
+        """As for a user without the right to; for root, who runs the tests, it takes a link in a circle."""
+        os.mkdir(self.path("closed"))
+        os.symlink("catalog.sqlite", self.path("closed", "catalog.sqlite"))
+        for name in ("check", "start", "stop"):
+            self.assertIn("Too many levels of symbolic links", self.refuse(name, self.path("closed")))
+
 
 class Terminal(FolderTest):
     def test_progress_line(self):
