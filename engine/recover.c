@@ -343,7 +343,7 @@ static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
     struct journal_file *file;
     char *recycled = recycle_take(store);
     r = journal_file_prepare(store->io, store->directory, manifest_take_file_id(store), size, recycled, &file, copy->error);
-    free(recycled);
+    recycle_done(store, recycled);
     if (r < 0)
         return r;
     struct journal *journal = new_journal(copy->found, file, copy->error);

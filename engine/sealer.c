@@ -27,7 +27,7 @@ static int make_journal(struct store *store, struct journal **ret_journal, struc
     char *recycle = recycle_take(store);
     struct journal_file *file = NULL;
     int r = journal_file_prepare(store->io, store->directory, id, store->options.journal_bytes, recycle, &file, ret_error);
-    free(recycle);
+    recycle_done(store, recycle);
     if (r < 0)
         return r;
     struct journal *journal = journal_new(file);

@@ -176,12 +176,14 @@ struct store {
 
     pthread_mutex_t recycle_lock;
     char *recycle_path; /* a journal file that nobody names or reads any more, or NULL */
+    bool recycle_taken; /* one is being prepared from it */
 };
 
 /* ---- version.c ---- */
-/* The file of a journal that nobody names or reads any more, to prepare the next one from; NULL = there is none. The
- * caller frees the path. */
+/* The file of a journal that nobody names or reads any more, to prepare the next one from; NULL = there is none. recycle_done
+ * takes the path back when it has been used, or not. */
 char *recycle_take(struct store *store);
+void recycle_done(struct store *store, char *path); /* accepts NULL */
 struct journal *journal_new(struct journal_file *file); /* one reference; NULL = no memory (file is not closed) */
 struct journal *journal_hold(struct journal *journal);
 void journal_release(struct journal *journal); /* accepts NULL */

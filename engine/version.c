@@ -31,13 +31,14 @@ struct journal *journal_hold(struct journal *journal)
     return journal;
 }
 
-/* Keeps one obsolete journal's file, under a name of its own, for the next preparation; a second one is unlinked. */
+/* Keeps one obsolete journal's file, under a name of its own, for the next preparation; a second one is unlinked, also while the
+ * first one, taken, still has that name. */
 static void recycle(struct store *store, const struct journal *journal)
 {
     struct io *io = store->io;
     char *path = store_path(store, RECYCLED_NAME, 0);
     (void)pthread_mutex_lock(&store->recycle_lock);
-    if (path && !store->recycle_path && io->operations->rename(io, journal->file->path, path) == 0) {
+    if (path && !store->recycle_path && !store->recycle_taken && io->operations->rename(io, journal->file->path, path) == 0) {
         store->recycle_path = path;
         path = NULL;
     } else {
@@ -52,8 +53,17 @@ char *recycle_take(struct store *store)
     (void)pthread_mutex_lock(&store->recycle_lock);
     char *path = store->recycle_path;
     store->recycle_path = NULL;
+    store->recycle_taken = path != NULL;
     (void)pthread_mutex_unlock(&store->recycle_lock);
     return path;
+}
+
+void recycle_done(struct store *store, char *path)
+{
+    (void)pthread_mutex_lock(&store->recycle_lock);
+    store->recycle_taken = false;
+    (void)pthread_mutex_unlock(&store->recycle_lock);
+    free(path);
 }
 
 void journal_release(struct journal *journal)

@@ -1,6 +1,8 @@
 /* A store without threads: nothing happens but what its caller does. */
 #include "store_model.h"
 
+#include "io_posix.h"
+
 #include <dirent.h>
 
 static const struct store_options by_hand = {.journal_bytes = 64 << 10, .no_threads = true, .wait_ms_max = 1};
@@ -80,11 +82,66 @@ static void test_intervals_need_a_thread(void **state)
     test_directory_remove(directory);
 }
 
+/* ---- a reader lets go of its journal while another one is being taken for reuse ---- */
+
+/* An io that closes a snapshot right before the recycled journal gets its new name. */
+struct reader_io {
+    struct io io;
+    struct io_operations operations;
+    struct store_snapshot *snapshot;
+};
+
+static int rename_after_the_reader(struct io *io, const char *from, const char *to)
+{
+    struct reader_io *reader = (struct reader_io *)io;
+    struct store_snapshot *snapshot = reader->snapshot;
+    if (strstr(from, "/recycled")) {
+        reader->snapshot = NULL;
+        store_snapshot_close(snapshot);
+    }
+    return io_posix_rename(io, from, to);
+}
+
+/* Prepares the next journal, then seals the one that is written to. */
+static void turn_over(struct store *store, double time)
+{
+    struct error error = {0};
+    REQUIRE(store_work(store, &error) == 1, "%s", error.message);
+    assert_int_equal(append_text(store, time), 0);
+    REQUIRE(store_seal(store, true, &error) == 0, "%s", error.message);
+}
+
+static void test_a_reader_gives_a_journal_back_while_one_is_recycled(void **state)
+{
+    (void)state;
+    struct io *posix;
+    char *directory = test_directory_create_fast();
+    test_store_create(directory);
+    assert_int_equal(io_open_posix(&posix, NULL), 0);
+    struct reader_io reader = {.operations = *posix->operations};
+    reader.operations.rename = rename_after_the_reader;
+    reader.io.operations = &reader.operations;
+    struct store_options options = by_hand;
+    options.io = &reader.io;
+    struct store *store = test_store_open(directory, &options);
+    assert_int_equal(store_snapshot_open(store, &reader.snapshot, NULL), 0);
+    turn_over(store, 1); /* the first journal has a reader still */
+    turn_over(store, 2); /* the second one can be used again */
+    for (double time = 3; time < 8; time++)
+        turn_over(store, time);
+    assert_null(reader.snapshot);
+    test_store_close(store);
+    test_store_check(directory);
+    io_close(posix);
+    test_directory_remove(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_work_is_done_by_the_caller),
         cmocka_unit_test(test_intervals_need_a_thread),
+        cmocka_unit_test(test_a_reader_gives_a_journal_back_while_one_is_recycled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
