@@ -22,6 +22,7 @@ enum {
     MERGE_RUN_LEAST = 3,       /* of that */
     TIER_FACTOR = 12,          /* size of a tier over the one below: for people who look */
     FULL_BLOCK_POINTS = BLOCK_POINTS_MAX * 3 / 4, /* a block this full is copied as it is */
+    FULL_BLOCK_BYTES = 4 << 10, /* and so is one this large that others follow: it was full of long values */
     DELETED_PERCENT_MAX = 30,
     MERGER_NICE = 10,
     MERGE_RETRY_MS = 10000,    /* after a failure, unless something new comes */
@@ -197,6 +198,14 @@ static bool is_stopped(struct store *store)
     return stop;
 }
 
+static bool is_full(const struct segment_series *series, uint32_t number, const struct segment_block *block)
+{
+    bool last = number + 1 == series->block_count;
+    if (series->block_count == 1)
+        return false;
+    return block->count >= FULL_BLOCK_POINTS || (!last && block->size >= FULL_BLOCK_BYTES);
+}
+
 static int merge_block(struct merge *merge, const struct segment_iterator *source, uint32_t number,
     struct error *ret_error)
 {
@@ -205,7 +214,7 @@ static int merge_block(struct merge *merge, const struct segment_iterator *sourc
     int r = segment_block(source->segment, series, number, &block, ret_error);
     if (r < 0)
         return r;
-    if (series->block_count > 1 && block.count >= FULL_BLOCK_POINTS) {
+    if (is_full(series, number, &block)) {
         r = segment_writer_copy_block(merge->writer, source->segment, series, number, ret_error);
     } else {
         r = segment_read_block(source->segment, series, &block, merge->scratch->columns, false, &merge->scratch->batch,

@@ -17,7 +17,7 @@
 
 enum {
     BLOCK_POINTS_MAX = 4096,
-    BLOCK_PAYLOAD_BYTES = 256 << 10, /* a block of more than one point holds no more msgpack than this */
+    BLOCK_PAYLOAD_BYTES = 64 << 10, /* a block of more than one point is given no more msgpack than this */
 };
 
 /* What a segment knows of one series. */

@@ -81,9 +81,9 @@ def measure_kind(peer, kind, settings):
 
 
 def measure_singles(peer, settings):
-    results = {"single_1": load_rate(peer, "G", settings.streams("G", 1, settings.points // 250), 1, settings.repeats)}
+    results = {"single_1": load_rate(peer, "G", settings.streams("G", 1, settings.points // 100), 1, settings.repeats)}
     if peer.writers >= SINGLE_CONNECTIONS:
-        streams = settings.streams("G", SINGLE_CONNECTIONS, settings.points // 50)
+        streams = settings.streams("G", SINGLE_CONNECTIONS, settings.points // 10)
         results["single_32"] = load_rate(peer, "G", streams, 1, settings.repeats)
     return results
 

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { SERIES = 40, ROUNDS = 30 };
+enum { SERIES = 40, ROUNDS = 30, JOURNAL_BYTES = 64 << 10 };
 
 /* ---- what is merged ---- */
 
@@ -158,9 +158,9 @@ static void makes_no_segment_too_large(void **state)
 
 /* ---- merging ---- */
 
-static struct store *open_store(const char *directory)
+static struct store *open_store(const char *directory, uint64_t journal_bytes)
 {
-    struct store_options options = {.journal_bytes = 64 << 10};
+    struct store_options options = {.journal_bytes = journal_bytes};
     struct store *store;
     struct error error = {0};
     if (store_open(directory, &options, &store, &error) < 0)
@@ -295,7 +295,7 @@ static void merges_into_few_segments_and_keeps_everything(void **state)
     struct error error = {0};
     uint64_t lengths[SERIES + 1] = {0};
     assert_int_equal(store_create(directory, NULL, &error), 0);
-    struct store *store = open_store(directory);
+    struct store *store = open_store(directory, JOURNAL_BYTES);
     struct store_snapshot *before;
     fill(store, lengths);
     assert_int_equal(store_snapshot_open(store, &before, &error), 0);
@@ -308,7 +308,7 @@ static void merges_into_few_segments_and_keeps_everything(void **state)
         append(store, series, lengths[series]++, 1);
     assert_int_equal(store_close(store, &error), 0);
     check_clean(directory);
-    store = open_store(directory);
+    store = open_store(directory, JOURNAL_BYTES);
     assert_int_equal(store_recovery(store)->trashed_files, 0);
     for (uint64_t series = 1; series <= SERIES; series++)
         verify(store, series, lengths[series]);
@@ -327,7 +327,7 @@ static void damage_stops_only_its_own_segment(void **state)
     char name[32] = "";
     uint64_t length = 0;
     assert_int_equal(store_create(directory, NULL, &error), 0);
-    struct store_options options = {.journal_bytes = 64 << 10, .no_threads = true};
+    struct store_options options = {.journal_bytes = JOURNAL_BYTES, .no_threads = true};
     struct store *store;
     for (unsigned i = 0; i < SEGMENTS; i++) {
         assert_int_equal(store_open(directory, &options, &store, &error), 0);
@@ -354,6 +354,67 @@ static void damage_stops_only_its_own_segment(void **state)
     test_directory_remove(directory);
 }
 
+enum { LONG_BYTES = 200, LONG_POINTS = 1000 };
+
+/* Random text: a full block of it has fewer points than one of numbers, and is no smaller when compressed. */
+static void append_long(struct store *store, uint64_t from, struct test_random *random)
+{
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    for (uint32_t i = 0; i < LONG_POINTS; i++) {
+        uint8_t text[LONG_BYTES] = {0xd9, LONG_BYTES - 2};
+        for (size_t at = 2; at < sizeof(text); at++)
+            text[at] = (uint8_t)(' ' + test_random_below(random, 64));
+        assert_int_equal(batch_push_msgpack(&batch, (double)(from + i), text, sizeof(text)), 0);
+    }
+    assert_int_equal(store_append(store, 1, &batch, 0, NULL, &error), 0);
+    assert_int_equal(store_seal(store, true, &error), 0);
+    batch_free(&batch);
+}
+
+/* The blocks of series 1 in the oldest segment: the points of each. */
+static uint32_t block_counts(struct store *store, uint32_t *counts, uint32_t capacity)
+{
+    struct version *version = version_current(store);
+    const struct segment *segment = version->segments[0]->segment;
+    struct segment_series series;
+    struct segment_block block;
+    assert_int_equal(segment_find(segment, 1, &series, NULL), 1);
+    assert_in_range(series.block_count, 2, capacity);
+    for (uint32_t i = 0; i < series.block_count; i++) {
+        assert_int_equal(segment_block(segment, &series, i, &block, NULL), 0);
+        counts[i] = block.count;
+    }
+    version_release(version);
+    return series.block_count;
+}
+
+/* Blocks that are full of long values are copied: decoded and gathered anew they would begin elsewhere. */
+static void copies_full_blocks_of_long_values(void **state)
+{
+    (void)state;
+    enum { SEGMENTS = 12, BLOCKS_MAX = 256 };
+    char *directory = test_directory_create();
+    struct error error = {0};
+    struct test_random random = {5};
+    uint32_t first[BLOCKS_MAX], merged[BLOCKS_MAX];
+    assert_int_equal(store_create(directory, NULL, &error), 0);
+    struct store *store = open_store(directory, 4 * JOURNAL_BYTES);
+    append_long(store, 0, &random);
+    uint32_t blocks = block_counts(store, first, BLOCKS_MAX);
+    for (uint64_t i = 1; i < SEGMENTS; i++)
+        append_long(store, i * LONG_POINTS, &random);
+    assert_int_equal(store_merge(store, &error), 0);
+    assert_int_equal(segment_count(store), 1);
+    assert_int_equal(block_counts(store, merged, BLOCKS_MAX), blocks * SEGMENTS);
+    for (uint32_t i = 0; i < blocks * SEGMENTS; i++)
+        assert_int_equal(merged[i], first[i % blocks]);
+    assert_int_equal(store_close(store, &error), 0);
+    check_clean(directory);
+    test_directory_remove(directory);
+}
+
 static void gives_back_the_space_of_deleted_series(void **state)
 {
     (void)state;
@@ -362,7 +423,7 @@ static void gives_back_the_space_of_deleted_series(void **state)
     uint64_t lengths[SERIES + 1] = {0};
     struct store_stats stats, after;
     assert_int_equal(store_create(directory, NULL, &error), 0);
-    struct store *store = open_store(directory);
+    struct store *store = open_store(directory, JOURNAL_BYTES);
     fill(store, lengths);
     assert_int_equal(store_merge(store, &error), 0);
     store_get_stats(store, &stats);
@@ -378,7 +439,7 @@ static void gives_back_the_space_of_deleted_series(void **state)
         verify(store, series, lengths[series]);
     assert_int_equal(store_close(store, &error), 0);
     check_clean(directory);
-    store = open_store(directory);
+    store = open_store(directory, JOURNAL_BYTES);
     verify(store, 1, 0);
     verify(store, 3, lengths[3]);
     assert_int_equal(store_close(store, &error), 0);
@@ -394,6 +455,7 @@ int main(void)
         cmocka_unit_test(makes_no_segment_too_large),
         cmocka_unit_test(merges_into_few_segments_and_keeps_everything),
         cmocka_unit_test(damage_stops_only_its_own_segment),
+        cmocka_unit_test(copies_full_blocks_of_long_values),
         cmocka_unit_test(gives_back_the_space_of_deleted_series),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
