@@ -105,6 +105,33 @@ static void exchange_read_head(struct http_exchange *exchange)
         expect && strcasecmp(expect, "100-continue") == 0 && http_body_pending(exchange);
 }
 
+static bool is_length(const char *value)
+{
+    size_t digits = strspn(value, "0123456789");
+    return digits > 0 && value[digits + strspn(value + digits, " \t")] == '\0';
+}
+
+/* What is wrong with how the request says where it ends; NULL: nothing. A proxy could read it in another way than
+ * CivetWeb: then a client's body is the next request of somebody else. */
+static const char *find_unclear_end(const struct mg_request_info *info)
+{
+    bool found = false;
+    if (info->num_headers >= MG_MAX_HEADERS) /* CivetWeb drops further ones, and may have */
+        return "The request has too many headers";
+    for (int i = 0; i < info->num_headers; i++) {
+        const struct mg_header *header = &info->http_headers[i];
+        bool is_encoding = strcasecmp(header->name, "Transfer-Encoding") == 0;
+        if (!is_encoding && strcasecmp(header->name, "Content-Length") != 0)
+            continue;
+        if (found)
+            return "The request says more than once how long it is";
+        if (!is_encoding && !is_length(header->value))
+            return "The Content-Length is no number";
+        found = true;
+    }
+    return NULL;
+}
+
 static void exchange_finish(struct http_exchange *exchange)
 {
     const struct http_options *options = &exchange->http->options;
@@ -151,9 +178,13 @@ static int begin_request(struct mg_connection *connection)
         return 503;
     }
     exchange_read_head(&exchange);
+    const char *unclear = find_unclear_end(mg_get_request_info(connection));
     if (http_stopping(http)) {
         exchange.close = true;
         http->options.refuse(http->options.context, &exchange, 503, "The server is stopping");
+    } else if (unclear) {
+        exchange.close = true;
+        http->options.refuse(http->options.context, &exchange, 400, unclear);
     } else {
         http->options.handle(http->options.context, &exchange);
     }

@@ -442,6 +442,35 @@ class Rest(RestTest):
                 self.assertEqual(json.loads(reply.split(b"\r\n\r\n", 1)[1])["code"], status)
         self.assertEqual(self.request("GET", f"{API}/?q=this").body, b"nobody")
 
+    def test_unclear_ends_of_requests(self):
+        """What a proxy could read in another way is refused, and nothing behind it is taken for a request."""
+        self.start()
+        data = self.make_stream("test/user/notes")
+        body = b'[{"t":1,"d":1}]'
+        login = "Authorization: " + basic("test:test")["Authorization"] + "\r\n"
+        cases = {
+            "two lengths": "Content-Length: 15\r\nContent-Length: 2\r\n",
+            "length and chunks": "Content-Length: 15\r\nTransfer-Encoding: chunked\r\n",
+            "chunks and length": "Transfer-Encoding: chunked\r\nContent-Length: 15\r\n",
+            "two encodings": "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+            "hexadecimal": "Content-Length: 0xf\r\n",
+            "sign": "Content-Length: +15\r\n",
+            "list": "Content-Length: 15, 15\r\n",
+            "junk": "Content-Length: 15x\r\n",
+            "behind many headers": "".join(f"X-{n}: x\r\n" for n in range(70)) + "Content-Length: 15\r\n",
+        }
+        for name, headers in cases.items():
+            with self.subTest(name), socket.create_connection(("127.0.0.1", self.port)) as raw:
+                raw.sendall(f"POST {data} HTTP/1.1\r\nHost: x\r\n{login}{headers}\r\n".encode() + body)
+                raw.shutdown(socket.SHUT_WR)
+                reply = b""
+                while piece := raw.recv(65536):
+                    reply += piece
+                self.assertEqual(reply.count(b"HTTP/1.1 "), 1, reply)
+                self.assertEqual(json.loads(reply.split(b"\r\n\r\n", 1)[1])["code"], 400)
+                self.assertIn(b"Connection: close", reply)
+        self.assertEqual(self.request("GET", data + "?q=length", login="test:test").body, b"0")
+
     def test_stop_completes_what_is_under_way(self):
         """A daemon that stops while clients insert: what was acknowledged is there when it starts again."""
         self.start()
