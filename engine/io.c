@@ -91,6 +91,14 @@ static int write_new_file(struct io *io, const char *path, const void *data, siz
 int io_replace_file(struct io *io, const char *directory, const char *name, const void *data, size_t size,
     struct error *ret_error)
 {
+    bool renamed;
+    return io_replace_file_told(io, directory, name, data, size, &renamed, ret_error);
+}
+
+int io_replace_file_told(struct io *io, const char *directory, const char *name, const void *data, size_t size, bool *ret_renamed,
+    struct error *ret_error)
+{
+    *ret_renamed = false;
     char path[PATH_MAX];
     char path_new[PATH_MAX];
     int length = snprintf(path, sizeof(path), "%s/%s", directory, name);
@@ -107,6 +115,7 @@ int io_replace_file(struct io *io, const char *directory, const char *name, cons
         (void)io->operations->unlink(io, path_new);
         return r;
     }
+    *ret_renamed = true;
     r = io->operations->sync_directory(io, directory);
     if (r < 0)
         return error_set(ret_error, -r, "%s: cannot sync the directory: %s", directory, strerrordesc_np(-r));

@@ -70,6 +70,9 @@ int io_write_all(struct io *io, int file, const char *path, const void *data, si
 /* Publishes a small file: writes `path`.new, fsyncs it, renames it over path, fsyncs the directory. */
 int io_replace_file(struct io *io, const char *directory, const char *name, const void *data, size_t size,
     struct error *ret_error);
+/* The same; *ret_renamed: false = the old file is in its place for certain, true = after a failure, power loss may bring back either. */
+int io_replace_file_told(struct io *io, const char *directory, const char *name, const void *data, size_t size, bool *ret_renamed,
+    struct error *ret_error);
 
 /* ---- io_fault.c: for tests; part of the engine library so that every test can use it ---- */
 enum io_call { IO_CALL_OPEN, IO_CALL_WRITE, IO_CALL_SYNC, IO_CALL_SYNC_DIRECTORY, IO_CALL_TRUNCATE, IO_CALL_RENAME,

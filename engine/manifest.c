@@ -148,6 +148,15 @@ static void pack(uint8_t *image, const struct manifest *manifest, struct manifes
 
 int manifest_write(struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error)
 {
+    bool in_doubt;
+    return manifest_write_told(io, directory, manifest, &in_doubt, ret_error);
+}
+
+int manifest_write_told(struct io *io, const char *directory, const struct manifest *manifest, bool *ret_in_doubt,
+    struct error *ret_error)
+{
+    bool renamed = false;
+    *ret_in_doubt = false;
     struct manifest_header header = {
         .format_version = MANIFEST_FORMAT_VERSION,
         .version = manifest->version,
@@ -165,7 +174,8 @@ int manifest_write(struct io *io, const char *directory, const struct manifest *
     if (!image)
         return error_set(ret_error, ENOMEM, "out of memory");
     pack(image, manifest, header);
-    int r = io_replace_file(io, directory, MANIFEST_NAME, image, header.file_size, ret_error);
+    int r = io_replace_file_told(io, directory, MANIFEST_NAME, image, header.file_size, &renamed, ret_error);
+    *ret_in_doubt = r < 0 && renamed;
     free(image);
     return r;
 }

@@ -401,6 +401,7 @@ static int publish_merged(struct store *store, const struct plan *plan, struct s
     struct error *ret_error)
 {
     (void)pthread_mutex_lock(&store->manifest_lock);
+    store->manifest_in_doubt = false;
     int r = name_merged(store, plan, file, ret_error);
     if (r == 0) {
         version_apply_surely(store, &(struct version_edit){
@@ -410,6 +411,8 @@ static int publish_merged(struct store *store, const struct plan *plan, struct s
             .add_segment_count = file ? 1 : 0,
         });
         forget_deleted(store); /* written with the next manifest; until then merely remembered for longer */
+    } else if (file) {
+        atomic_store(&file->obsolete, !store->manifest_in_doubt);
     }
     (void)pthread_mutex_unlock(&store->manifest_lock);
     return r;

@@ -38,6 +38,7 @@ static int make_journal(struct store *store, struct journal **ret_journal, struc
     }
     journal->recycle_to = store;
     (void)pthread_mutex_lock(&store->manifest_lock);
+    store->manifest_in_doubt = false;
     r = manifest_add_journal(&store->manifest, (struct manifest_journal){.id = id, .nonce = file->nonce});
     if (r == 0)
         r = manifest_publish(store, ret_error);
@@ -45,7 +46,8 @@ static int make_journal(struct store *store, struct journal **ret_journal, struc
         r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
     if (r < 0)
         (void)manifest_remove_journal(&store->manifest, id);
-    else /* a journal that only the manifest knows would never be sealed, and stand in the way of younger ones */
+    atomic_store(&journal->obsolete, r < 0 && !store->manifest_in_doubt); /* the next attempt takes its file */
+    if (r == 0) /* a journal that only the manifest knows would never be sealed, and stand in the way of younger ones */
         version_apply_surely(store, &(struct version_edit){.add_journal = journal});
     (void)pthread_mutex_unlock(&store->manifest_lock);
     if (r < 0) {
@@ -236,6 +238,7 @@ static int replace_journal(struct store *store, struct journal *journal, struct 
 {
     struct version *version = version_current(store);
     (void)pthread_mutex_lock(&store->manifest_lock);
+    store->manifest_in_doubt = false;
     int r = 0;
     for (size_t i = 0; r == 0 && i < journal->index.tombstone_count; i++) {
         if (version_holds(version, journal, journal->index.tombstones[i]))
@@ -270,6 +273,8 @@ static int replace_journal(struct store *store, struct journal *journal, struct 
             .add_segments = &file,
             .add_segment_count = file ? 1 : 0,
         });
+    } else if (file) { /* one that the manifest may name stays on disk; open sorts it out */
+        atomic_store(&file->obsolete, !store->manifest_in_doubt);
     }
     (void)pthread_mutex_unlock(&store->manifest_lock);
     version_release(version);
@@ -296,7 +301,7 @@ static int seal(struct store *store, struct journal *journal, struct error *ret_
         (void)pthread_mutex_unlock(&store->background.lock);
         commit_evict(store, journal);
     }
-    segment_file_release(file); /* a segment that the manifest may name stays on disk; open sorts it out */
+    segment_file_release(file);
     return r;
 }
 

@@ -41,7 +41,7 @@ uint64_t manifest_take_file_id(struct store *store)
 int manifest_publish(struct store *store, struct error *ret_error)
 {
     store->manifest.version++;
-    return manifest_write(store->io, store->directory, &store->manifest, ret_error);
+    return manifest_write_told(store->io, store->directory, &store->manifest, &store->manifest_in_doubt, ret_error);
 }
 
 /* A store is never overwritten, however damaged its manifest is. */

@@ -154,6 +154,7 @@ struct store {
 
     pthread_mutex_t manifest_lock;
     struct manifest manifest;
+    bool manifest_in_doubt; /* the last attempt to publish it failed, and may be in force all the same */
 
     pthread_mutex_t version_lock;
     struct version *version;
@@ -302,7 +303,8 @@ char *store_path(const struct store *store, const char *format, uint64_t id); /*
 uint64_t manifest_take_file_id(struct store *store);                          /* manifest_lock held */
 /* The id in the name of a journal or segment, behind the prefix; false = the name is another. */
 bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id);
-/* Writes the manifest as the next version; manifest_lock held. */
+/* Writes the manifest as the next version; manifest_lock held. After a failure that leaves it in doubt (manifest_in_doubt) what it
+ * names must stay; else the one before is in force, and what only this one names would take its space for nothing. */
 int manifest_publish(struct store *store, struct error *ret_error);
 
 #endif
