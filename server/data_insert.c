@@ -40,6 +40,9 @@ static void answer_body_failure(struct request *request, int code, const struct 
     case -ECONNABORTED:
         answer_error(request, 400, "%s", error->message);
         return;
+    case -ETIMEDOUT:
+        answer_error(request, 408, "%s", error->message);
+        return;
     case -EBUSY:
         answer_later(request, 503, "%s", error->message);
         return;

@@ -90,6 +90,8 @@ static void exchange_read_head(struct http_exchange *exchange)
 {
     const struct mg_request_info *info = mg_get_request_info(exchange->connection);
     http_spin_begin(&exchange->worker->spin, (uint16_t)info->remote_port, exchange->started_ns);
+    exchange->remote_address = info->remote_addr;
+    exchange->remote_port = (uint16_t)info->remote_port;
     exchange->http_1_1 = strcmp(info->http_version, "1.1") == 0;
     exchange->method_name = info->request_method;
     exchange->method = method_of(info->request_method);
@@ -140,6 +142,8 @@ static void exchange_finish(struct http_exchange *exchange)
         atomic_fetch_sub(&exchange->http->large_bodies, 1);
     if (options->done)
         options->done(options->context, exchange);
+    if (!exchange->close && !http_body_drop(exchange)) /* CivetWeb would wait for the rest for as long as it takes */
+        exchange->close = true;
     if (!exchange->close)
         return;
     mg_disable_connection_keep_alive(exchange->connection);
@@ -231,22 +235,25 @@ static int complain(const struct mg_connection *connection, const char *text)
 
 static void *worker_open(const struct mg_context *context, int thread_type)
 {
-    (void)context;
     if (thread_type != 1)
         return NULL;
     struct http_worker *worker = calloc(1, sizeof(*worker));
-    if (worker)
+    if (worker) {
+        struct http *http = mg_get_user_data(context);
         batch_init(&worker->batch);
+        http_watch_add(&http->watch, &worker->watched);
+    }
     return worker;
 }
 
 static void worker_close(const struct mg_context *context, int thread_type, void *pointer)
 {
     struct http_worker *worker = pointer;
-    (void)context;
+    struct http *http = mg_get_user_data(context);
     (void)thread_type;
     if (!worker)
         return;
+    http_watch_remove(&http->watch, &worker->watched);
     batch_free(&worker->batch);
     free(worker->memory);
     free(worker->path);
@@ -335,6 +342,12 @@ static int civetweb_start(struct http *http, struct error *ret_error)
     return 0;
 }
 
+static int watch_start(struct http *http, struct error *ret_error)
+{
+    uint32_t grace_ms = http->options.body_grace_ms;
+    return http_watch_start(&http->watch, http->port, grace_ms < HTTP_WATCH_MS ? grace_ms : HTTP_WATCH_MS, ret_error);
+}
+
 int http_start(const struct http_options *options, struct http **ret_http, struct error *ret_error)
 {
     struct http *http = calloc(1, sizeof(*http));
@@ -343,6 +356,10 @@ int http_start(const struct http_options *options, struct http **ret_http, struc
     http->options = *options;
     if (http->options.stall_ms_max == 0)
         http->options.stall_ms_max = HTTP_STALL_MS_MAX;
+    if (http->options.body_grace_ms == 0)
+        http->options.body_grace_ms = HTTP_BODY_GRACE_MS;
+    if (http->options.body_bytes_per_second == 0)
+        http->options.body_bytes_per_second = HTTP_BODY_BYTES_PER_SECOND;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -350,8 +367,11 @@ int http_start(const struct http_options *options, struct http **ret_http, struc
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&http->lock, NULL);
     http_spinners_init(&http->spinners);
+    http_watch_init(&http->watch);
     (void)mg_init_library(0);
     int r = civetweb_start(http, ret_error);
+    if (r == 0)
+        r = watch_start(http, ret_error);
     if (r < 0) {
         http_stop(http);
         return r;
@@ -412,6 +432,7 @@ void http_stop(struct http *http)
         http_sockets_shut_down(http->port);
         mg_stop(http->context);
     }
+    http_watch_stop(&http->watch);
     (void)mg_exit_library();
     pthread_mutex_destroy(&http->lock);
     pthread_cond_destroy(&http->changed);

@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "error.h"
 #include "http_spin.h"
+#include "http_watch.h"
 #include "sink.h"
 
 #include <stdatomic.h>
@@ -25,6 +26,8 @@ enum {
     HTTP_LARGE_BODIES_MAX = 16,        /* large bodies read at once; more answer 503 */
     HTTP_IDLE_MS_MAX = 30000,          /* a kept-alive connection without a request is closed after this */
     HTTP_STALL_MS_MAX = 60000,         /* a client must take HTTP_BUFFER_BYTES within this, or is cut off */
+    HTTP_BODY_GRACE_MS = 20000,        /* a client may take this long for a body, */
+    HTTP_BODY_BYTES_PER_SECOND = 1024, /* and a second more for so many bytes of it */
     HTTP_LINGER_BYTES_MAX =
         16 << 20, /* of a refused body: read and dropped so that the client gets to see the answer */
     HTTP_LINGER_MS_MAX = 2000,
@@ -53,6 +56,7 @@ struct http_worker {
     char *path, *query; /* HTTP_REQUEST_BYTES_MAX each: decoded parts of the request */
     struct batch batch; /* what an insert is read into */
     struct http_spin spin;
+    struct http_watched watched;
     uint64_t date_second;
     char date[40];
 };
@@ -72,10 +76,13 @@ struct http_exchange {
     const char *method_name;
     const char *path;  /* as it came: percent-encoded, without the query */
     const char *query; /* as it came, "" when there is none */
+    const char *remote_address; /* in numbers */
+    uint16_t remote_port;
 
     /* the body */
     int64_t body_length; /* announced; -1 = chunked */
     uint64_t body_limit, body_read;
+    uint64_t body_waited_ns; /* for the client */
     bool body_ended, body_large, body_failed, expects_continue;
 
     /* the answer: set the first group before http_answer_open */
@@ -95,7 +102,9 @@ struct http_options {
     uint16_t port;       /* 0 = any */
     uint32_t connections_max;
     uint32_t read_timeout_ms;
-    uint32_t stall_ms_max; /* 0 = HTTP_STALL_MS_MAX */
+    uint32_t stall_ms_max;          /* 0 = HTTP_STALL_MS_MAX */
+    uint32_t body_grace_ms;         /* 0 = HTTP_BODY_GRACE_MS */
+    uint32_t body_bytes_per_second; /* 0 = HTTP_BODY_BYTES_PER_SECOND */
     /* Answers the request: exactly one http_answer_open and http_answer_close, or http_answer. Called by many
      * threads. */
     void (*handle)(void *context, struct http_exchange *exchange);
@@ -127,8 +136,8 @@ const char *http_request_header(const struct http_exchange *exchange, const char
 /* Sets the limit of the body. 0, or -EFBIG when it announces more. To be called before http_body_read. */
 int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error *ret_error);
 /* A json_source (context is the struct http_exchange): fills at most size bytes; 0 at the end. -EFBIG over
- * the limit; -EBUSY too many large bodies at once; -ETIMEDOUT or -ECONNABORTED when the client stopped
- * sending; -EBADMSG broken chunks. */
+ * the limit; -EBUSY too many large bodies at once; -ETIMEDOUT when the client sends too slowly, -ECONNABORTED when it
+ * stopped; -EBADMSG broken chunks. */
 long http_body_read(void *exchange, void *buffer, size_t size, struct error *ret_error);
 
 /* Adds a header line to the answer. False when there is no room or value has control characters. */

@@ -19,6 +19,7 @@ struct http {
     atomic_uint active; /* requests under way */
     atomic_uint large_bodies;
     struct http_spinners spinners;
+    struct http_watch watch;
     pthread_mutex_t lock;   /* for `changed` only */
     pthread_cond_t changed; /* serving or stopping began, or the last request under way ended meanwhile */
 };
@@ -30,6 +31,8 @@ int http_socket_receive(struct http_exchange *exchange, void *buffer, size_t siz
 
 /* Bytes of the body are still to come. */
 bool http_body_pending(const struct http_exchange *exchange);
+/* After an answer that keeps the connection: reads and drops the rest. False: it did not come, and the connection is of no use. */
+bool http_body_drop(struct http_exchange *exchange);
 /* The unread rest of the body is too much to be dropped: the connection ends with this answer. */
 bool http_body_ends_connection(const struct http_exchange *exchange);
 /* After an answer that ends the connection. The client may still be sending a refused body: were the

@@ -139,6 +139,8 @@ static void answer_body_failure(struct request *request, int code, const struct 
         answer_error(request, 413, "%s", error->message);
     else if (code == -EBADMSG || code == -ECONNABORTED)
         answer_error(request, 400, "%s", error->message);
+    else if (code == -ETIMEDOUT)
+        answer_error(request, 408, "%s", error->message);
     else
         answer_failure(request, 403, code, error);
 }

@@ -5,7 +5,9 @@
 #include "http.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/socket.h>
@@ -17,6 +19,7 @@ enum {
     READ_TIMEOUT_MS = 10000,    /* no test waits for it */
     STALL_READ_TIMEOUT_MS = 50, /* how often CivetWeb looks up from a stalled send */
     STALL_MS = 200,
+    GRACE_MS = 50, /* for a body */
 };
 
 static struct {
@@ -476,6 +479,90 @@ static void test_body_that_ends_early(void **state)
     free(reply);
 }
 
+/* ---- bodies that take too long ---- */
+
+static struct http *start_impatient(uint32_t bytes_per_second)
+{
+    struct http_options options = OPTIONS;
+    struct http *http;
+    options.body_grace_ms = GRACE_MS;
+    options.body_bytes_per_second = bytes_per_second;
+    assert_int_equal(http_start(&options, &http, NULL), 0);
+    http_serve(http);
+    return http;
+}
+
+/* Sends the piece again and again, with pauses far below the read timeout, until the server closes. What it answered: free it. */
+static char *drip(int file, const char *head, const char *piece)
+{
+    enum { PAUSE_MS = 1, REPLY_BYTES = 4096 };
+    char *reply = calloc(1, REPLY_BYTES);
+    size_t used = 0;
+    ssize_t count = 1;
+    assert_non_null(reply);
+    say(file, head, strlen(head));
+    while (count > 0) {
+        struct pollfd readable = {.fd = file, .events = POLLIN};
+        say(file, piece, strlen(piece));
+        if (poll(&readable, 1, PAUSE_MS) > 0 && (count = recv(file, reply + used, REPLY_BYTES - 1 - used, 0)) > 0)
+            used += (size_t)count;
+    }
+    close(file);
+    return reply;
+}
+
+/* It would go on for a minute and more. */
+static void test_a_dripped_body_is_cut_off(void **state)
+{
+    static const struct {
+        const char *head, *piece;
+        int status;
+    } CASES[] = {
+        {"POST /echo HTTP/1.1\r\nContent-Length: 60000\r\n\r\n", "x", 400},
+        {"POST /echo HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "", 400},
+        {"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", 400},
+        {"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n", "x", 400},
+        {"POST /small HTTP/1.1\r\nContent-Length: 60000\r\n\r\n", "x", 200}, /* answered without it */
+        {"POST /small HTTP/1.1\r\nContent-Length: 60000\r\n\r\n", "", 200},
+    };
+    char wanted[32];
+    (void)state;
+    (void)snprintf(wanted, sizeof(wanted), "error %d", ETIMEDOUT);
+    struct http *http = start_impatient(UINT32_MAX); /* nothing more than the grace */
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        char *reply = drip(dial_port(http_port(http), 0), CASES[i].head, CASES[i].piece);
+        assert_status(reply, CASES[i].status);
+        assert_string_equal(body_of(reply), CASES[i].status == 200 ? "hello" : wanted);
+        free(reply);
+    }
+    http_stop(http);
+}
+
+/* The bytes it is known to send buy time: the short body is cut off meanwhile, on the same server. */
+static void test_a_long_body_may_take_longer(void **state)
+{
+    enum { SIZE = 60000, RATE = 100 };
+    static const char HEAD[] = "POST /echo HTTP/1.1\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n";
+    char *body = malloc(SIZE);
+    (void)state;
+    assert_non_null(body);
+    memset(body, 'x', SIZE);
+    struct http *http = start_impatient(RATE);
+    int file = dial_port(http_port(http), 0);
+    say(file, HEAD, sizeof(HEAD) - 1);
+    say(file, body, SIZE / 2);
+    char *reply = drip(dial_port(http_port(http), 0), "POST /echo HTTP/1.1\r\nContent-Length: 1\r\n\r\n", "");
+    assert_status(reply, 400);
+    free(reply);
+    say(file, body, SIZE / 2);
+    reply = hear_all(file, NULL);
+    assert_status(reply, 200);
+    assert_string_equal(body_of(reply), "60000");
+    free(reply);
+    free(body);
+    http_stop(http);
+}
+
 /* ---- what is no request ---- */
 
 static void test_no_request(void **state)
@@ -593,6 +680,8 @@ int main(void)
         cmocka_unit_test(test_expect_continue),
         cmocka_unit_test(test_broken_bodies),
         cmocka_unit_test(test_body_that_ends_early),
+        cmocka_unit_test(test_a_dripped_body_is_cut_off),
+        cmocka_unit_test(test_a_long_body_may_take_longer),
         cmocka_unit_test(test_no_request),
         cmocka_unit_test(test_unknown_method),
         cmocka_unit_test(test_paths_never_reach_the_file_server),
