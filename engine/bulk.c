@@ -486,13 +486,15 @@ static int move_segment(struct store *store, struct move *move, struct error *re
     return 0;
 }
 
-static int name_segments(struct store *store, struct move *moves, uint32_t count, struct error *ret_error)
+/* *ret_in_doubt: it failed, but a manifest that names them may be in force. */
+static int name_segments(struct store *store, struct move *moves, uint32_t count, bool *ret_in_doubt, struct error *ret_error)
 {
     struct segment_file **files = calloc((size_t)count + 1, sizeof(struct segment_file *));
     if (!files)
         return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
     uint32_t file_count = 0;
     (void)pthread_mutex_lock(&store->manifest_lock);
+    store->manifest_in_doubt = false;
     uint32_t segment_count = store->manifest.segment_count;
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < count; i++) {
@@ -513,6 +515,7 @@ static int name_segments(struct store *store, struct move *moves, uint32_t count
         store->manifest.segment_count = segment_count;
     else if (file_count > 0)
         version_apply_surely(store, &(struct version_edit){.add_segments = files, .add_segment_count = file_count});
+    *ret_in_doubt = store->manifest_in_doubt;
     (void)pthread_mutex_unlock(&store->manifest_lock);
     free(files);
     return r;
@@ -534,15 +537,15 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
         if (r < 0)
             (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
     }
-    for (uint32_t i = 0; r < 0 && i < count; i++) { /* back into the staging, so that a resumed load finds them */
-        if (moves[i].moved)
-            (void)store->io->operations->rename(store->io, moves[i].to, moves[i].from);
-    }
-    /* From here on a manifest that names them may be in force even if writing it failed: the files stay. */
+    bool in_doubt = false;
     if (r == 0) {
-        r = name_segments(store, moves, count, ret_error);
+        r = name_segments(store, moves, count, &in_doubt, ret_error);
         bulk->published = r == 0;
         merger_wake(store);
+    }
+    for (uint32_t i = 0; r < 0 && !in_doubt && i < count; i++) { /* back into the staging, so that a resumed load finds them */
+        if (moves[i].moved)
+            (void)store->io->operations->rename(store->io, moves[i].to, moves[i].from);
     }
     free_moves(moves, moves ? count : 0);
     (void)pthread_mutex_unlock(&bulk->lock);

@@ -1,6 +1,8 @@
 /* Bulk loads: straight into segments, staged, published in one step. */
 #include "store_fixture.h"
 
+#include "io.h"
+
 #include <pthread.h>
 #include <unistd.h>
 
@@ -288,6 +290,54 @@ static void test_a_load_that_is_dropped_leaves_nothing(void **state)
     store_bulk_close(bulk, false);
 }
 
+/* A device that is full when a load is published: what was loaded waits in the staging, and publishing it is all there is to do again. */
+static void test_a_full_device_at_the_end_loses_no_load(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct io_fault_plan healthy = {0};
+    struct io *posix = NULL, *io = NULL;
+    assert_int_equal(io_open_posix(&posix, NULL), 0);
+    assert_int_equal(io_open_fault(posix, &healthy, &io), 0);
+    test_store_close(fixture->store);
+    fixture->options.io = io;
+    fixture->options.no_threads = true;
+    fixture->store = test_store_open(fixture->directory, &fixture->options);
+    int r = -ENOSPC;
+    uint64_t k = 0;
+    for (; r != 0; k++) {
+        uint64_t id = 5 + 15 * k, series_id, points; /* multiples of 5 have points */
+        struct store_bulk *bulk = must_open(fixture, "one", false);
+        for (uint64_t i = 0; i < 15; i += 5) { /* a segment each */
+            struct store_bulk_writer *writer = must_open_writer(bulk);
+            load(writer, id + i);
+            finish(writer);
+        }
+        io_fault_set(io, &(struct io_fault_plan){.fail_at = k + 1, .fail_count = 1, .code = ENOSPC,
+            .calls = 1u << IO_CALL_OPEN | 1u << IO_CALL_WRITE | 1u << IO_CALL_RENAME});
+        r = store_bulk_publish(bulk, NULL);
+        io_fault_set(io, &healthy);
+        store_bulk_close(bulk, true);
+        if (r < 0) {
+            assert_int_equal(r, -ENOSPC);
+            assert_loaded(fixture, id, false);
+            bulk = must_open(fixture, "one", true);
+            for (uint64_t i = 0; i < 15; i += 5)
+                REQUIRE(store_bulk_find(bulk, id + i + 100, &series_id, &points) && series_id == id + i, "after call %llu",
+                    (unsigned long long)k);
+            assert_int_equal(store_bulk_publish(bulk, NULL), 0);
+            store_bulk_close(bulk, true);
+        }
+        for (uint64_t i = 0; i < 15; i += 5)
+            assert_loaded(fixture, id + i, true);
+    }
+    assert_true(k > 5); /* else the manifest was not among what failed */
+    test_store_close(fixture->store);
+    fixture->options.io = NULL;
+    fixture->store = test_store_open(fixture->directory, &fixture->options);
+    assert_int_equal(store_recovery(fixture->store)->trashed_files, 0);
+    io_close(io);
+}
+
 static void test_descending_ids(void **state)
 {
     struct fixture *fixture = *state;
@@ -391,6 +441,7 @@ int main(void)
         BULK_TEST(test_negative_times_load),
         BULK_TEST(test_a_killed_load_resumes),
         BULK_TEST(test_a_load_that_is_dropped_leaves_nothing),
+        BULK_TEST(test_a_full_device_at_the_end_loses_no_load),
         BULK_TEST(test_descending_ids),
         BULK_TEST(test_a_series_must_be_new),
         BULK_TEST(test_writers_run_side_by_side),
