@@ -5,7 +5,7 @@
 #include "request.h"
 
 enum {
-    CREDENTIALS_BYTES_MAX = 2048, /* decoded user:password; a longer one is no valid login */
+    CREDENTIALS_BYTES_MAX = HTTP_REQUEST_BYTES_MAX / 4 * 3, /* decoded user:password: what fits into the headers */
     LOGIN_DELAYS_SHARE =
         4, /* at most a quarter of the connections wait after failed logins; more answer 429 */
 };

@@ -277,6 +277,19 @@ class Rest(RestTest):
         unknown = client.ask("GET", this, "q=this", basic("nosuch:wrong"))
         self.assertEqual(json.loads(refused.text)["msg"], json.loads(unknown.text)["msg"])
 
+    def test_long_passwords_and_keys(self):
+        """Whatever a database takes as a password or key can be used, as far as it fits into a header."""
+        password = "p" * 4096
+        self.database = os.path.join(self.directory, "other")
+        self.create("--user", "ann:" + password)
+        self.start()
+        key = "k" * 8000
+        self.request("POST", f"{API}/crud/ann/dev", body={"apikey": key}, login="ann:" + password)
+        self.assertEqual(self.request("GET", f"{API}/?q=this", login="ann:" + password).body, b"ann/user")
+        self.assertEqual(self.request("GET", f"{API}/?q=this", login=":" + key).body, b"ann/dev")
+        self.request("GET", f"{API}/?q=this", login=":" + key + "k", status=401)
+        self.request("GET", f"{API}/?q=this", login="ann:" + password + "p", status=401)
+
     def test_head_and_options(self):
         self.start()
         data = self.make_stream("test/user/notes")
