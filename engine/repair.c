@@ -51,7 +51,8 @@ struct repair {
     struct segment_writer *writer;
     struct manifest result;
     struct columns *columns;
-    struct batch batch;
+    struct buffer bytes; /* of one piece, */
+    struct batch batch;  /* and its points */
     struct store_repair_result counts;
 };
 
@@ -277,28 +278,43 @@ static int find_pieces(struct repair *repair, struct error *ret_error)
 
 /* ---- writing ---- */
 
-/* The piece's points: a view into a journal, or decoded into repair->batch. */
-static int read_piece(struct repair *repair, const struct piece *piece, struct batch *ret_view,
-    struct error *ret_error)
+/* Copies the piece to repair->bytes and looks at it once more. A page that the disk does not give back turns to zeros for good (map.h):
+ * what is sound after it was copied was sound while it was. The rest of the file may be anything. */
+static int copy_piece(struct repair *repair, const struct piece *piece, struct frame *ret_frame, struct error *ret_error)
 {
     const struct source *source = &repair->sources[piece->source];
     const uint8_t *data = map_data(source->map);
-    int r;
-    if (source->is_journal) {
-        struct frame frame;
-        if (frame_parse(data, map_size(source->map), piece->offset, source->nonce, true, &frame) != 1)
-            return error_set(ret_error, EIO, "%s: changed while it was being read", source->path);
-        r = frame_view(data, &frame, true, ret_view, ret_error);
-    } else {
-        struct block_header header;
-        batch_clear(&repair->batch);
-        r = block_header_parse(data + piece->offset, piece->size, &header, ret_error);
-        if (r == 0)
-            r = segment_decode_block(data + piece->offset, &header, repair->columns, false, &repair->batch, ret_error);
-        if (r == 0)
-            batch_slice(&repair->batch, 0, repair->batch.count, ret_view);
+    bool sound;
+    repair->bytes.size = 0;
+    if (buffer_append(&repair->bytes, data + piece->offset, (size_t)piece->size) < 0)
+        return no_memory(ret_error);
+    if (source->is_journal)
+        sound = frame_parse(data, map_size(source->map), piece->offset, source->nonce, true, ret_frame) == 1;
+    else
+        sound = block_is_sealed(data + piece->offset, piece->size, source->id, piece->offset);
+    return sound ? 0 : error_set(ret_error, EIO, "it could be read before, and cannot be now");
+}
+
+/* The piece's points, in repair->bytes or repair->batch until the next one is read. */
+static int read_piece(struct repair *repair, const struct piece *piece, struct batch *ret_view,
+    struct error *ret_error)
+{
+    struct frame frame;
+    struct block_header header;
+    int r = copy_piece(repair, piece, &frame, ret_error);
+    if (r < 0)
+        return r;
+    if (repair->sources[piece->source].is_journal) {
+        frame.offset = 0; /* in the copy */
+        return frame_view(repair->bytes.data, &frame, true, ret_view, ret_error);
     }
-    return map_faulted(source->map) ? error_set(ret_error, EIO, "%s: cannot be read", source->path) : r;
+    batch_clear(&repair->batch);
+    r = block_header_parse(repair->bytes.data, piece->size, &header, ret_error);
+    if (r == 0)
+        r = segment_decode_block(repair->bytes.data, &header, repair->columns, false, &repair->batch, ret_error);
+    if (r == 0)
+        batch_slice(&repair->batch, 0, repair->batch.count, ret_view);
+    return r;
 }
 
 static int end_writer(struct repair *repair, struct error *ret_error)
@@ -476,6 +492,7 @@ static void repair_free(struct repair *repair)
     segment_writer_close(repair->writer);
     columns_close(repair->columns);
     batch_free(&repair->batch);
+    buffer_free(&repair->bytes);
     manifest_free(&repair->manifest);
     manifest_free(&repair->result);
     io_close(repair->io);

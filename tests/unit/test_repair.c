@@ -229,6 +229,99 @@ static void an_interrupted_repair_is_finished(void **state)
     free_place(&place);
 }
 
+/* ---- files of which a part cannot be read ---- */
+
+enum { BLOCK_POINTS = 4096, NOISE_BLOCKS = 5, NOISE_FRAMES = 5, PAGE_BYTES = 4096 };
+
+static void append_noise(struct store *store, uint64_t series, uint64_t from, uint32_t count)
+{
+    struct test_random random = {.state = from + 1};
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(batch_push_double(&batch, 1000 + (double)(from + i), test_random_unit(&random)), 0);
+    assert_int_equal(store_append(store, series, &batch, 0, NULL, &error), 0);
+    batch_free(&batch);
+}
+
+/* Blocks and frames of many pages each: series 1 in a segment, series 2 in a journal. */
+static struct place make_large_store(void)
+{
+    struct error error = {0};
+    struct place place = {.root = test_directory_create()};
+    place.data = test_path(place.root, "data");
+    place.kept = test_path(place.root, "data.kept");
+    assert_int_equal(mkdir(place.data, 0700), 0);
+    assert_int_equal(store_create(place.data, NULL, &error), 0);
+    struct store *store = open_store(place.data);
+    append_noise(store, 1, 0, NOISE_BLOCKS * BLOCK_POINTS);
+    assert_int_equal(store_seal(store, true, &error), 0);
+    for (uint64_t i = 0; i < NOISE_FRAMES; i++)
+        append_noise(store, 2, i * BLOCK_POINTS, BLOCK_POINTS);
+    assert_int_equal(store_close(store, &error), 0);
+    return place;
+}
+
+/* A file that becomes shorter while it is mapped: what is behind reads like pages that the disk does not give back. */
+struct cut {
+    char *path;
+    off_t size;
+    bool done;
+};
+
+static void cut_at_first_line(void *context, const char *line)
+{
+    struct cut *cut = context;
+    (void)line;
+    if (!cut->done)
+        assert_int_equal(truncate(cut->path, cut->size), 0);
+    cut->done = true;
+}
+
+static struct cut cut_of(const struct place *place, const char *prefix, off_t pages)
+{
+    return (struct cut){.path = find_file(place, prefix), .size = pages * PAGE_BYTES};
+}
+
+static void damage_first_block(const struct place *place)
+{
+    char *segment = find_file(place, "segment-");
+    damage(segment, 60, 1);
+    free(segment);
+}
+
+/* Repairs while that file is cut, which loses that many points of the series and no others. */
+static void repair_cut(const struct place *place, struct cut *cut, uint64_t expected)
+{
+    struct store_repair_result result;
+    struct error error = {0};
+    damage_first_block(place); /* the first line of the repair */
+    assert_int_equal(store_repair(place->data, place->kept, cut_at_first_line, cut, &result, &error), 0);
+    assert_true(cut->done);
+    assert_int_equal(store_check(place->data, NULL, NULL, &error), 0);
+    assert_int_equal(result.points, expected);
+    free(cut->path);
+}
+
+static void unreadable_pages_cost_a_segment_their_blocks_only(void **state)
+{
+    (void)state;
+    struct place place = make_large_store();
+    struct cut cut = cut_of(&place, "segment-", 18); /* 72 KiB: two and a half blocks */
+    repair_cut(&place, &cut, BLOCK_POINTS + NOISE_FRAMES * BLOCK_POINTS); /* the first block is damaged */
+    free_place(&place);
+}
+
+static void unreadable_pages_cost_a_journal_their_frames_only(void **state)
+{
+    (void)state;
+    struct place place = make_large_store();
+    struct cut cut = cut_of(&place, "journal-", 1 + 40); /* 160 KiB of frames: two and a half */
+    repair_cut(&place, &cut, (NOISE_BLOCKS - 1) * BLOCK_POINTS + 2 * BLOCK_POINTS);
+    free_place(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +331,8 @@ int main(void)
         cmocka_unit_test(a_segment_without_index_is_read_block_by_block),
         cmocka_unit_test(a_journal_without_header_is_read_with_the_manifests_nonce),
         cmocka_unit_test(an_interrupted_repair_is_finished),
+        cmocka_unit_test(unreadable_pages_cost_a_segment_their_blocks_only),
+        cmocka_unit_test(unreadable_pages_cost_a_journal_their_frames_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
