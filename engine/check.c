@@ -106,7 +106,7 @@ static int check_segment(struct check *check, const struct manifest_segment *nam
     r = segment_check(segment, pass_on, check, ret_error);
     if (r >= 0)
         r = segment_each_series(segment, follow_segment, &(struct in_segment){.check = check, .path = path}, &error);
-    if (r == -EBADMSG) {
+    if (r == -EBADMSG || r == -EIO) { /* a finding: the rest of the database is still to be looked at */
         report(check, "%s", error.message);
         r = 0;
     }

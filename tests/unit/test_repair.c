@@ -322,6 +322,20 @@ static void unreadable_pages_cost_a_journal_their_frames_only(void **state)
     free_place(&place);
 }
 
+static void check_goes_on_after_what_cannot_be_read(void **state)
+{
+    (void)state;
+    struct place place = make_large_store();
+    struct error error = {0};
+    struct cut cut = cut_of(&place, "segment-", 18);
+    damage_first_block(&place);
+    assert_true(store_check(place.data, cut_at_first_line, &cut, &error) > 0);
+    assert_true(cut.done);
+    assert_int_equal(error.code, 0);
+    free(cut.path);
+    free_place(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +347,7 @@ int main(void)
         cmocka_unit_test(an_interrupted_repair_is_finished),
         cmocka_unit_test(unreadable_pages_cost_a_segment_their_blocks_only),
         cmocka_unit_test(unreadable_pages_cost_a_journal_their_frames_only),
+        cmocka_unit_test(check_goes_on_after_what_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
