@@ -172,22 +172,40 @@ static void reserve_tombstones(struct store *store, const struct request *reques
         frame->kind = FRAME_TOMBSTONE;
         frame->series_id = request->series_ids[i];
         struct series_state *state = id_map_get(&commit->states, frame->series_id);
-        if (state) {
-            state->deleted = true;
-            state->journal_id = commit->active->file->id;
-        }
+        state->deleted = true;
+        state->journal_id = commit->active->file->id;
         if (i == 0)
             *ret_frame = *frame;
     }
+}
+
+/* A deletion needs a state for each of its series: who loads one before the deletion is published would take the series for
+ * alive. commit.lock is held until they say so. */
+static int reserve_states(struct store *store, const struct request *request)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < request->frames; i++) {
+        if (!id_map_get(&store->commit.states, request->series_ids[i]))
+            r = commit_put_state(store, request->series_ids[i], &(struct series_state){0});
+    }
+    return r;
 }
 
 /* What publishing will need. A request that memory is short for is refused here: once it is written there is no way back, and the
  * journal would have to die. */
 static int reserve_memory(struct store *store, const struct request *request, struct error *ret_error)
 {
-    int r = request->kind == FRAME_TOMBSTONE ? store_reserve_deleted(store, request->frames) : 0;
+    int r = 0;
     for (uint32_t i = 0; r == 0 && i < request->frames; i++)
         r = head_index_reserve(&store->commit.active->index, request->kind, request->series_ids[i]);
+    if (request->kind == FRAME_TOMBSTONE) {
+        if (r == 0)
+            r = reserve_states(store, request);
+        if (r == 0)
+            r = store_reserve_deleted(store, request->frames);
+        for (uint32_t i = 0; r < 0 && i < request->frames; i++)
+            commit_drop_unused_state(&store->commit, request->series_ids[i]);
+    }
     return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for the index of %s", store->commit.active->file->path) : 0;
 }
 
@@ -278,13 +296,7 @@ static int sync_predecessor(struct store *store, const struct journal *journal, 
         (void)pthread_mutex_lock(&store->version_lock);
         uint64_t end = before->published_end;
         (void)pthread_mutex_unlock(&store->version_lock);
-        if (atomic_load(&before->synced_end) < end) {
-            r = store->io->operations->sync_data(store->io, before->file->file);
-            if (r < 0)
-                (void)error_set(ret_error, -r, "%s: sync failed", before->file->path);
-            else
-                atomic_store(&before->synced_end, end);
-        }
+        r = journal_sync(store, before, end, ret_error);
     }
     version_release(version);
     return r;
