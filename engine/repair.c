@@ -312,6 +312,8 @@ static int read_piece(struct repair *repair, const struct piece *piece, struct b
     r = block_header_parse(repair->bytes.data, piece->size, &header, ret_error);
     if (r == 0)
         r = segment_decode_block(repair->bytes.data, &header, repair->columns, false, &repair->batch, ret_error);
+    if (r == 0) /* a frame's view tells by itself */
+        r = batch_check_times(&repair->batch, -INFINITY, ret_error);
     if (r == 0)
         batch_slice(&repair->batch, 0, repair->batch.count, ret_view);
     return r;

@@ -1,6 +1,8 @@
 #include "test.h"
 
+#include "columns.h"
 #include "io.h"
+#include "segment_format.h"
 #include "store.h"
 
 #include <dirent.h>
@@ -229,6 +231,53 @@ static void an_interrupted_repair_is_finished(void **state)
     free_place(&place);
 }
 
+/* Writes a segment of one sealed block without index and footer over that file: points 0, 1, 2 of series 1 in falling order of time. */
+static void write_falling_block(const char *path)
+{
+    unsigned long long id;
+    struct segment_header file_header;
+    struct block_header header = {.series_id = 1, .count = 3};
+    struct columns *columns;
+    struct batch batch;
+    struct buffer bytes = {0};
+    batch_init(&batch);
+    for (uint32_t i = 0; i < header.count; i++)
+        assert_int_equal(batch_push_double(&batch, 1000 - (double)i, i), 0);
+    assert_int_equal(columns_open(&columns), 0);
+    assert_int_equal(buffer_reserve(&bytes, BLOCK_HEADER_BYTES_MAX), 0);
+    bytes.size = BLOCK_HEADER_BYTES_MAX;
+    assert_int_equal(columns_encode_times(columns, &batch, 0, header.count, &bytes), 0);
+    header.times_size = bytes.size - BLOCK_HEADER_BYTES_MAX;
+    assert_int_equal(columns_encode_values(columns, &batch, 0, header.count, &bytes), 0);
+    header.values_size = bytes.size - BLOCK_HEADER_BYTES_MAX - header.times_size;
+    uint8_t *block = block_header_pack(bytes.data + BLOCK_HEADER_BYTES_MAX, &header);
+    assert_int_equal(sscanf(strrchr(path, '-'), "-%llu", &id), 1);
+    segment_header_pack(&file_header, id);
+    block_seal(block, header.size, id, sizeof(file_header));
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(&file_header, sizeof(file_header), 1, file), 1);
+    assert_int_equal(fwrite(block, (size_t)header.size, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    columns_close(columns);
+    batch_free(&batch);
+    buffer_free(&bytes);
+}
+
+/* Its checksum says that it was written like this; no place of the new data can hold it. */
+static void a_block_in_falling_order_of_time_is_left_out(void **state)
+{
+    (void)state;
+    struct place place = make_store();
+    char *segment = find_file(&place, "segment-");
+    write_falling_block(segment);
+    struct store_repair_result result = repair(&place);
+    assert_int_equal(result.points, (SERIES - 1) * JOURNAL_POINTS);
+    assert_int_equal(verify_all(&place), result.points);
+    free(segment);
+    free_place(&place);
+}
+
 /* ---- files of which a part cannot be read ---- */
 
 enum { BLOCK_POINTS = 4096, NOISE_BLOCKS = 5, NOISE_FRAMES = 5, PAGE_BYTES = 4096 };
@@ -345,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_segment_without_index_is_read_block_by_block),
         cmocka_unit_test(a_journal_without_header_is_read_with_the_manifests_nonce),
         cmocka_unit_test(an_interrupted_repair_is_finished),
+        cmocka_unit_test(a_block_in_falling_order_of_time_is_left_out),
         cmocka_unit_test(unreadable_pages_cost_a_segment_their_blocks_only),
         cmocka_unit_test(unreadable_pages_cost_a_journal_their_frames_only),
         cmocka_unit_test(check_goes_on_after_what_cannot_be_read),
