@@ -175,3 +175,20 @@ int columns_decode_senders(struct columns *columns, const uint8_t *data, size_t 
     result = senders_decode(columns, &reader, batch, count, ret_error);
     return result < 0 ? result : check_end(&reader, ret_error);
 }
+
+static bool is_number_tag(uint8_t tag)
+{
+    return tag <= COLUMN_DECIMAL + LANE_EXPONENT_MAX || tag == COLUMN_DOUBLES ||
+        (tag >= COLUMN_PATCHED && tag <= COLUMN_PATCHED + LANE_EXPONENT_MAX);
+}
+
+bool columns_plausible(const uint8_t *data, uint64_t times_size, uint64_t values_size, uint64_t senders_size)
+{
+    if (times_size == 0 || values_size == 0)
+        return false;
+    uint8_t values = data[times_size];
+    return is_number_tag(data[0]) &&
+        (is_number_tag(values) || (values >= COLUMN_FALSE && values <= COLUMN_BITMAP) || values == COLUMN_DICTIONARY ||
+            values == COLUMN_VALUES) &&
+        (senders_size == 0 || data[times_size + values_size] == COLUMN_SENDERS);
+}

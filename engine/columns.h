@@ -47,4 +47,8 @@ int columns_decode_values(struct columns *columns, const uint8_t *data, size_t s
 int columns_decode_senders(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
     struct batch *batch, struct error *ret_error);
 
+/* Whether these bytes may be a block's columns, one behind the other, by their sizes and first bytes alone: always true of what
+ * was encoded, seldom of anything else. For who looks for blocks and would read megabytes at each place to be sure. */
+bool columns_plausible(const uint8_t *data, uint64_t times_size, uint64_t values_size, uint64_t senders_size);
+
 #endif

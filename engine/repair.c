@@ -199,6 +199,8 @@ static bool block_at(const struct source *source, uint64_t offset, uint64_t end,
         return false;
     size += rest;
     return block_header_parse(data + offset, size, ret_header, NULL) == 0 && ret_header->size == size &&
+           columns_plausible(data + offset + ret_header->header_size, ret_header->times_size, ret_header->values_size,
+               ret_header->senders_size) &&
            block_is_sealed(data + offset, size, source->id, offset);
 }
 
