@@ -77,6 +77,13 @@ static int start_server(struct service *service, struct error *ret_error)
     return 0;
 }
 
+/* Of the store's background threads: inserts go on for a while, and then answer 503. */
+static void complain(void *context, const struct error *error)
+{
+    (void)context;
+    log_error("data cannot be moved on in the background, it is tried again: %s", error->message);
+}
+
 int service_open(const struct service_options *options, struct service **ret_service, struct error *ret_error)
 {
     const struct place *place = options->place;
@@ -84,7 +91,9 @@ int service_open(const struct service_options *options, struct service **ret_ser
     if (!service)
         return error_set(ret_error, ENOMEM, "out of memory");
     service->options = *options;
-    int r = database_open(place->directory, &options->configuration->store, &service->database, ret_error);
+    struct store_options store_options = options->configuration->store;
+    store_options.complain = complain;
+    int r = database_open(place->directory, &store_options, &service->database, ret_error);
     if (r < 0)
         goto failed;
     log_recovery(service);

@@ -472,9 +472,7 @@ void *merger_work(void *argument)
     while (background_wait(background, &background->merge, &background->merge_wake, failed, MERGE_RETRY_MS)) {
         struct error error = {0};
         failed = store_merge(store, &error) < 0;
-        (void)pthread_mutex_lock(&background->lock);
-        background->merge_error = error;
-        (void)pthread_mutex_unlock(&background->lock);
+        background_note(store, &background->merge_error, &error);
     }
     return NULL;
 }

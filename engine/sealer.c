@@ -58,6 +58,16 @@ static int make_journal(struct store *store, struct journal **ret_journal, struc
     return 0;
 }
 
+void background_note(struct store *store, struct error *noted, const struct error *error)
+{
+    (void)pthread_mutex_lock(&store->background.lock);
+    bool news = error->code != 0 && error->code != noted->code;
+    *noted = *error;
+    (void)pthread_mutex_unlock(&store->background.lock);
+    if (news && store->options.complain)
+        store->options.complain(store->options.complain_context, error);
+}
+
 /* 1 = prepared one, 0 = none is wanted, or what failed. */
 static int prepare_spare(struct store *store, struct error *ret_error)
 {
@@ -68,6 +78,7 @@ static int prepare_spare(struct store *store, struct error *ret_error)
         return 0;
     struct journal *journal = NULL;
     int r = make_journal(store, &journal, ret_error);
+    background_note(store, &store->background.prepare_error, r == 0 ? &(struct error){0} : ret_error);
     commit_offer_spare(store, r == 0 ? journal : NULL, r == 0 ? NULL : ret_error);
     return r < 0 ? r : 1;
 }
@@ -313,10 +324,8 @@ static int seal_next(struct store *store, struct error *ret_error)
         return 0;
     int r = seal(store, journal, ret_error);
     journal_release(journal);
+    background_note(store, &store->background.seal_error, r == 0 ? &(struct error){0} : ret_error);
     (void)pthread_mutex_lock(&store->background.lock);
-    store->background.seal_error = *ret_error;
-    if (r == 0)
-        store->background.seal_error = (struct error){0};
     (void)pthread_cond_broadcast(&store->background.done);
     (void)pthread_mutex_unlock(&store->background.lock);
     if (r < 0)
@@ -375,8 +384,10 @@ int store_work(struct store *store, struct error *ret_error)
     int r = prepare_spare(store, &error);
     if (r == 0)
         r = seal_next(store, &error);
-    if (r == 0)
+    if (r == 0) {
         r = merge_next(store, &error);
+        background_note(store, &store->background.merge_error, r < 0 ? &error : &(struct error){0});
+    }
     if (r < 0 && ret_error)
         *ret_error = error;
     return r;
@@ -470,6 +481,16 @@ static bool has_closed_journal(struct store *store)
     return closed;
 }
 
+/* What was closed when the journal died may hold frames that never became valid: nobody seals it. */
+static int check_alive(struct store *store, struct error *ret_error)
+{
+    struct commit *commit = &store->commit;
+    (void)pthread_mutex_lock(&commit->lock);
+    int r = commit->dead ? error_set(ret_error, EIO, "%s", commit->dead_error.message) : 0;
+    (void)pthread_mutex_unlock(&commit->lock);
+    return r;
+}
+
 int store_seal(struct store *store, bool active, struct error *ret_error)
 {
     if (active) {
@@ -488,9 +509,11 @@ int store_seal(struct store *store, bool active, struct error *ret_error)
         (void)pthread_mutex_unlock(&background->lock);
         bool closed = has_closed_journal(store);
         if (closed)
+            r = check_alive(store, ret_error);
+        if (closed && r == 0)
             background_wake(store);
         (void)pthread_mutex_lock(&background->lock);
-        if (!closed)
+        if (!closed || r < 0)
             break;
         if (background->seal_error.code) {
             r = -background->seal_error.code;

@@ -242,7 +242,8 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     (void)pthread_mutex_unlock(&store->commit.lock);
     (void)pthread_mutex_lock(&store->background.lock);
     stats.sealed_journals = store->background.sealed_journals;
-    const struct error *errors[] = {&store->background.seal_error, &store->background.merge_error, &store->background.damage_error};
+    const struct error *errors[] = {&store->background.seal_error, &store->background.prepare_error, &store->background.merge_error,
+        &store->background.damage_error};
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]) && stats.background_error.code == 0; i++)
         stats.background_error = *errors[i];
     stats.merged_segments = store->background.merged_segments;

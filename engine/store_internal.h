@@ -119,7 +119,8 @@ struct background {
     pthread_t thread;
     bool started, stop, work;
     uint64_t sealed_journals, sealed_bytes;
-    struct error seal_error; /* code 0 = none: the last attempt's failure */
+    struct error prepare_error; /* code 0 = none: the last attempt's failure; of the next journal, */
+    struct error seal_error;    /* of sealing */
     pthread_t merge_thread;
     pthread_cond_t merge_wake;
     bool merge_started, merge;
@@ -271,6 +272,9 @@ void commit_evict(struct store *store, struct journal *journal);
 int background_start(struct store *store, struct error *ret_error);
 void background_stop(struct store *store);
 void background_wake(struct store *store);
+/* Notes how an attempt at one kind of work went (code 0 = well) in `noted`, a field of store->background, and complains when it fails
+ * otherwise than the one before. */
+void background_note(struct store *store, struct error *noted, const struct error *error);
 
 /* Waits until *wanted is true, and takes it back; after a failure only until it is time to try again. False = stop. */
 bool background_wait(struct background *background, bool *wanted, pthread_cond_t *wake, bool failed, uint32_t retry_ms);

@@ -35,6 +35,10 @@ struct store_options {
     uint32_t wait_ms_max;          /* how long an insert waits for a place before -EAGAIN; 0 = 5000 */
     uint64_t flight_bytes_max;     /* bytes of inserts under way, all threads; 0 = 128 MiB */
     struct io *io;                 /* borrowed; NULL = the store opens the default one */
+    /* Called from a background thread, which waits for it, when sealing, merging or preparing the next journal fails; once for
+     * each reason in a row, not for each attempt. With no_threads from within store_work. May be NULL. */
+    void (*complain)(void *context, const struct error *error);
+    void *complain_context;
     bool no_threads;               /* the caller does the background's work with store_work: every run is then like the other. Not
                                       with STORE_FSYNC_INTERVAL (-EINVAL). */
 };
@@ -177,7 +181,7 @@ struct store_stats {
     uint64_t appended_points, appended_batches, commits, sealed_journals, merged_segments, inserts_waited, deleted_series;
     uint64_t journal_bytes_written, sealed_bytes_written, merged_bytes_written; /* since the store was opened */
     bool journal_dead;
-    struct error background_error; /* of the last attempt to seal or merge, or damage that merging met; code 0 = none */
+    struct error background_error; /* of the last attempt to seal, to prepare a journal or to merge, or damage that merging met; code 0 = none */
 };
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
 /* Seals all closed journals and, if `active`, the active one too; returns when done. For tests, benches and backups. */

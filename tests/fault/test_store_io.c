@@ -10,6 +10,7 @@
 #include "manifest.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 enum { APPENDS = 60, RUNS_OF_ONE_CASE = 40 };
@@ -300,12 +301,28 @@ static void append_in_the_end(struct running *running)
     }
 }
 
-/* No new file can be made: journals run out, inserts are told to come again, and go on when there is space. */
+struct complaints {
+    atomic_uint space, other;
+};
+
+static void complain(void *context, const struct error *error)
+{
+    struct complaints *complaints = context;
+    (void)atomic_fetch_add(error->code == ENOSPC && error->message[0] ? &complaints->space : &complaints->other, 1);
+}
+
+/* No new file can be made: journals run out, inserts are told to come again, and go on when there is space. The
+ * background says why. */
 static void test_a_full_device_is_survived(void **state)
 {
     (void)state;
     struct running running = start();
     struct error error = {0};
+    struct complaints complaints = {0};
+    test_store_close(running.store);
+    running.options.complain = complain;
+    running.options.complain_context = &complaints;
+    running.store = test_store_open(running.directory, &running.options);
     io_fault_set(running.io, &(struct io_fault_plan){.fail_at = 1, .code = ENOSPC,
         .calls = 1u << IO_CALL_OPEN | 1u << IO_CALL_RENAME});
     uint64_t count = 0;
@@ -320,6 +337,9 @@ static void test_a_full_device_is_survived(void **state)
     assert_false(is_dead(running.store));
     assert_int_equal(length_of(running.store), count);
     assert_true(append(&running, 20000, &error) < 0);
+    while (atomic_load(&complaints.space) == 0)
+        (void)sched_yield();
+    assert_int_equal(atomic_load(&complaints.other), 0);
     io_fault_set(running.io, &healthy);
     for (int i = 0; i < 20; i++)
         append_in_the_end(&running);
