@@ -3,6 +3,7 @@
 
 #include "batch_internal.h"
 #include "check.h"
+#include "wide.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,12 +11,21 @@
 
 enum { SENDER_SLOTS_MIN = 16 };
 
-static uint32_t name_hash(const char *name, size_t size)
+/* Names come from clients, who may look for many of one hash: each batch has its secret. Multiplying and folding both halves of the
+ * product spreads every bit of a word over all of the next. */
+static uint32_t name_hash(const struct batch *batch, const char *name, size_t size)
 {
-    uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (uint8_t)name[i]) * UINT32_C(16777619);
-    return hash;
+    uint64_t hash = batch->sender_secret[0] ^ size;
+    while (size > 0) {
+        uint64_t word = 0;
+        size_t part = size < sizeof(word) ? size : sizeof(word);
+        memcpy(&word, name, part);
+        uint128 product = (uint128)(hash ^ word) * (batch->sender_secret[1] | 1);
+        hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+        name += part;
+        size -= part;
+    }
+    return (uint32_t)hash;
 }
 
 static const uint8_t *name_at(const struct batch *batch, uint32_t place)
@@ -43,7 +53,7 @@ const char *batch_sender(const struct batch *batch, uint32_t i, size_t *ret_size
 static uint32_t *find_slot(const struct batch *batch, const char *name, size_t size)
 {
     uint32_t mask = batch->sender_slot_count - 1;
-    for (uint32_t i = name_hash(name, size) & mask;; i = (i + 1) & mask) {
+    for (uint32_t i = name_hash(batch, name, size) & mask;; i = (i + 1) & mask) {
         uint32_t *slot = &batch->sender_slots[i];
         if (*slot == 0)
             return slot;
@@ -68,6 +78,8 @@ static int grow_index(struct batch *batch)
     uint32_t *slots = realloc(batch->sender_slots, slot_count * sizeof(*slots));
     if (!slots)
         return -ENOMEM;
+    if (batch->sender_slot_count == 0)
+        arc4random_buf(batch->sender_secret, sizeof(batch->sender_secret));
     batch->sender_slots = slots;
     batch->sender_slot_count = slot_count;
     batch->sender_indexed = 0;

@@ -60,6 +60,7 @@ struct batch {
     uint32_t *sender_offsets;    /* where name i starts in sender_names */
     uint32_t *sender_slots;      /* hash table over the names: 0 = empty, else 1 + place */
     uint32_t sender_slot_count;  /* a power of two */
+    uint64_t sender_secret[2];   /* of the table's hash; drawn with its first slots */
 };
 
 /* Zeroes the struct: an empty, growable batch that owns nothing yet. */

@@ -419,6 +419,30 @@ static void test_senders(void **state)
 }
 
 /* Names that somebody filled in by hand are found, also in a batch whose index knew others before. */
+/* A client who knew where names are put could choose many for one place, each of which is then compared with all before it. */
+static void test_places_of_senders_are_secret(void **state)
+{
+    (void)state;
+    enum { NAMES = 1000 };
+    struct batch batches[2];
+    for (unsigned b = 0; b < 2; b++) {
+        batch_init(&batches[b]);
+        assert_int_equal(batch_push_integer(&batches[b], 1, 1), 0);
+        for (unsigned i = 0; i < NAMES; i++) {
+            char name[16];
+            size_t size = (size_t)snprintf(name, sizeof(name), "u/%u", i);
+            assert_int_equal(batch_set_last_sender(&batches[b], name, size), 0);
+        }
+    }
+    assert_int_equal(batches[0].sender_slot_count, batches[1].sender_slot_count);
+    unsigned same = 0;
+    for (uint32_t i = 0; i < batches[0].sender_slot_count; i++)
+        same += batches[0].sender_slots[i] != 0 && batches[0].sender_slots[i] == batches[1].sender_slots[i];
+    assert_true(same < NAMES / 10);
+    batch_free(&batches[0]);
+    batch_free(&batches[1]);
+}
+
 static void test_senders_by_hand(void **state)
 {
     (void)state;
@@ -559,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_append_every_form),
         cmocka_unit_test(test_equal_tells_differences),
         cmocka_unit_test(test_senders),
+        cmocka_unit_test(test_places_of_senders_are_secret),
         cmocka_unit_test(test_senders_by_hand),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_append_undone),
