@@ -18,9 +18,9 @@ enum {
     DELAY_MS_MAX = 60000,
     CONNECTIONS_MAX = 10000,
     FSYNC_INTERVAL_MS_MAX = 60000,
-    JOURNAL_BYTES_MIN = 64 << 10,
+    JOURNAL_BYTES_MIN = 64 << 10, /* both: what store_open takes */
+    JOURNAL_BYTES_MAX = 1 << 30,
 };
-static const int64_t journal_bytes_max = INT64_C(16) << 30;
 
 /* What a value's reader knows beside the value. */
 struct place {
@@ -188,7 +188,7 @@ static int read_fsync(const json_t *value, struct configuration *configuration, 
 static int read_journal_bytes(const json_t *value, struct configuration *configuration, const struct place *place)
 {
     int64_t bytes;
-    int r = read_integer(value, JOURNAL_BYTES_MIN, journal_bytes_max, &bytes, place);
+    int r = read_integer(value, JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX, &bytes, place);
     if (r == 0)
         configuration->store.journal_bytes = (uint64_t)bytes;
     return r;

@@ -122,7 +122,7 @@ static void test_wrong_configurations_say_where(void **state)
         {"{\"fsync\":\"interval:\"}", "\"fsync\""}, {"{\"fsync\":\"interval:0\"}", "\"fsync\""},
         {"{\"fsync\":\"interval:1s\"}", "\"fsync\""}, {"{\"fsync\":\"interval:60001\"}", "\"fsync\""},
         {"{\"fsync\":\"interval:99999999999999999999\"}", "\"fsync\""}, {"{\"fsync\":1}", "\"fsync\""},
-        {"{\"journal_bytes\":65535}", "\"journal_bytes\""}, {"{\"tls\":{\"enabled\":true}}", "\"tls\""},
+        {"{\"journal_bytes\":65535}", "\"journal_bytes\""}, {"{\"journal_bytes\":1073745920}", "\"journal_bytes\""}, {"{\"tls\":{\"enabled\":true}}", "\"tls\""},
         {"{\"tls\":true}", "\"tls\""}, {"{\"permissions\":\"mine.conf\"}", "\"permissions\""},
         {"{\"captcha\":{\"enabled\":true}}", "\"captcha\""},
     };
