@@ -245,7 +245,7 @@ static void damage_newest_segment(const char *directory, char ret_name[32])
     assert_int_equal(manifest_read(directory, &manifest, NULL), 0);
     uint64_t id = manifest.segments[manifest.segment_count - 1].id;
     (void)snprintf(ret_name, 32, "segment-%llu", (unsigned long long)id);
-    char *path = test_path(directory, ret_name);
+    char *path = test_path(directory, "%s", ret_name);
     assert_int_equal(segment_open(path, id, &segment, NULL), 0);
     off_t at = (off_t)segment->footer.blocks_end - 2;
     segment_close(segment);
