@@ -68,7 +68,7 @@ static void hold_and_end(int lock, const struct pipes *pipes)
 
 static struct {
     int lock;
-    const struct pipes *pipes;
+    struct pipes pipes; /* a copy: the main thread's end writes over its stack */
 } left;
 
 static void *stay(void *unused)
@@ -76,7 +76,7 @@ static void *stay(void *unused)
     (void)unused;
     while (!process_is_ending(getpid())) /* until the main thread's end has begun; ThreadSanitizer cannot join that one */
         (void)sched_yield();
-    hold_and_end(left.lock, left.pipes);
+    hold_and_end(left.lock, &left.pipes);
     return NULL;
 }
 
@@ -92,7 +92,7 @@ static void hold(const char *path, enum manner manner, const struct pipes *pipes
     if (manner == LEAVES) {
         pthread_t thread;
         left.lock = lock;
-        left.pipes = pipes;
+        left.pipes = *pipes;
         if (pthread_create(&thread, NULL, stay, NULL) != 0)
             _exit(1);
         pthread_exit(NULL);
