@@ -195,8 +195,7 @@ static int take_file_ids(struct store_bulk *bulk, struct error *ret_error)
     return r;
 }
 
-int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk,
-    struct error *ret_error)
+static int bulk_new(struct store *store, const char *name, struct store_bulk **ret_bulk, struct error *ret_error)
 {
     if (!name_is_valid(name))
         return error_set(ret_error, EINVAL, "'%s' is no name for a staging", name);
@@ -207,7 +206,18 @@ int store_bulk_open(struct store *store, const char *name, bool resume, struct s
     }
     bulk->store = store;
     (void)pthread_mutex_init(&bulk->lock, NULL);
-    int r = store->io->operations->make_directory(store->io, bulk->directory, 0700);
+    *ret_bulk = bulk;
+    return 0;
+}
+
+int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk,
+    struct error *ret_error)
+{
+    struct store_bulk *bulk;
+    int r = bulk_new(store, name, &bulk, ret_error);
+    if (r < 0)
+        return r;
+    r = store->io->operations->make_directory(store->io, bulk->directory, 0700);
     if (r == -EEXIST && resume) {
         r = read_staging(bulk, ret_error);
         if (r == 0)
@@ -243,6 +253,15 @@ void store_bulk_close(struct store_bulk *bulk, bool keep)
     free(bulk->entries);
     free(bulk->directory);
     free(bulk);
+}
+
+int store_bulk_discard(struct store *store, const char *name, struct error *ret_error)
+{
+    struct store_bulk *bulk;
+    int r = bulk_new(store, name, &bulk, ret_error);
+    if (r == 0)
+        store_bulk_close(bulk, false);
+    return r;
 }
 
 const char *store_bulk_directory(const struct store_bulk *bulk)

@@ -32,8 +32,20 @@ struct import {
 
 /* ---- before anything is written ---- */
 
+static void staging_name(const char *user, char to[STAGING_NAME_BYTES])
+{
+    (void)snprintf(to, STAGING_NAME_BYTES, "u-%s", user);
+}
+
+static int discard_staging(const struct import *import, const char *user, struct error *ret_error)
+{
+    char staging[STAGING_NAME_BYTES];
+    staging_name(user, staging);
+    return store_bulk_discard(import->database->store, staging, ret_error);
+}
+
 /* Refuses users that are there; with --resume they are what an earlier import finished, and dropped from the
- * list. */
+ * list. It may have been killed before it could remove what it had staged of the last one. */
 static int check_names(struct import *import, struct error *ret_error)
 {
     size_t kept = 0;
@@ -47,6 +59,7 @@ static int check_names(struct import *import, struct error *ret_error)
         if (found == 0 && import->options->resume) {
             import->counts.users_skipped++;
             filters_skip_user(&import->filters, name);
+            r = discard_staging(import, name, ret_error);
             free(name);
             continue;
         }
@@ -348,15 +361,11 @@ static int open_staging(
     struct import *import, const char *name, struct store_bulk **ret_bulk, struct error *ret_error)
 {
     char staging[STAGING_NAME_BYTES];
-    (void)snprintf(staging, sizeof(staging), "u-%s", name);
-    struct store *store = import->database->store;
-    if (import->options->restart) {
-        int r = store_bulk_open(store, staging, true, ret_bulk, ret_error);
-        if (r < 0)
-            return r;
-        store_bulk_close(*ret_bulk, false);
-    }
-    int r = store_bulk_open(store, staging, import->options->resume, ret_bulk, ret_error);
+    int r = import->options->restart ? discard_staging(import, name, ret_error) : 0;
+    if (r < 0)
+        return r;
+    staging_name(name, staging);
+    r = store_bulk_open(import->database->store, staging, import->options->resume, ret_bulk, ret_error);
     if (r == -EEXIST)
         return error_set(ret_error, EEXIST,
             "an earlier import of user %s was interrupted: add --resume to go on with it, or --restart to "

@@ -174,6 +174,8 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error);
 /* Ends the load. Published: the staging directory is removed. Not published: kept if `keep` (for resume), else removed.
  * Accepts NULL. */
 void store_bulk_close(struct store_bulk *bulk, bool keep);
+/* Removes a staging of that name, if there is one, whatever is in it. No load of that name may be open. 0, -EINVAL, -ENOMEM. */
+int store_bulk_discard(struct store *store, const char *name, struct error *ret_error);
 
 /* ---- looking after it ---- */
 struct store_stats {

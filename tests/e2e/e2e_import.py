@@ -287,8 +287,19 @@ class Interrupted(FolderTest):
 
     def test_resume_skips_users_that_are_complete(self):
         command("import", self.database, self.folder, "bob")
+        left = os.path.join(self.database, "data", "import-u-bob")  # of one killed right after bob was there
+        os.mkdir(left)
+        with open(os.path.join(left, "STAGING"), "wb") as file:
+            file.write(b"x")
         done = command("import", self.database, self.folder, "--resume")
         self.assertIn("1 user had been imported before", done.stdout)
+        self.check_all_there()
+
+    def test_restart_whatever_the_staging_holds(self):
+        self.assertTrue(self.interrupt(self.start_import(), signal.SIGKILL), "the import ended before the kill")
+        with open(os.path.join(self.staging(), "STAGING"), "wb") as file:
+            file.write(b"damaged")
+        command("import", self.database, self.folder, "--restart")
         self.check_all_there()
 
     def test_resume_of_a_part_that_is_complete(self):

@@ -30,7 +30,7 @@ static void push_boolean(struct batch *batch, uint32_t i, struct test_random *ra
 static void push_text(struct batch *batch, double time, unsigned number)
 {
     uint8_t value[32];
-    int size = snprintf((char *)value + 1, sizeof(value) - 1, "the text number %u", number);
+    int size = snprintf((char *)value + 1, sizeof(value) - 1, "text %08x", number); /* BLOCK_POINTS_MAX of them fill no block by their bytes */
     value[0] = (uint8_t)(0xa0 | size);
     batch_push_msgpack(batch, time, value, (size_t)size + 1);
 }
