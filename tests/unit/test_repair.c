@@ -41,8 +41,8 @@ static void append(struct store *store, uint64_t series, uint64_t from, uint32_t
     batch_free(&batch);
 }
 
-/* Some series in a segment, their ends in a journal, one series deleted. */
-static struct place make_store(void)
+/* With an empty store. */
+static struct place make_place(void)
 {
     struct error error = {0};
     struct place place = {.root = test_directory_create()};
@@ -50,6 +50,14 @@ static struct place make_store(void)
     place.kept = test_path(place.root, "data.kept");
     assert_int_equal(mkdir(place.data, 0700), 0);
     assert_int_equal(store_create(place.data, NULL, &error), 0);
+    return place;
+}
+
+/* Some series in a segment, their ends in a journal, one series deleted. */
+static struct place make_store(void)
+{
+    struct error error = {0};
+    struct place place = make_place();
     struct store *store = open_store(place.data);
     for (uint64_t series = 1; series <= SERIES; series++)
         append(store, series, 0, POINTS);
@@ -298,11 +306,7 @@ static void append_noise(struct store *store, uint64_t series, uint64_t from, ui
 static struct place make_large_store(void)
 {
     struct error error = {0};
-    struct place place = {.root = test_directory_create()};
-    place.data = test_path(place.root, "data");
-    place.kept = test_path(place.root, "data.kept");
-    assert_int_equal(mkdir(place.data, 0700), 0);
-    assert_int_equal(store_create(place.data, NULL, &error), 0);
+    struct place place = make_place();
     struct store *store = open_store(place.data);
     append_noise(store, 1, 0, NOISE_BLOCKS * BLOCK_POINTS);
     assert_int_equal(store_seal(store, true, &error), 0);
