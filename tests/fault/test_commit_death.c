@@ -2,8 +2,8 @@
  * holds its batch is out of the committing thread's hands. Packing and writing are held where the test wants them. */
 #include "store_model.h"
 
-#include "engine/journal_file.h"
-#include "engine/store_internal.h"
+#include "journal_file.h"
+#include "store_internal.h"
 #include "futex.h"
 #include "io.h"
 

@@ -2,7 +2,7 @@
  * deletion is held while an appender comes. */
 #include "store_model.h"
 
-#include "engine/store_internal.h"
+#include "store_internal.h"
 #include "io_posix.h"
 
 #include <pthread.h>

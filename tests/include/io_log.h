@@ -1,4 +1,4 @@
-/* Records everything that passes through a fault io (engine/io.h), with the bytes. */
+/* Records everything that passes through a fault io (engine/io/io.h), with the bytes. */
 #ifndef CONNECTORDB_IO_LOG_H
 #define CONNECTORDB_IO_LOG_H
 

@@ -1,8 +1,8 @@
 #include "test.h"
 
 #include "check.h"
-#include "engine/segment_private.h"
-#include "engine/store_internal.h"
+#include "segment_private.h"
+#include "store_internal.h"
 #include "store.h"
 
 #include <fcntl.h>
