@@ -1,5 +1,7 @@
 #include "catalog_files.h"
 
+#include "directory_sync.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,20 +43,18 @@ int catalog_file_copy(const char *from, const char *to, struct error *ret_error)
     return 0;
 }
 
-static int sync_path(const char *path, int flags, struct error *ret_error)
+static int sync_failure(const char *path, int r, struct error *ret_error)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC | flags);
-    int r = file < 0 || fsync(file) < 0 ? -errno : 0;
-    if (file >= 0)
-        (void)close(file);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot be synced: %s", path, strerror(-r));
-    return 0;
+    return r < 0 ? error_set(ret_error, -r, "%s: cannot be synced: %s", path, strerror(-r)) : 0;
 }
 
 int catalog_file_sync(const char *path, struct error *ret_error)
 {
-    return sync_path(path, 0, ret_error);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int r = file < 0 || fsync(file) < 0 ? -errno : 0;
+    if (file >= 0)
+        (void)close(file);
+    return sync_failure(path, r, ret_error);
 }
 
 int catalog_file_sync_parent(const char *path, struct error *ret_error)
@@ -63,7 +63,7 @@ int catalog_file_sync_parent(const char *path, struct error *ret_error)
     char *parent = !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
     if (!parent)
         return error_set(ret_error, ENOMEM, "out of memory for a path");
-    int r = sync_path(parent, O_DIRECTORY, ret_error);
+    int r = sync_failure(parent, directory_sync(parent), ret_error);
     free(parent);
     return r;
 }

@@ -2,6 +2,8 @@
  * all. A killed build leaves NAME.creating-XXXXXX behind, which nothing reads. */
 #include "database_files.h"
 
+#include "directory_sync.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +21,7 @@ char *database_file(const char *directory, const char *name)
 
 int database_sync_directory(const char *path, struct error *ret_error)
 {
-    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = directory < 0 || fsync(directory) < 0 ? -errno : 0;
-    if (directory >= 0)
-        (void)close(directory);
+    int r = directory_sync(path);
     return r < 0 ? error_set(ret_error, -r, "%s: cannot be synced: %s", path, strerror(-r)) : 0;
 }
 

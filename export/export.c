@@ -321,14 +321,14 @@ static int seal_folder(struct exporter *export, struct error *ret_error)
     if (r == 0)
         r = print_and_write(new_path, describe_folder, NULL, ret_error);
     if (r == 0)
-        r = folder_sync(new_path, ret_error);
+        r = folder_sync_file(new_path, ret_error);
     if (r == 0 && rename(new_path, path) < 0)
         r = error_set(ret_error, errno, "%s: cannot make: %s", path, strerrordesc_np(errno));
     if (r == 0)
-        r = folder_sync(export->directory, ret_error);
+        r = folder_sync_directory(export->directory, ret_error);
     if (r == 0)
         r = layout_path(path, export->directory, NULL, NULL, NULL, "..", ret_error);
-    return r < 0 ? r : folder_sync(path, ret_error);
+    return r < 0 ? r : folder_sync_directory(path, ret_error);
 }
 
 static int open_folder(struct exporter *export, struct error *ret_error)

@@ -1,5 +1,6 @@
 #include "folder.h"
 
+#include "directory_sync.h"
 #include "layout.h"
 
 #include <errno.h>
@@ -36,13 +37,23 @@ int folder_write_file(const char *path, mode_t mode, const void *text, size_t si
     return r;
 }
 
-int folder_sync(const char *path, struct error *ret_error)
+static int sync_failure(const char *path, int r, struct error *ret_error)
+{
+    return r < 0 ? error_set(ret_error, -r, "%s: cannot sync: %s", path, strerrordesc_np(-r)) : 0;
+}
+
+int folder_sync_file(const char *path, struct error *ret_error)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     int r = file < 0 || fsync(file) < 0 ? -errno : 0;
     if (file >= 0)
         (void)close(file);
-    return r < 0 ? error_set(ret_error, -r, "%s: cannot sync: %s", path, strerrordesc_np(-r)) : 0;
+    return sync_failure(path, r, ret_error);
+}
+
+int folder_sync_directory(const char *path, struct error *ret_error)
+{
+    return sync_failure(path, directory_sync(path), ret_error);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *where)

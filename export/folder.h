@@ -11,8 +11,10 @@
 int folder_make_directory(const char *path, struct error *ret_error);
 /* Creates the file (it must not exist) with all its text; not synced. */
 int folder_write_file(const char *path, mode_t mode, const void *text, size_t size, struct error *ret_error);
-/* fsyncs a file or directory. */
-int folder_sync(const char *path, struct error *ret_error);
+/* fsyncs a file. */
+int folder_sync_file(const char *path, struct error *ret_error);
+/* directory_sync with a message. */
+int folder_sync_directory(const char *path, struct error *ret_error);
 /* Removes a folder that this process made, with all in it, as far as that is possible; follows no links. */
 void folder_remove(const char *path);
 

@@ -37,7 +37,7 @@ struct io_operations {
     long (*write)(struct io *io, int file, const void *data, size_t size, uint64_t offset);
     int (*sync_data)(struct io *io, int file); /* fdatasync */
     int (*sync)(struct io *io, int file);      /* fsync */
-    int (*sync_directory)(struct io *io, const char *path);
+    int (*sync_directory)(struct io *io, const char *path); /* directory_sync */
     int (*truncate)(struct io *io, int file, uint64_t size);
     int (*rename)(struct io *io, const char *from, const char *to);
     int (*unlink)(struct io *io, const char *path);

@@ -1,6 +1,8 @@
 /* The plain backend: pwrite, fdatasync. */
 #include "io_posix.h"
 
+#include "directory_sync.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,12 +45,8 @@ int io_posix_sync(struct io *io, int file)
 
 int io_posix_sync_directory(struct io *io, const char *path)
 {
-    int directory = io_posix_open(io, path, O_RDONLY | O_DIRECTORY, 0);
-    if (directory < 0)
-        return directory;
-    int r = fsync(directory) < 0 ? -errno : 0;
-    (void)close(directory);
-    return r;
+    (void)io;
+    return directory_sync(path);
 }
 
 int io_posix_truncate(struct io *io, int file, uint64_t size)
