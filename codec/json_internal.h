@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     JSON_MORE = 1,        /* a parse function's answer: the window ends too early */
@@ -48,6 +49,8 @@ struct json_string {
 };
 
 struct json_point {
+    bool known;   /* has a key that datapoints have: t, d or o */
+    bool unknown; /* has another key */
     bool has_time;
     struct number time;
     struct point_value value; /* msgpack points into parser->value */
@@ -63,11 +66,16 @@ int json_fail(struct json_parser *parser, const char *at, int code, const char *
     __attribute__((format(printf, 4, 5), cold));
 /* The window ends at parser->p: JSON_MORE, or the failure that the text ends there. */
 int json_end(struct json_parser *parser) __attribute__((cold));
-/* Fails with "expected `what`, found ...". */
+/* Fails with "expected `what`, found ..."; JSON_MORE while what is found is not known. */
 int json_unexpected(struct json_parser *parser, const char *what) __attribute__((cold));
 
 /* Skips white space; JSON_MORE or a failure when nothing else follows. */
 int json_skip_space(struct json_parser *parser);
+/* A UTF-8 byte order mark stands at p; the window is padded, so that looking is safe. */
+static inline bool json_is_byte_order_mark(const char *p)
+{
+    return memcmp(p, "\xef\xbb\xbf", 3) == 0;
+}
 /* After white space: takes the character or fails. */
 int json_expect(struct json_parser *parser, char character, const char *what);
 /* Takes the word (true, false, null) or fails. */

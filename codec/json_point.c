@@ -15,6 +15,13 @@ static int refuse_key(struct json_parser *parser, const char *at, const struct j
         key->text);
 }
 
+/* {"value":3} would be stored as null: most likely its sender means "d". */
+static int refuse_without_known_key(struct json_parser *parser, const char *at)
+{
+    return json_fail(parser, at, EBADMSG,
+        "a datapoint without \"t\", \"d\" and \"o\": its other keys are unknown; the value belongs in \"d\"");
+}
+
 /* Which key it is: 't', 'd', 'o', or 0 for any other. */
 static char known_key(const struct json_string *key, bool import)
 {
@@ -103,6 +110,7 @@ static int point_member(struct json_parser *parser, bool import, struct json_poi
     char key = known_key(&string, import);
     if (!key && import)
         return refuse_key(parser, start, &string);
+    *(key ? &point->known : &point->unknown) = true;
     r = json_expect(parser, ':', "':' after a key");
     if (r == 0)
         r = json_skip_space(parser);
@@ -146,6 +154,7 @@ int json_point(struct json_parser *parser, bool import, struct json_point *ret_p
 {
     static const uint8_t NOTHING[] = {0xc0};
     const char *start = parser->p++;
+    ret_point->known = ret_point->unknown = false;
     ret_point->has_time = false;
     ret_point->sender_size = 0;
     ret_point->value = (struct point_value){.kind = POINT_MSGPACK, .msgpack = NOTHING, .size = sizeof(NOTHING)};
@@ -155,6 +164,8 @@ int json_point(struct json_parser *parser, bool import, struct json_point *ret_p
         return r;
     if (parser->value.size > 0) /* which may have moved since */
         ret_point->value.msgpack = parser->value.data;
+    if (ret_point->unknown && !ret_point->known)
+        return refuse_without_known_key(parser, start);
     if (import && !ret_point->has_time)
         return json_fail(parser, start, EBADMSG, "a datapoint without \"t\"");
     return 0;

@@ -10,7 +10,8 @@
 enum { WINDOW_BYTES_FIRST = 16 << 10 }; /* a small text needs no more */
 
 enum state {
-    STATE_START,   /* before the array */
+    STATE_START,   /* before the first byte */
+    STATE_ARRAY,   /* before the array */
     STATE_FIRST,   /* after '[': a datapoint or ']' */
     STATE_POINT,   /* after ',': a datapoint */
     STATE_AFTER,   /* after a datapoint: ',' or ']' */
@@ -25,7 +26,8 @@ struct json_points {
 
     struct json_parser parser;
     enum state state;
-    struct error failure; /* what a failed reader answers */
+    enum json_limit limit; /* which one the batch met last */
+    struct error failure;  /* what a failed reader answers */
 
     char *window;
     size_t capacity;       /* of the window, padding not counted */
@@ -189,12 +191,16 @@ static int read_more(struct json_points *reader, struct error *ret_error)
 }
 
 /* Appends a parsed point whole or not at all. */
-static int append_point(struct batch *batch, const struct json_point *point)
+static int append_point(struct json_points *reader, struct batch *batch, const struct json_point *point)
 {
     int r = batch_push_point(batch, point->has_time ? &point->time : NULL, &point->value);
+    if (r == -E2BIG)
+        reader->limit = batch->count == BATCH_POINTS_MAX ? JSON_LIMIT_POINTS : JSON_LIMIT_BYTES;
     if (r < 0 || point->sender_size == 0)
         return r;
     r = batch_set_last_sender(batch, point->sender, point->sender_size);
+    if (r == -E2BIG)
+        reader->limit = JSON_LIMIT_SENDERS;
     if (r < 0)
         batch_pop(batch);
     return r;
@@ -213,7 +219,7 @@ static int read_points(struct json_points *reader, struct batch *batch, uint32_t
         struct json_point point;
         int r = json_point(parser, reader->options.import, &point);
         if (r == 0)
-            r = append_point(batch, &point);
+            r = append_point(reader, batch, &point);
         if (r != 0) {
             parser->p = start;
             return r;
@@ -246,17 +252,31 @@ static int take(struct json_points *reader, enum state next)
     return 0;
 }
 
+/* Some programs of Windows begin every text with a byte order mark. */
+static int skip_byte_order_mark(struct json_points *reader)
+{
+    struct json_parser *parser = &reader->parser;
+    if (!parser->final && parser->end - parser->p < 3)
+        return JSON_MORE;
+    if (json_is_byte_order_mark(parser->p))
+        parser->p += 3;
+    reader->state = STATE_ARRAY;
+    return 0;
+}
+
 /* One step at the next byte that is no white space. */
 static int step(struct json_points *reader, struct batch *batch, uint32_t points_max)
 {
     struct json_parser *parser = &reader->parser;
+    if (reader->state == STATE_START)
+        return skip_byte_order_mark(reader);
     int r = json_skip_space(parser);
     if (r != 0)
         return r;
     char next = *parser->p;
     bool nulls = !reader->options.import && !reader->options.refuse_null;
     switch (reader->state) {
-    case STATE_START:
+    case STATE_ARRAY:
         if (next == '[')
             return take(reader, STATE_FIRST);
         if (next == 'n' && nulls)
@@ -299,9 +319,19 @@ static int batch_full(const struct json_points *reader, const struct batch *batc
 {
     if (refusal == -E2BIG && batch->count > first)
         return 1;
-    return error_set(ret_error, -refusal, "JSON, line %llu, byte %llu: %s",
-        (unsigned long long)line_at(reader, reader->parser.p), (unsigned long long)json_points_offset(reader),
-        refusal == -ENOMEM ? "out of memory for a datapoint" : "the datapoint does not fit the batch any more");
+    unsigned long long line = line_at(reader, reader->parser.p), offset = json_points_offset(reader);
+    if (refusal == -ENOMEM)
+        return error_set(ret_error, ENOMEM, "JSON, line %llu, byte %llu: out of memory for a datapoint", line, offset);
+    if (reader->limit == JSON_LIMIT_BYTES && batch->count == 0)
+        return error_set(ret_error, E2BIG,
+            "JSON, line %llu, byte %llu: the value of the datapoint takes more than %d MiB, the most that one can hold",
+            line, offset, BATCH_BYTES_MAX >> 20);
+    return error_set(ret_error, E2BIG, "JSON, line %llu, byte %llu: the batch is full", line, offset);
+}
+
+enum json_limit json_points_limit(const struct json_points *reader)
+{
+    return reader->limit;
 }
 
 int json_points_read(struct json_points *reader, struct batch *batch, uint32_t points_max, struct error *ret_error)

@@ -32,6 +32,11 @@ int json_unexpected(struct json_parser *parser, const char *what)
     unsigned char found = (unsigned char)*parser->p;
     if (found >= 0x20 && found < 0x7f)
         return json_fail(parser, parser->p, EBADMSG, "expected %s, found '%c'", what, found);
+    if (found == 0xef && parser->end - parser->p < 3 && !parser->final)
+        return JSON_MORE; /* what it is shows with its next bytes */
+    if (json_is_byte_order_mark(parser->p))
+        return json_fail(parser, parser->p, EBADMSG,
+            "expected %s, found a UTF-8 byte order mark (bytes ef bb bf), which is allowed only at the start", what);
     return json_fail(parser, parser->p, EBADMSG, "expected %s, found byte 0x%02x", what, found);
 }
 

@@ -1,4 +1,5 @@
-/* JSON text <-> datapoints, streaming. A text is an array [{"t":..,"d":..,"o":..}, ...] with any white space. */
+/* JSON text <-> datapoints, streaming. A text is an array [{"t":..,"d":..,"o":..}, ...] with any white space; a UTF-8 byte
+ * order mark may precede it. */
 #ifndef CONNECTORDB_JSON_POINTS_H
 #define CONNECTORDB_JSON_POINTS_H
 
@@ -18,8 +19,9 @@ enum {
 };
 
 struct json_points_options {
-    /* false (REST): key names match without case, unknown keys are ignored, `null` is an empty array or skipped
-     *   point, a missing, null or 0 time is "missing" (NaN), a missing d is null.
+    /* false (REST): key names match without case, unknown keys are ignored (but a point that has no other keys is an
+     *   error), `null` is an empty array or skipped point, a missing, null or 0 time is "missing" (NaN), a missing d is
+     *   null.
      * true (import): exact keys, an unknown key or a missing t is an error that names it, missing d is null. */
     bool import;
     /* REST only: null where the array or a datapoint belongs is an error after all. */
@@ -42,6 +44,15 @@ void json_points_close(struct json_points *reader);
  * returned; the message names what, the line (from 1), the byte offset (from 0). Points before the error stay in
  * the batch; a point is appended whole or not at all. */
 int json_points_read(struct json_points *reader, struct batch *batch, uint32_t points_max, struct error *ret_error);
+
+/* After a 1: which limit of the batch ended the read, when it was not points_max. */
+enum json_limit {
+    JSON_LIMIT_NONE = 0,
+    JSON_LIMIT_POINTS,  /* BATCH_POINTS_MAX */
+    JSON_LIMIT_BYTES,   /* BATCH_BYTES_MAX of values */
+    JSON_LIMIT_SENDERS, /* BATCH_SENDERS_MAX different senders */
+};
+enum json_limit json_points_limit(const struct json_points *reader);
 
 /* Where the reader is: the line and byte offset of the point that was appended last. */
 uint64_t json_points_line(const struct json_points *reader);

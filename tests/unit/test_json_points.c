@@ -26,7 +26,9 @@ static void test_rest_rules(void **state)
         {"[{\"t\":1,\"d\":\"longer\",\"d\":\"x\"}]", "{\"t\":1,\"d\":\"x\"}"},
         {"[{\"t\":1,\"t\":2,\"d\":1}]", "{\"t\":2,\"d\":1}"},
         {"[{\"t\":1,\"d\":[1],\"zz\":{\"a\":[3]}}]", "{\"t\":1,\"d\":[1]}"},
-        {"[{\"timestamp\":1,\"data\":2}]", "{\"t\":null,\"d\":null}"},
+        {"[{\"timestamp\":1,\"D\":2}]", "{\"t\":null,\"d\":2}"},
+        {"[{\"t\":null,\"data\":2}]", "{\"t\":null,\"d\":null}"},
+        {"[{\"data\":2,\"o\":null}]", "{\"t\":null,\"d\":null}"},
         {"[{}]", "{\"t\":null,\"d\":null}"},
         {"[{\"d\":1}]", "{\"t\":null,\"d\":1}"},
         {"[{\"t\":null,\"d\":1}]", "{\"t\":null,\"d\":1}"},
@@ -163,7 +165,17 @@ static void test_broken(void **state)
         {"\"x\"", "line 1, byte 0: expected '[', the start of an array of datapoints, found '\"'", ""},
         {"nul", "line 1, byte 3: the text ends too early", ""},
         {"nulL", "line 1, byte 0: expected true, false, null or another value", ""},
-        {"\xef\xbb\xbf[]", "line 1, byte 0: expected '[', the start of an array of datapoints, found byte 0xef", ""},
+        {"\xef\xbb[]", "line 1, byte 0: expected '[', the start of an array of datapoints, found byte 0xef", ""},
+        {"\xef", "line 1, byte 0: expected '[', the start of an array of datapoints, found byte 0xef", ""},
+        {"\xef\xbb\xbf", "line 1, byte 3: the text ends too early", ""},
+        {" \xef\xbb\xbf[]",
+            "line 1, byte 1: expected '[', the start of an array of datapoints, found a UTF-8 byte order mark (bytes ef bb "
+            "bf), which is allowed only at the start",
+            ""},
+        {"[{\"t\":1,\"d\":\xef\xbb\xbf" "1}]",
+            "line 1, byte 12: expected a value, found a UTF-8 byte order mark (bytes ef bb bf), which is allowed only at the "
+            "start",
+            ""},
         {"[", "line 1, byte 1: the text ends too early", ""},
         {"[1]", "line 1, byte 1: expected '{', the start of a datapoint, found '1'", ""},
         {"[[]]", "line 1, byte 1: expected '{', the start of a datapoint, found '['", ""},
@@ -225,6 +237,27 @@ static void test_broken(void **state)
         if (cases[i].text[0] == '[')
             check_text(cases[i].text, true, -EBADMSG, message, cases[i].points);
     }
+}
+
+/* "value" instead of "d" was stored as null. */
+static void test_points_of_unknown_keys_only(void **state)
+{
+    static const char *const UNKNOWN[] = {"[{\"value\":3}]", "[{\"timestamp\":1,\"data\":2}]", "[{\"\":{\"d\":1}}]"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(UNKNOWN) / sizeof(UNKNOWN[0]); i++)
+        check_text(UNKNOWN[i], false, -EBADMSG,
+            "JSON, line 1, byte 1: a datapoint without \"t\", \"d\" and \"o\": its other keys are unknown; the value belongs "
+            "in \"d\"",
+            "");
+}
+
+static void test_byte_order_mark(void **state)
+{
+    (void)state;
+    check_text("\xef\xbb\xbf[{\"t\":1,\"d\":2}]", false, 0, NULL, "{\"t\":1,\"d\":2}");
+    check_text("\xef\xbb\xbf [ {\"t\":1,\"d\":2}]", true, 0, NULL, "{\"t\":1,\"d\":2}");
+    check_text("\xef\xbb\xbfnull", false, 0, NULL, "");
+    check_text("\xef\xbb\xbf[{\"t\":x}]", true, -EBADMSG, "JSON, line 1, byte 9: expected a number as \"t\", found 'x'", "");
 }
 
 static void test_import_rules(void **state)
@@ -494,6 +527,7 @@ static void test_full_batch_is_no_error(void **state)
     assert_int_equal(json_points_open(&options, text_source_read, &source, &reader), 0);
     assert_int_equal(json_points_read(reader, &batch, POINTS, &error), 1);
     assert_int_equal(batch.count, BATCH_SENDERS_MAX);
+    assert_int_equal(json_points_limit(reader), JSON_LIMIT_SENDERS);
     assert_int_equal(json_points_read(reader, &batch, POINTS, &error), -E2BIG); /* nothing fits: say so */
     assert_int_equal(batch.count, BATCH_SENDERS_MAX);
     size_t size;
@@ -504,6 +538,56 @@ static void test_full_batch_is_no_error(void **state)
     assert_memory_equal(batch_sender(&batch, 0, &size), "s65535", 6);
     assert_true(batch_time(&batch, 0) == 65535);
     json_points_close(reader);
+    batch_free(&batch);
+    free(text);
+}
+
+/* Each limit of a batch is known by its name: values of 1 MiB fill it long before its points. */
+static void test_full_of_bytes(void **state)
+{
+    enum { VALUE_BYTES = 1 << 20, POINTS = 70 };
+    (void)state;
+    char *text = malloc((size_t)POINTS * (VALUE_BYTES + 40));
+    assert_non_null(text);
+    char *p = text + sprintf(text, "[");
+    for (int i = 0; i < POINTS; i++) {
+        p += sprintf(p, "%s{\"t\":%d,\"d\":\"", i ? "," : "", i + 1);
+        memset(p, 'x', VALUE_BYTES);
+        p += VALUE_BYTES + sprintf(p + VALUE_BYTES, "\"}");
+    }
+    (void)sprintf(p, "]");
+    struct text_source source = text_of(text);
+    struct json_points *reader;
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    const struct json_points_options options = {.import = false};
+    assert_int_equal(json_points_open(&options, text_source_read, &source, &reader), 0);
+    assert_int_equal(json_points_read(reader, &batch, BATCH_POINTS_MAX, &error), 1);
+    assert_int_equal(json_points_limit(reader), JSON_LIMIT_BYTES);
+    assert_int_equal(batch.count, BATCH_BYTES_MAX / VALUE_BYTES - 1);
+    json_points_close(reader);
+    batch_free(&batch);
+    free(text);
+}
+
+/* A value that no batch can hold, of a text that an import may have. */
+static void test_value_larger_than_a_batch(void **state)
+{
+    enum { VALUE_BYTES = BATCH_BYTES_MAX };
+    (void)state;
+    char *text = malloc(VALUE_BYTES + 40);
+    assert_non_null(text);
+    char *p = text + sprintf(text, "[\n{\"t\":1,\"d\":\"");
+    memset(p, 'x', VALUE_BYTES);
+    (void)sprintf(p + VALUE_BYTES, "\"}]");
+    struct batch batch;
+    struct error error = {0};
+    batch_init(&batch);
+    assert_int_equal(read_text(text_of(text), true, 1, &batch, &error), -E2BIG);
+    assert_string_equal(error.message,
+        "JSON, line 2, byte 2: the value of the datapoint takes more than 64 MiB, the most that one can hold");
+    assert_int_equal(batch.count, 0);
     batch_free(&batch);
     free(text);
 }
@@ -551,6 +635,8 @@ int main(void)
         cmocka_unit_test(test_points),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_points_of_unknown_keys_only),
+        cmocka_unit_test(test_byte_order_mark),
         cmocka_unit_test(test_import_rules),
         cmocka_unit_test(test_null_can_be_refused),
         cmocka_unit_test(test_missing_times_are_marked),
@@ -563,6 +649,8 @@ int main(void)
         cmocka_unit_test(test_source_failure),
         cmocka_unit_test(test_sender_limits),
         cmocka_unit_test(test_full_batch_is_no_error),
+        cmocka_unit_test(test_full_of_bytes),
+        cmocka_unit_test(test_value_larger_than_a_batch),
         cmocka_unit_test(test_many_equal_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
