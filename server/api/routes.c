@@ -3,12 +3,11 @@
 #include "auth.h"
 #include "url.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
 
 enum {
     ANY_METHOD = HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE | HTTP_OTHER,
-    LOCATION_BYTES_MAX = 900,
     BASE_SEGMENTS = 2, /* api, v1 */
 };
 
@@ -153,43 +152,6 @@ static void answer_unknown(struct request *request)
     answer_error(request, 404, "There is nothing at this path");
 }
 
-/* Percent-encodes all but what may stand in a path. False: no room. */
-static bool encode_path(const char *path, char *to, size_t capacity)
-{
-    size_t used = 0;
-    for (; *path; path++) {
-        unsigned char c = (unsigned char)*path;
-        bool plain =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("/-._~", c);
-        if (used + 4 > capacity)
-            return false;
-        used += (size_t)snprintf(to + used, 4, plain ? "%c" : "%%%02X", c);
-    }
-    to[used] = '\0';
-    return true;
-}
-
-/* "//", "." and ".." in a path: the cleaned path is elsewhere. */
-static void answer_moved(struct request *request, const char *path)
-{
-    char location[LOCATION_BYTES_MAX];
-    const char *query = request->exchange->query;
-    if (!encode_path(path, location, sizeof(location)) ||
-        strlen(location) + strlen(query) + 2 > sizeof(location)) {
-        answer_unknown(request);
-        return;
-    }
-    if (*query) {
-        strcat(location, "?");
-        strcat(location, query);
-    }
-    if (!http_answer_header(request->exchange, "Location", location)) {
-        answer_unknown(request);
-        return;
-    }
-    http_answer(request->exchange, 301, HTTP_NO_CONTENT, "", 0);
-}
-
 /* ---- one request ---- */
 
 static void run_route(struct request *request, const struct url_path *path)
@@ -226,21 +188,17 @@ void routes_dispatch(struct server *server, struct http_exchange *exchange)
 {
     struct request request = {.server = server, .exchange = exchange};
     struct url_path path;
-    char *decoded = exchange->worker->query; /* free until the query is parsed */
-    char *clean = exchange->worker->path;
     if (strncmp(exchange->path, "/api", 4) == 0)
         cors_decide(server, exchange);
-    if (url_decode(exchange->path, false, decoded, HTTP_REQUEST_BYTES_MAX) < 0) {
+    if (url_decode(exchange->path, false, exchange->worker->path, HTTP_REQUEST_BYTES_MAX) < 0) {
         answer_error(&request, 400, "The path has a broken escape");
         return;
     }
-    bool moved = url_clean(decoded, clean);
-    if (moved) {
-        answer_moved(&request, clean);
-        return;
-    }
-    if (url_split(clean, &path))
+    int r = url_split(exchange->worker->path, &path);
+    if (r == 0)
         run_route(&request, &path);
+    else if (r == -EINVAL)
+        answer_error(&request, 400, "The path has a \"..\"");
     else
         answer_unknown(&request);
 }

@@ -51,46 +51,24 @@ long url_decode(const char *from, bool plus, char *to, size_t capacity)
     return decode(from, from + strlen(from), plus, to, capacity);
 }
 
-bool url_clean(const char *path, char *to)
-{
-    const char *from = path;
-    size_t used = 0;
-    bool slash = false;
-    while (*from) {
-        while (*from == '/')
-            from++;
-        const char *end = strchrnul(from, '/');
-        size_t length = (size_t)(end - from);
-        slash = length == 0 || *end == '/';
-        if (length == 2 && from[0] == '.' && from[1] == '.') {
-            while (used > 0 && to[--used] != '/') {
-            }
-        } else if (length > 0 && !(length == 1 && from[0] == '.')) {
-            to[used++] = '/';
-            memmove(to + used, from, length);
-            used += length;
-        }
-        from = end;
-    }
-    if (slash || used == 0)
-        to[used++] = '/';
-    to[used] = '\0';
-    return strcmp(path, to) != 0;
-}
-
-bool url_split(char *path, struct url_path *ret_path)
+int url_split(char *path, struct url_path *ret_path)
 {
     *ret_path = (struct url_path){0};
-    while (*path == '/') {
-        *path++ = '\0';
-        if (!*path)
-            return true;
-        if (ret_path->count == URL_SEGMENTS_MAX)
-            return false;
-        ret_path->segments[ret_path->count++] = path;
+    while (*path) {
+        while (*path == '/')
+            *path++ = '\0';
+        char *segment = path;
         path = strchrnul(path, '/');
+        size_t length = (size_t)(path - segment);
+        if (length == 2 && segment[0] == '.' && segment[1] == '.')
+            return -EINVAL;
+        if (length == 0 || (length == 1 && segment[0] == '.'))
+            continue;
+        if (ret_path->count == URL_SEGMENTS_MAX)
+            return -ENAMETOOLONG;
+        ret_path->segments[ret_path->count++] = segment;
     }
-    return true;
+    return 0;
 }
 
 int query_parse(const char *from, char *text, size_t capacity, struct query *ret_query)

@@ -14,18 +14,15 @@ enum {
  * -EINVAL: a broken escape, an escaped 0 byte, or no room. */
 long url_decode(const char *from, bool plus, char *to, size_t capacity);
 
-/* Writes the cleaned form of an absolute decoded path to `to`: no empty, "." or ".." segments; a slash at the
- * end stays. `to` has the room of the path and its 0. Returns true when that changed anything. */
-bool url_clean(const char *path, char *to);
-
 struct url_path {
     size_t count;
     char *segments[URL_SEGMENTS_MAX]; /* in the decoded text */
 };
 
-/* Splits a clean path at its slashes, writing 0 bytes over them; a slash at the end is ignored. False when
- * there are more than URL_SEGMENTS_MAX segments. */
-bool url_split(char *path, struct url_path *ret_path);
+/* Splits an absolute decoded path at its slashes, writing 0 bytes over them. Empty and "." segments are dropped, so that
+ * "/a", "/a/" and "//a/." are the same path. 0; -EINVAL: a ".." segment; -ENAMETOOLONG: more than URL_SEGMENTS_MAX
+ * segments. */
+int url_split(char *path, struct url_path *ret_path);
 
 struct query {
     size_t count;
