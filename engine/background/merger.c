@@ -109,22 +109,6 @@ bool merger_choose(const uint64_t *sizes, uint32_t count, uint32_t *ret_from, ui
     return best.count > 0;
 }
 
-/* The ids of all deleted series, malloc'ed; NULL when there are none or memory is short (then nothing is reclaimed now). */
-static uint64_t *list_deleted(struct store *store, size_t *ret_count, uint64_t *ret_sequence)
-{
-    size_t count = 0;
-    (void)pthread_mutex_lock(&store->version_lock);
-    uint64_t *ids = store->deleted.count > 0 ? malloc(store->deleted.count * sizeof(*ids)) : NULL;
-    for (size_t i = 0; ids && i < store->deleted.capacity; i++) {
-        if (store->deleted.entries[i].value)
-            ids[count++] = store->deleted.entries[i].id;
-    }
-    *ret_sequence = store->delete_sequence;
-    (void)pthread_mutex_unlock(&store->version_lock);
-    *ret_count = count;
-    return ids;
-}
-
 /* How much of a segment belongs to deleted series, in percent of its points. */
 static unsigned deleted_percent(const struct segment *segment, const uint64_t *deleted, size_t count)
 {
@@ -138,32 +122,33 @@ static unsigned deleted_percent(const struct segment *segment, const uint64_t *d
     return all == 0 ? 0 : (unsigned)(points * 100 / all);
 }
 
-/* A segment of which too much is deleted, if any; looked for only when deletions or segments changed. */
+/* A segment of which too much is deleted, if any; looked for only when deletions or segments changed. Without memory nothing is
+ * reclaimed now. */
 static void plan_reclaim(struct store *store, struct plan *plan)
 {
     const struct version *version = plan->version;
-    uint64_t sequence;
+    uint64_t sequence = files_delete_sequence(store->files);
+    uint64_t *deleted;
     size_t count;
-    uint64_t *deleted = list_deleted(store, &count, &sequence);
-    if (sequence != store->deleted_looked || version->segment_count != store->segments_looked) {
-        for (uint32_t i = 0; deleted && plan->count == 0 && i < version->segment_count; i++) {
-            if (size_of(version, i) <= MERGE_BYTES_MAX &&
-                deleted_percent(version->segments[i]->segment, deleted, count) > DELETED_PERCENT_MAX) {
-                plan->from = i;
-                plan->count = 1;
-            }
+    if ((sequence == store->deleted_looked && version->segment_count == store->segments_looked) ||
+        files_list_deleted(store->files, sequence, &deleted, &count) < 0)
+        return;
+    for (uint32_t i = 0; plan->count == 0 && i < version->segment_count; i++) {
+        if (size_of(version, i) <= MERGE_BYTES_MAX && deleted_percent(version->segments[i]->segment, deleted, count) > DELETED_PERCENT_MAX) {
+            plan->from = i;
+            plan->count = 1;
         }
-        if (plan->count == 0) {
-            store->deleted_looked = sequence;
-            store->segments_looked = version->segment_count;
-        }
+    }
+    if (plan->count == 0) {
+        store->deleted_looked = sequence;
+        store->segments_looked = version->segment_count;
     }
     free(deleted);
 }
 
 static int plan_merge(struct store *store, struct plan *ret_plan, struct error *ret_error)
 {
-    struct plan plan = {.version = version_current(store)};
+    struct plan plan = {.version = files_version(store->files)};
     uint64_t *sizes = calloc(plan.version->segment_count + 1, sizeof(*sizes));
     if (!sizes) {
         version_release(plan.version);
@@ -231,7 +216,7 @@ static int merge_series(struct merge *merge, uint64_t series_id, struct error *r
 {
     bool begun = false;
     uint64_t expected = 0;
-    if (store_is_deleted(merge->store, series_id, UINT64_MAX - 1))
+    if (files_is_deleted(merge->store->files, series_id))
         return 0;
     for (uint32_t i = 0; i < merge->source_count; i++) {
         const struct segment_iterator *source = &merge->sources[i];
@@ -309,7 +294,7 @@ static int write_merged(struct store *store, const struct plan *plan, uint64_t i
     struct error *ret_error)
 {
     *ret_file = NULL;
-    char *path = store_path(store, "segment-%llu", id);
+    char *path = files_path(store->files, "segment-%llu", id);
     struct merge *merge = calloc(1, sizeof(*merge));
     int r = path && merge ? 0 : -ENOMEM;
     if (r == 0) {
@@ -332,7 +317,7 @@ static int write_merged(struct store *store, const struct plan *plan, uint64_t i
             leave_alone(store, file, ret_error);
     }
     if (r == 0 && segment_writer_points(merge->writer) > 0)
-        r = segment_file_finish(store, merge->writer, path, id, ret_file, ret_error);
+        r = segment_file_finish(store->io, store->directory, merge->writer, path, id, ret_file, ret_error);
     if (merge) {
         segment_writer_close(merge->writer);
         scratch_give(store, merge->scratch);
@@ -344,78 +329,15 @@ static int write_merged(struct store *store, const struct plan *plan, uint64_t i
 
 /* ---- publishing ---- */
 
-/* Deleted series that no file holds any more need not be remembered; manifest_lock is held. */
-static void forget_deleted(struct store *store)
+static int publish_merged(struct store *store, const struct plan *plan, struct segment_file *file, struct error *ret_error)
 {
-    struct version *version = version_current(store);
-    struct manifest *manifest = &store->manifest;
-    uint64_t kept = 0;
-    for (uint64_t i = 0; i < manifest->deleted_count; i++) {
-        if (version_holds(version, NULL, manifest->deleted[i]))
-            manifest->deleted[kept++] = manifest->deleted[i];
-    }
-    manifest->deleted_count = kept;
-    version_release(version);
-}
-
-/* The manifest names the merged segment in place of the run. manifest_lock is held. */
-static int name_merged(struct store *store, const struct plan *plan, const struct segment_file *file,
-    struct error *ret_error)
-{
-    struct manifest *manifest = &store->manifest;
-    uint32_t old_count = manifest->segment_count;
-    struct manifest_segment *old = malloc(((size_t)old_count + 1) * sizeof(*old));
-    if (!old)
-        return error_set(ret_error, ENOMEM, "out of memory for the manifest");
-    uint64_t first_id = segment_id(plan->version->segments[plan->from]->segment);
-    uint32_t from = 0, count = 0;
-    for (uint32_t i = 0; i < old_count; i++) {
-        old[i] = manifest->segments[i];
-        if (old[i].id == first_id)
-            from = i;
-    }
-    CHECK(old[from].id == first_id && from + plan->count <= old_count);
-    for (uint32_t i = 0; i < old_count; i++) {
-        if (i == from && file) {
-            manifest->segments[count++] = (struct manifest_segment){
-                .id = segment_id(file->segment),
-                .size = segment_file_size(file->segment),
-                .checksum = segment_footer_checksum(file->segment),
-            };
-        }
-        if (i < from || i >= from + plan->count)
-            manifest->segments[count++] = old[i];
-    }
-    manifest->segment_count = count;
-    int r = manifest_publish(store, ret_error);
-    if (r < 0) { /* which of the two is in force is unknown; all files stay, and the old list is as good as the new one */
-        for (uint32_t i = 0; i < old_count; i++)
-            manifest->segments[i] = old[i];
-        manifest->segment_count = old_count;
-    }
-    free(old);
-    return r;
-}
-
-static int publish_merged(struct store *store, const struct plan *plan, struct segment_file *file,
-    struct error *ret_error)
-{
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    store->manifest_in_doubt = false;
-    int r = name_merged(store, plan, file, ret_error);
-    if (r == 0) {
-        version_apply_surely(store, &(struct version_edit){
-            .remove_segments = plan->version->segments + plan->from,
-            .remove_segment_count = plan->count,
-            .add_segments = &file,
-            .add_segment_count = file ? 1 : 0,
-        });
-        forget_deleted(store); /* written with the next manifest; until then merely remembered for longer */
-    } else if (file) {
-        atomic_store(&file->obsolete, !store->manifest_in_doubt);
-    }
-    (void)pthread_mutex_unlock(&store->manifest_lock);
-    return r;
+    return files_apply(store->files, &(struct files_edit){
+        .remove_segments = plan->version->segments + plan->from,
+        .remove_segment_count = plan->count,
+        .add_segments = &file,
+        .add_segment_count = file ? 1 : 0,
+        .forget_tombstones = true,
+    }, NULL, ret_error);
 }
 
 /* Carries out one merge if one is due. 1 = did, 0 = nothing to do, negative: error. */
@@ -425,9 +347,7 @@ int merge_next(struct store *store, struct error *ret_error)
     (void)pthread_mutex_lock(&store->merge_lock);
     int r = plan_merge(store, &plan, ret_error);
     if (plan.count > 0) {
-        (void)pthread_mutex_lock(&store->manifest_lock);
-        uint64_t id = manifest_take_file_id(store);
-        (void)pthread_mutex_unlock(&store->manifest_lock);
+        uint64_t id = files_take_ids(store->files, 1);
         struct segment_file *file;
         uint64_t bytes = 0;
         r = write_merged(store, &plan, id, &file, ret_error);

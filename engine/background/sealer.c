@@ -21,35 +21,20 @@ void background_wake(struct store *store)
 /* Prepares a journal file and names it in the manifest and the version. */
 static int make_journal(struct store *store, struct journal **ret_journal, struct error *ret_error)
 {
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    uint64_t id = manifest_take_file_id(store);
-    (void)pthread_mutex_unlock(&store->manifest_lock);
-    char *recycle = recycle_take(store);
+    struct recycler *recycler = files_recycler(store->files);
     struct journal_file *file = NULL;
-    int r = journal_file_prepare(store->io, store->directory, id, store->options.journal_bytes, recycle, &file, ret_error);
-    recycle_done(store, recycle);
+    int r = journal_file_prepare(store->io, store->directory, files_take_ids(store->files, 1), store->options.journal_bytes,
+        recycler_take(recycler), &file, ret_error);
+    recycler_done(recycler);
     if (r < 0)
         return r;
-    struct journal *journal = journal_new(file);
+    struct journal *journal = journal_new(file, recycler);
     if (!journal) {
         (void)store->io->operations->unlink(store->io, file->path);
         journal_file_close(file);
         return error_set(ret_error, ENOMEM, "out of memory for a journal");
     }
-    journal->recycle_to = store;
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    store->manifest_in_doubt = false;
-    r = manifest_add_journal(&store->manifest, (struct manifest_journal){.id = id, .nonce = file->nonce});
-    if (r == 0)
-        r = manifest_publish(store, ret_error);
-    else
-        r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
-    if (r < 0)
-        (void)manifest_remove_journal(&store->manifest, id);
-    atomic_store(&journal->obsolete, r < 0 && !store->manifest_in_doubt); /* the next attempt takes its file */
-    if (r == 0) /* a journal that only the manifest knows would never be sealed, and stand in the way of younger ones */
-        version_apply_surely(store, &(struct version_edit){.add_journal = journal});
-    (void)pthread_mutex_unlock(&store->manifest_lock);
+    r = files_apply(store->files, &(struct files_edit){.add_journals = &journal, .add_journal_count = 1}, NULL, ret_error);
     if (r < 0) {
         journal_release(journal);
         return r;
@@ -71,7 +56,7 @@ void background_note(struct store *store, struct error *noted, const struct erro
 /* 1 = prepared one, 0 = none is wanted, or what failed. */
 static int prepare_spare(struct store *store, struct error *ret_error)
 {
-    struct version *version = version_current(store);
+    struct version *version = files_version(store->files);
     uint32_t live = version->journal_count;
     version_release(version);
     if (!commit_wants_spare(store) || live >= store->options.journals_max)
@@ -89,15 +74,15 @@ static int prepare_spare(struct store *store, struct error *ret_error)
 static struct journal *next_to_seal(struct store *store)
 {
     struct journal *found = NULL;
+    struct version *version = files_version(store->files);
     (void)pthread_mutex_lock(&store->commit.lock);
-    (void)pthread_mutex_lock(&store->version_lock);
-    if (store->version->journal_count > 0) {
-        struct journal *oldest = store->version->journals[0];
-        if (oldest->closed && oldest->published_end == oldest->reserved_end)
+    if (version->journal_count > 0) {
+        struct journal *oldest = version->journals[0];
+        if (oldest->closed && files_published_end(store->files, oldest) == oldest->reserved_end)
             found = journal_hold(oldest);
     }
-    (void)pthread_mutex_unlock(&store->version_lock);
     (void)pthread_mutex_unlock(&store->commit.lock);
+    version_release(version);
     return found;
 }
 
@@ -105,7 +90,7 @@ static struct journal *next_to_seal(struct store *store)
 static int sync_or_die(struct store *store, struct journal *journal, uint64_t end, struct error *ret_error)
 {
     struct error error = {0};
-    int r = journal_sync(store, journal, end, &error);
+    int r = journal_sync(journal, store->io, end, &error);
     if (r < 0) {
         (void)pthread_mutex_lock(&store->commit.lock);
         if (!store->commit.dead)
@@ -121,18 +106,9 @@ static int sync_or_die(struct store *store, struct journal *journal, uint64_t en
 static int record_end(struct store *store, struct journal *journal, struct error *ret_error)
 {
     int r = sync_or_die(store, journal, journal->reserved_end, ret_error);
-    if (r < 0)
+    if (r < 0 || journal->clean_end == journal->reserved_end)
         return r;
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
-        struct manifest_journal *entry = &store->manifest.journals[i];
-        if (entry->id == journal->file->id && entry->clean_end != journal->reserved_end) {
-            entry->clean_end = journal->reserved_end;
-            r = manifest_publish(store, ret_error);
-        }
-    }
-    (void)pthread_mutex_unlock(&store->manifest_lock);
-    return r;
+    return files_apply(store->files, &(struct files_edit){.ended_journals = &journal, .ended_journal_count = 1}, NULL, ret_error);
 }
 
 static int seal_frame(struct journal *journal, const struct frame_reference *reference,
@@ -187,7 +163,7 @@ static int write_segment(struct store *store, struct journal *journal, struct se
         return error_set(ret_error, ENOMEM, "out of memory for sealing %s", journal->file->path);
     int r = 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
-        if (!store_is_deleted(store, ids[i], UINT64_MAX - 1))
+        if (!files_is_deleted(store->files, ids[i]))
             r = seal_series(journal, ids[i], writer, ret_error);
     }
     free(ids);
@@ -196,100 +172,36 @@ static int write_segment(struct store *store, struct journal *journal, struct se
     return r;
 }
 
-int segment_file_finish(struct store *store, struct segment_writer *writer, const char *path, uint64_t id,
-    struct segment_file **ret_file, struct error *ret_error)
-{
-    struct segment *segment = NULL;
-    struct segment_file *file = NULL;
-    int r = segment_writer_finish(writer, ret_error);
-    if (r == 0) {
-        r = store->io->operations->sync_directory(store->io, store->directory);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
-    }
-    if (r == 0)
-        r = segment_open(path, id, &segment, ret_error);
-    if (r == 0) {
-        file = segment_file_new(store->io, segment);
-        if (!file)
-            r = error_set(ret_error, ENOMEM, "out of memory for a segment");
-    }
-    if (r < 0) {
-        segment_close(segment);
-        (void)store->io->operations->unlink(store->io, path);
-        return r;
-    }
-    *ret_file = file;
-    return 0;
-}
-
 /* Writes the journal's points as segment `id`; *ret_file stays NULL when there are none. */
 static int make_segment(struct store *store, struct journal *journal, uint64_t id,
     struct segment_file **ret_file, struct error *ret_error)
 {
     struct segment_writer *writer = NULL;
     *ret_file = NULL;
-    char *path = store_path(store, "segment-%llu", id);
+    char *path = files_path(store->files, "segment-%llu", id);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory for sealing");
     int r = segment_writer_open(store->io, path, id, &writer, ret_error);
     if (r == 0)
         r = write_segment(store, journal, writer, ret_error);
     if (r == 0 && segment_writer_points(writer) > 0)
-        r = segment_file_finish(store, writer, path, id, ret_file, ret_error);
+        r = segment_file_finish(store->io, store->directory, writer, path, id, ret_file, ret_error);
     segment_writer_close(writer);
     free(path);
     return r;
 }
 
-/* The manifest and then the version take over from the journal: its segment, and those of its tombstones that are
- * still needed. */
-static int replace_journal(struct store *store, struct journal *journal, struct segment_file *file,
-    struct error *ret_error)
+/* The manifest names the segment instead of the journal, and remembers those of its tombstones that are still needed. */
+static int replace_journal(struct store *store, struct journal *journal, struct segment_file *file, struct error *ret_error)
 {
-    struct version *version = version_current(store);
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    store->manifest_in_doubt = false;
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < journal->index.tombstone_count; i++) {
-        if (version_holds(version, journal, journal->index.tombstones[i]))
-            r = manifest_add_deleted(&store->manifest, journal->index.tombstones[i]);
-    }
-    if (r == 0 && file) {
-        r = manifest_add_segment(&store->manifest, (struct manifest_segment){
-            .id = segment_id(file->segment),
-            .size = segment_file_size(file->segment),
-            .checksum = segment_footer_checksum(file->segment),
-        });
-    }
-    if (r < 0) {
-        r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
-    } else {
-        struct manifest_journal kept = store->manifest.journals[0];
-        CHECK(kept.id == journal->file->id); /* sealed in order of age */
-        (void)manifest_remove_journal(&store->manifest, kept.id);
-        r = manifest_publish(store, ret_error);
-        if (r < 0) { /* the old one may be in force: go on naming the journal, and sealing it again */
-            if (file)
-                store->manifest.segment_count--;
-            store->manifest.journal_count++;
-            for (uint32_t i = store->manifest.journal_count - 1; i > 0; i--)
-                store->manifest.journals[i] = store->manifest.journals[i - 1];
-            store->manifest.journals[0] = kept;
-        }
-    }
-    if (r == 0) {
-        version_apply_surely(store, &(struct version_edit){
-            .remove_journal = journal,
-            .add_segments = &file,
-            .add_segment_count = file ? 1 : 0,
-        });
-    } else if (file) { /* one that the manifest may name stays on disk; open sorts it out */
-        atomic_store(&file->obsolete, !store->manifest_in_doubt);
-    }
-    (void)pthread_mutex_unlock(&store->manifest_lock);
-    version_release(version);
-    return r;
+    return files_apply(store->files, &(struct files_edit){
+        .remove_journals = &journal,
+        .remove_journal_count = 1,
+        .add_segments = &file,
+        .add_segment_count = file ? 1 : 0,
+        .tombstones = journal->index.tombstones,
+        .tombstone_count = journal->index.tombstone_count,
+    }, NULL, ret_error);
 }
 
 static int seal(struct store *store, struct journal *journal, struct error *ret_error)
@@ -297,11 +209,8 @@ static int seal(struct store *store, struct journal *journal, struct error *ret_
     int r = record_end(store, journal, ret_error);
     if (r < 0)
         return r;
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    uint64_t id = manifest_take_file_id(store);
-    (void)pthread_mutex_unlock(&store->manifest_lock);
     struct segment_file *file;
-    r = make_segment(store, journal, id, &file, ret_error);
+    r = make_segment(store, journal, files_take_ids(store->files, 1), &file, ret_error);
     if (r < 0)
         return r;
     r = replace_journal(store, journal, file, ret_error);
@@ -424,10 +333,7 @@ static void *sync_at_intervals(void *argument)
         (void)pthread_mutex_lock(&store->commit.lock);
         struct journal *journal = journal_hold(store->commit.active);
         (void)pthread_mutex_unlock(&store->commit.lock);
-        (void)pthread_mutex_lock(&store->version_lock);
-        uint64_t end = journal->published_end;
-        (void)pthread_mutex_unlock(&store->version_lock);
-        (void)sync_or_die(store, journal, end, NULL);
+        (void)sync_or_die(store, journal, files_published_end(store->files, journal), NULL);
         journal_release(journal);
     }
 }
@@ -473,11 +379,11 @@ void background_stop(struct store *store)
 
 static bool has_closed_journal(struct store *store)
 {
+    struct version *version = files_version(store->files);
     (void)pthread_mutex_lock(&store->commit.lock);
-    (void)pthread_mutex_lock(&store->version_lock);
-    bool closed = store->version->journal_count > 0 && store->version->journals[0]->closed;
-    (void)pthread_mutex_unlock(&store->version_lock);
+    bool closed = version->journal_count > 0 && version->journals[0]->closed;
     (void)pthread_mutex_unlock(&store->commit.lock);
+    version_release(version);
     return closed;
 }
 

@@ -68,9 +68,11 @@ static int add_segments(struct store *store, const struct version *version, cons
     return r;
 }
 
-static int add_journals(struct store *store, const struct version *version, const uint64_t *ends,
-    const char *directory, struct manifest *manifest, struct error *ret_error)
+static int add_journals(struct store *store, const struct files_moment *moment, const char *directory,
+    struct manifest *manifest, struct error *ret_error)
 {
+    const struct version *version = moment->version;
+    const uint64_t *ends = moment->ends;
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < version->journal_count; i++) {
         const struct journal_file *file = version->journals[i]->file;
@@ -93,29 +95,23 @@ static int add_journals(struct store *store, const struct version *version, cons
 /* What was deleted at the snapshot's moment. */
 static int add_deletions(struct store *store, uint64_t sequence, struct manifest *manifest, struct error *ret_error)
 {
-    int r = 0;
-    (void)pthread_mutex_lock(&store->version_lock);
-    for (size_t i = 0; r == 0 && i < store->deleted.capacity; i++) {
-        uint64_t deleted = (uint64_t)(uintptr_t)store->deleted.entries[i].value;
-        if (deleted != 0 && deleted <= sequence + 1)
-            r = manifest_add_deleted(manifest, store->deleted.entries[i].id);
-    }
-    (void)pthread_mutex_unlock(&store->version_lock);
+    uint64_t *ids;
+    size_t count;
+    int r = files_list_deleted(store->files, sequence, &ids, &count);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = manifest_add_deleted(manifest, ids[i]);
+    free(ids);
     return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for a backup") : 0;
 }
 
-int store_write_backup(struct store *store, const struct version *version, const uint64_t *ends, uint64_t sequence,
-    const char *directory, struct error *ret_error)
+int store_write_backup(struct store *store, const struct files_moment *moment, const char *directory, struct error *ret_error)
 {
-    struct manifest manifest = {.version = 1};
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    manifest.next_file_id = store->manifest.next_file_id;
-    (void)pthread_mutex_unlock(&store->manifest_lock);
-    int r = add_deletions(store, sequence, &manifest, ret_error);
+    struct manifest manifest = {.version = 1, .next_file_id = files_next_id(store->files)};
+    int r = add_deletions(store, moment->sequence, &manifest, ret_error);
     if (r == 0)
-        r = add_segments(store, version, directory, &manifest, ret_error);
+        r = add_segments(store, moment->version, directory, &manifest, ret_error);
     if (r == 0)
-        r = add_journals(store, version, ends, directory, &manifest, ret_error);
+        r = add_journals(store, moment, directory, &manifest, ret_error);
     if (r == 0)
         r = manifest_write(store->io, directory, &manifest, ret_error);
     manifest_free(&manifest);

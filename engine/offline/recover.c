@@ -21,7 +21,7 @@ enum { COPY_BUFFER_BYTES = 4 << 20 };
 
 static int make_trash(struct store *store, struct error *ret_error)
 {
-    char *path = store_path(store, "trash", 0);
+    char *path = files_path(store->files, "trash", 0);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory");
     int r = store->io->operations->make_directory(store->io, path, 0700);
@@ -33,19 +33,20 @@ static int make_trash(struct store *store, struct error *ret_error)
     return r;
 }
 
-static bool is_named(const struct store *store, const char *name)
+static bool is_named(const struct version *version, const char *name)
 {
     char expected[64];
     if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, "trash") == 0 || strcmp(name, RECYCLED_NAME) == 0 ||
         strncmp(name, "import-", 7) == 0)
         return true;
-    for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
-        (void)snprintf(expected, sizeof(expected), "journal-%llu", (unsigned long long)store->manifest.journals[i].id);
+    for (uint32_t i = 0; i < version->journal_count; i++) {
+        (void)snprintf(expected, sizeof(expected), "journal-%llu", (unsigned long long)version->journals[i]->file->id);
         if (strcmp(name, expected) == 0)
             return true;
     }
-    for (uint32_t i = 0; i < store->manifest.segment_count; i++) {
-        (void)snprintf(expected, sizeof(expected), "segment-%llu", (unsigned long long)store->manifest.segments[i].id);
+    for (uint32_t i = 0; i < version->segment_count; i++) {
+        (void)snprintf(expected, sizeof(expected), "segment-%llu",
+            (unsigned long long)segment_id(version->segments[i]->segment));
         if (strcmp(name, expected) == 0)
             return true;
     }
@@ -59,7 +60,7 @@ static int trash_file(struct store *store, const char *name, struct error *ret_e
         return r;
     char *from = NULL, *to = NULL;
     if (asprintf(&from, "%s/%s", store->directory, name) < 0 ||
-        asprintf(&to, "%s/trash/%s.%llu", store->directory, name, (unsigned long long)store->manifest.version) < 0)
+        asprintf(&to, "%s/trash/%s.%llu", store->directory, name, (unsigned long long)files_manifest_version(store->files)) < 0)
         r = error_set(ret_error, ENOMEM, "out of memory");
     if (r == 0) {
         r = store->io->operations->rename(store->io, from, to);
@@ -73,7 +74,7 @@ static int trash_file(struct store *store, const char *name, struct error *ret_e
 }
 
 /* Moves what the manifest does not name into trash: an interrupted segment, a spare journal, a foreign file. */
-static int trash_unnamed(struct store *store, struct error *ret_error)
+static int trash_unnamed(struct store *store, const struct version *version, struct error *ret_error)
 {
     DIR *directory = opendir(store->directory);
     if (!directory)
@@ -82,23 +83,11 @@ static int trash_unnamed(struct store *store, struct error *ret_error)
     const struct dirent *entry;
     while (r == 0 && (entry = readdir(directory))) {
         const char *name = entry->d_name;
-        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_named(store, name))
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_named(version, name))
             r = trash_file(store, name, ret_error);
     }
     (void)closedir(directory);
     return r;
-}
-
-static int find_recycled(struct store *store, struct error *ret_error)
-{
-    char *path = store_path(store, RECYCLED_NAME, 0);
-    if (!path)
-        return error_set(ret_error, ENOMEM, "out of memory");
-    if (access(path, F_OK) == 0)
-        store->recycle_path = path;
-    else
-        free(path);
-    return 0;
 }
 
 /* Keeps a copy of the bytes that are cut off a journal's end. */
@@ -110,7 +99,7 @@ static int trash_tail(struct store *store, const struct journal_file *file, cons
     int r = make_trash(store, ret_error);
     char *path = NULL;
     if (r == 0 && asprintf(&path, "%s/trash/journal-%llu.tail-%llu.%llu", store->directory, (unsigned long long)file->id,
-                      (unsigned long long)scan->end, (unsigned long long)store->manifest.version) < 0)
+                      (unsigned long long)scan->end, (unsigned long long)files_manifest_version(store->files)) < 0)
         r = error_set(ret_error, ENOMEM, "out of memory");
     if (r == 0) {
         int copy = store->io->operations->open(store->io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -133,39 +122,12 @@ static int trash_tail(struct store *store, const struct journal_file *file, cons
 /* ---- what is there ---- */
 
 struct found {
-    struct segment_file **segments;
-    struct journal **journals; /* old ones, then new ones */
+    struct version *version; /* what the manifest names */
     struct journal_scan *scans;
-    uint32_t journal_count, kept, journal_capacity;
+    uint32_t kept;          /* how many of its journals stay as they are, the oldest ones */
+    struct journal **fresh; /* what the others are copied to */
+    uint32_t fresh_count, fresh_capacity;
 };
-
-static int open_segments(struct store *store, struct found *found, struct error *ret_error)
-{
-    for (uint32_t i = 0; i < store->manifest.segment_count; i++) {
-        const struct manifest_segment *named = &store->manifest.segments[i];
-        char *path = store_path(store, "segment-%llu", named->id);
-        struct segment *segment = NULL;
-        int r = path ? segment_open(path, named->id, &segment, ret_error)
-                     : error_set(ret_error, ENOMEM, "out of memory");
-        if (r == 0 && (segment_file_size(segment) != named->size || segment_footer_checksum(segment) != named->checksum)) {
-            r = error_set(ret_error, EBADMSG, "%s: is not the file the manifest names: expected %llu bytes with footer checksum "
-                                              "%016llx, found %llu bytes with %016llx; see `connectordb repair`", path,
-                (unsigned long long)named->size, (unsigned long long)named->checksum,
-                (unsigned long long)segment_file_size(segment), (unsigned long long)segment_footer_checksum(segment));
-        }
-        if (r == 0) {
-            found->segments[i] = segment_file_new(store->io, segment);
-            if (!found->segments[i])
-                r = error_set(ret_error, ENOMEM, "out of memory");
-        }
-        if (r < 0)
-            segment_close(segment);
-        free(path);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
 
 /* One frame of a journal becomes known: to its journal's index, to the series' state, to the deletions. */
 static int take_frame(struct store *store, struct journal *journal, const struct frame *frame,
@@ -173,7 +135,7 @@ static int take_frame(struct store *store, struct journal *journal, const struct
 {
     int r = head_index_add(&journal->index, frame);
     if (r == 0 && frame->kind == FRAME_TOMBSTONE) {
-        r = store_mark_deleted(store, frame->series_id);
+        r = files_mark_deleted(store->files, frame->series_id);
         struct series_state *state = id_map_get(&store->commit.states, frame->series_id);
         if (state)
             state->deleted = true;
@@ -207,85 +169,33 @@ static int visit_frame(void *context, const struct frame *frame)
     return take_frame(visit->store, visit->journal, frame, visit->error);
 }
 
-static int add_journal(struct found *found, struct journal *journal)
-{
-    if (found->journal_count == found->journal_capacity) {
-        uint32_t capacity = found->journal_capacity ? found->journal_capacity * 2 : 16;
-        struct journal **journals = realloc(found->journals, capacity * sizeof(*journals));
-        if (!journals)
-            return -ENOMEM;
-        found->journals = journals;
-        found->journal_capacity = capacity;
-    }
-    found->journals[found->journal_count++] = journal;
-    return 0;
-}
-
-/* Takes the file over, also when memory is short. */
-static struct journal *new_journal(struct found *found, struct journal_file *file, struct error *ret_error)
-{
-    struct journal *journal = journal_new(file);
-    if (journal && add_journal(found, journal) == 0)
-        return journal;
-    if (journal)
-        journal_release(journal); /* with its file */
-    else
-        journal_file_close(file);
-    (void)error_set(ret_error, ENOMEM, "out of memory for a journal");
-    return NULL;
-}
-
-static int open_journal(struct store *store, struct found *found, uint64_t id, struct journal **ret_journal,
-    struct error *ret_error)
-{
-    struct journal_file *file;
-    int r = journal_file_open(store->directory, id, &file, ret_error);
-    if (r < 0)
-        return r;
-    struct journal *journal = new_journal(found, file, ret_error);
-    if (!journal)
-        return -ENOMEM;
-    journal->recycle_to = store;
-    journal->recovered = journal->closed = true;
-    *ret_journal = journal;
-    return 0;
-}
-
 static int scan_journals(struct store *store, struct found *found, struct error *ret_error)
 {
-    for (uint32_t i = 0; i < store->manifest.journal_count; i++) {
-        struct journal *journal = NULL;
-        int r = open_journal(store, found, store->manifest.journals[i].id, &journal, ret_error);
-        if (r < 0)
-            return r;
-        if (journal->file->nonce != store->manifest.journals[i].nonce)
-            return error_set(ret_error, EBADMSG, "%s: is not the file the manifest names: expected nonce %016llx, found %016llx; "
-                                                 "see `connectordb repair`", journal->file->path,
-                (unsigned long long)store->manifest.journals[i].nonce, (unsigned long long)journal->file->nonce);
+    for (uint32_t i = 0; i < found->version->journal_count; i++) {
+        struct journal *journal = found->version->journals[i];
         struct visit visit = {.store = store, .journal = journal, .error = ret_error};
-        r = journal_file_scan(journal->file, store->manifest.journals[i].clean_end, visit_frame, &visit, &found->scans[i],
-            ret_error);
+        int r = journal_file_scan(journal->file, journal->clean_end, visit_frame, &visit, &found->scans[i], ret_error);
         if (r < 0)
             return r;
-        journal->reserved_end = journal->published_end = found->scans[i].end;
-        atomic_store(&journal->synced_end, store->manifest.journals[i].clean_end);
+        journal->reserved_end = found->scans[i].end;
+        files_publish(store->files, journal, found->scans[i].end);
         store->recovery.frames += found->scans[i].frames;
         store->recovery.points += found->scans[i].points;
-        store->recovery.clean = store->recovery.clean && store->manifest.journals[i].clean_end != 0;
+        store->recovery.clean = store->recovery.clean && journal->clean_end != 0;
     }
-    store->recovery.journal_count = store->manifest.journal_count;
+    store->recovery.journal_count = found->version->journal_count;
     return 0;
 }
 
-/* How many of the oldest journals may stay as they are: all before the first whose end is not known to be durable; and
- * what is left of small ones after a clean close is rather copied together than made into tiny segments. */
+/* How many of the oldest journals may stay as they are: all before the first whose end is not known to be durable. But what a clean
+ * close left in small ones is copied together rather than made into tiny segments. */
 static uint32_t count_kept(const struct store *store, const struct found *found)
 {
     uint32_t kept = 0;
-    while (kept < store->manifest.journal_count && store->manifest.journals[kept].clean_end != 0)
+    while (kept < found->version->journal_count && found->version->journals[kept]->clean_end != 0)
         kept++;
     uint64_t bytes = 0;
-    if (kept < store->manifest.journal_count)
+    if (kept < found->version->journal_count)
         return kept;
     while (kept > 0) {
         bytes += found->scans[kept - 1].end - JOURNAL_HEADER_BYTES;
@@ -324,9 +234,29 @@ static int copy_end(struct copy *copy)
     if (!copy->to)
         return 0;
     int r = copy_flush(copy, true);
-    copy->to->reserved_end = copy->to->published_end = copy->written;
+    copy->to->reserved_end = copy->written;
+    files_publish(copy->store->files, copy->to, copy->written);
     atomic_store(&copy->to->synced_end, copy->written);
     return r;
+}
+
+/* Takes the file over, also when memory is short: then NULL. */
+static struct journal *add_fresh(struct found *found, struct journal_file *file, struct recycler *recycler)
+{
+    if (found->fresh_count == found->fresh_capacity) {
+        uint32_t capacity = found->fresh_capacity ? found->fresh_capacity * 2 : 16;
+        struct journal **fresh = realloc(found->fresh, capacity * sizeof(struct journal *));
+        if (fresh) {
+            found->fresh = fresh;
+            found->fresh_capacity = capacity;
+        }
+    }
+    struct journal *journal = found->fresh_count < found->fresh_capacity ? journal_new(file, recycler) : NULL;
+    if (journal)
+        found->fresh[found->fresh_count++] = journal;
+    else
+        journal_file_close(file);
+    return journal;
 }
 
 static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
@@ -340,19 +270,16 @@ static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
     uint64_t size = store->options.journal_bytes;
     if (size < frame_bytes_needed + JOURNAL_HEADER_BYTES)
         size = align_up(frame_bytes_needed + JOURNAL_HEADER_BYTES, JOURNAL_HEADER_BYTES);
+    struct recycler *recycler = files_recycler(store->files);
     struct journal_file *file;
-    char *recycled = recycle_take(store);
-    r = journal_file_prepare(store->io, store->directory, manifest_take_file_id(store), size, recycled, &file, copy->error);
-    recycle_done(store, recycled);
+    r = journal_file_prepare(store->io, store->directory, files_take_ids(store->files, 1), size, recycler_take(recycler), &file,
+        copy->error);
+    recycler_done(recycler);
     if (r < 0)
         return r;
-    struct journal *journal = new_journal(copy->found, file, copy->error);
-    if (!journal)
-        return -ENOMEM;
-    journal->recycle_to = store;
-    copy->to = journal;
+    copy->to = add_fresh(copy->found, file, recycler);
     copy->written = JOURNAL_HEADER_BYTES;
-    return 0;
+    return copy->to ? 0 : error_set(copy->error, ENOMEM, "out of memory for a journal");
 }
 
 static int copy_frame(void *context, const struct frame *old)
@@ -411,12 +338,12 @@ static int copy_journals(struct store *store, struct found *found, struct error 
     if (!copy.buffer)
         return error_set(ret_error, ENOMEM, "out of memory for recovery");
     int r = 0;
-    for (uint32_t i = found->kept; r == 0 && i < store->manifest.journal_count; i++) {
+    for (uint32_t i = found->kept; r == 0 && i < found->version->journal_count; i++) {
         struct journal_scan scan;
-        copy.from = found->journals[i];
+        copy.from = found->version->journals[i];
         r = trash_tail(store, copy.from->file, &found->scans[i], ret_error);
         if (r == 0 && found->scans[i].frames > 0)
-            r = journal_file_scan(copy.from->file, store->manifest.journals[i].clean_end, copy_frame, &copy, &scan, ret_error);
+            r = journal_file_scan(copy.from->file, copy.from->clean_end, copy_frame, &copy, &scan, ret_error);
     }
     if (r == 0 && !copy.to)
         r = copy_begin(&copy, 0);
@@ -428,90 +355,56 @@ static int copy_journals(struct store *store, struct found *found, struct error 
 
 /* ---- putting it together ---- */
 
-/* The manifest names the kept journals and the new ones; the copied ones go. */
+/* The manifest names the new journals instead of those that were copied. Without that it is as if the open had not been tried. */
 static int name_journals(struct store *store, struct found *found, struct error *ret_error)
 {
-    struct manifest *manifest = &store->manifest;
-    uint32_t old_count = manifest->journal_count;
-    manifest->journal_count = found->kept;
-    for (uint32_t i = old_count; i < found->journal_count; i++) {
-        struct manifest_journal named = {.id = found->journals[i]->file->id, .nonce = found->journals[i]->file->nonce};
-        if (found->journals[i]->closed)
-            named.clean_end = found->journals[i]->reserved_end;
-        if (manifest_add_journal(manifest, named) < 0)
-            return error_set(ret_error, ENOMEM, "out of memory for the manifest");
+    for (uint32_t i = 0; i < found->fresh_count; i++) {
+        if (found->fresh[i]->closed)
+            found->fresh[i]->clean_end = found->fresh[i]->reserved_end;
     }
-    int r = manifest_publish(store, ret_error);
-    if (r < 0)
-        return r;
-    for (uint32_t i = found->kept; i < old_count; i++) {
-        atomic_store(&found->journals[i]->obsolete, true);
-        journal_release(found->journals[i]);
-        found->journals[i] = NULL;
-    }
-    uint32_t count = found->kept;
-    for (uint32_t i = old_count; i < found->journal_count; i++)
-        found->journals[count++] = found->journals[i];
-    found->journal_count = count;
-    return 0;
-}
-
-static int take_deletions(struct store *store, struct error *ret_error)
-{
-    for (uint64_t i = 0; i < store->manifest.deleted_count; i++) {
-        if (store_mark_deleted(store, store->manifest.deleted[i]) < 0)
-            return error_set(ret_error, ENOMEM, "out of memory for deleted series");
-    }
-    return 0;
+    return files_apply(store->files, &(struct files_edit){
+        .add_journals = found->fresh,
+        .add_journal_count = found->fresh_count,
+        .remove_journals = found->version->journals + found->kept,
+        .remove_journal_count = found->version->journal_count - found->kept,
+    }, NULL, ret_error);
 }
 
 static int assemble(struct store *store, struct found *found, struct error *ret_error)
 {
-    int r = trash_unnamed(store, ret_error);
-    if (r == 0)
-        r = find_recycled(store, ret_error);
-    if (r == 0)
-        r = take_deletions(store, ret_error);
-    if (r == 0)
-        r = open_segments(store, found, ret_error);
+    int r = trash_unnamed(store, found->version, ret_error);
     if (r == 0)
         r = scan_journals(store, found, ret_error);
     if (r < 0)
         return r;
     found->kept = count_kept(store, found);
     r = copy_journals(store, found, ret_error);
-    if (r == 0)
-        r = name_journals(store, found, ret_error);
-    if (r < 0)
+    if (r < 0) {
+        for (uint32_t i = 0; i < found->fresh_count; i++)
+            atomic_store(&found->fresh[i]->obsolete, true);
         return r;
-    if (version_init(store, found->segments, store->manifest.segment_count, found->journals, found->journal_count) < 0)
-        return error_set(ret_error, ENOMEM, "out of memory for the list of files");
-    store->commit.active = journal_hold(found->journals[found->journal_count - 1]);
-    return 0;
+    }
+    r = name_journals(store, found, ret_error);
+    if (r == 0)
+        store->commit.active = journal_hold(found->fresh[found->fresh_count - 1]);
+    return r;
 }
 
 int recover(struct store *store, struct error *ret_error)
 {
     uint64_t begun = clock_monotonic_ns();
-    int r = manifest_read(store->directory, &store->manifest, ret_error);
+    int r = files_open(store->io, store->directory, &store->files, ret_error);
     if (r < 0)
         return r;
     store->recovery.clean = true;
-    struct found found = {0};
-    found.segments = calloc((size_t)store->manifest.segment_count + 1, sizeof(struct segment_file *));
-    found.scans = calloc((size_t)store->manifest.journal_count + 1, sizeof(struct journal_scan));
-    if (!found.segments || !found.scans)
-        r = error_set(ret_error, ENOMEM, "out of memory for recovery");
-    uint32_t segment_count = store->manifest.segment_count;
-    if (r == 0)
-        r = assemble(store, &found, ret_error);
-    for (uint32_t i = 0; found.segments && i < segment_count; i++)
-        segment_file_release(found.segments[i]);
-    for (uint32_t i = 0; i < found.journal_count; i++)
-        journal_release(found.journals[i]);
-    free(found.segments);
+    struct found found = {.version = files_version(store->files)};
+    found.scans = calloc((size_t)found.version->journal_count + 1, sizeof(struct journal_scan));
+    r = found.scans ? assemble(store, &found, ret_error) : error_set(ret_error, ENOMEM, "out of memory for recovery");
+    for (uint32_t i = 0; i < found.fresh_count; i++)
+        journal_release(found.fresh[i]);
+    version_release(found.version);
     free(found.scans);
-    free(found.journals);
+    free(found.fresh);
     store->recovery.seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
     return r;
 }

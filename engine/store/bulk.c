@@ -186,13 +186,9 @@ static bool name_is_valid(const char *name)
 static int take_file_ids(struct store_bulk *bulk, struct error *ret_error)
 {
     struct store *store = bulk->store;
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    bulk->next_file_id = store->manifest.next_file_id;
+    bulk->next_file_id = files_take_ids(store->files, FILE_IDS_PER_BULK);
     bulk->file_id_end = bulk->next_file_id + FILE_IDS_PER_BULK;
-    store->manifest.next_file_id = bulk->file_id_end;
-    int r = manifest_publish(store, ret_error);
-    (void)pthread_mutex_unlock(&store->manifest_lock);
-    return r;
+    return files_apply(store->files, &(struct files_edit){0}, NULL, ret_error); /* the staging keeps its files over a crash */
 }
 
 static int bulk_new(struct store *store, const char *name, struct store_bulk **ret_bulk, struct error *ret_error)
@@ -462,7 +458,7 @@ static int list_moves(struct store_bulk *bulk, struct move **ret_moves, uint32_t
         moves[count] = (struct move){
             .id = id,
             .from = bulk_path(bulk, NULL, id),
-            .to = store_path(bulk->store, "segment-%llu", id),
+            .to = files_path(bulk->store->files, "segment-%llu", id),
         };
         r = moves[count].from && moves[count].to ? 0 : -ENOMEM;
         count++;
@@ -505,38 +501,26 @@ static int move_segment(struct store *store, struct move *move, struct error *re
     return 0;
 }
 
-/* *ret_in_doubt: it failed, but a manifest that names them may be in force. */
-static int name_segments(struct store *store, struct move *moves, uint32_t count, bool *ret_in_doubt, struct error *ret_error)
+static int name_segments(struct store *store, struct move *moves, uint32_t count, enum files_outcome *ret_outcome,
+    struct error *ret_error)
 {
-    struct segment_file **files = calloc((size_t)count + 1, sizeof(struct segment_file *));
-    if (!files)
+    *ret_outcome = FILES_REFUSED;
+    struct segment_file **segments = calloc((size_t)count + 1, sizeof(struct segment_file *));
+    if (!segments)
         return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
-    uint32_t file_count = 0;
-    (void)pthread_mutex_lock(&store->manifest_lock);
-    store->manifest_in_doubt = false;
-    uint32_t segment_count = store->manifest.segment_count;
-    int r = 0;
-    for (uint32_t i = 0; r == 0 && i < count; i++) {
-        if (!moves[i].file)
-            continue;
-        files[file_count++] = moves[i].file;
-        r = manifest_add_segment(&store->manifest, (struct manifest_segment){
-            .id = moves[i].id,
-            .size = segment_file_size(moves[i].file->segment),
-            .checksum = segment_footer_checksum(moves[i].file->segment),
-        });
+    uint32_t segment_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (moves[i].file)
+            segments[segment_count++] = moves[i].file;
     }
-    if (r < 0)
-        r = error_set(ret_error, ENOMEM, "out of memory for the manifest");
-    else if (file_count > 0)
-        r = manifest_publish(store, ret_error);
-    if (r < 0)
-        store->manifest.segment_count = segment_count;
-    else if (file_count > 0)
-        version_apply_surely(store, &(struct version_edit){.add_segments = files, .add_segment_count = file_count});
-    *ret_in_doubt = store->manifest_in_doubt;
-    (void)pthread_mutex_unlock(&store->manifest_lock);
-    free(files);
+    int r = 0;
+    if (segment_count > 0)
+        r = files_apply(store->files, &(struct files_edit){
+            .add_segments = segments,
+            .add_segment_count = segment_count,
+            .keep_refused = true, /* they go back to the staging */
+        }, ret_outcome, ret_error);
+    free(segments);
     return r;
 }
 
@@ -556,13 +540,13 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
         if (r < 0)
             (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
     }
-    bool in_doubt = false;
+    enum files_outcome outcome = FILES_REFUSED;
     if (r == 0) {
-        r = name_segments(store, moves, count, &in_doubt, ret_error);
+        r = name_segments(store, moves, count, &outcome, ret_error);
         bulk->published = r == 0;
         merger_wake(store);
     }
-    for (uint32_t i = 0; r < 0 && !in_doubt && i < count; i++) { /* back into the staging, so that a resumed load finds them */
+    for (uint32_t i = 0; r < 0 && outcome == FILES_REFUSED && i < count; i++) { /* back into the staging, so that a resumed load finds them */
         if (moves[i].moved)
             (void)store->io->operations->rename(store->io, moves[i].to, moves[i].from);
     }

@@ -202,7 +202,7 @@ static int reserve_memory(struct store *store, const struct request *request, st
         if (r == 0)
             r = reserve_states(store, request);
         if (r == 0)
-            r = store_reserve_deleted(store, request->frames);
+            r = files_reserve_deleted(store->files, request->frames);
         for (uint32_t i = 0; r < 0 && i < request->frames; i++)
             commit_drop_unused_state(&store->commit, request->series_ids[i]);
     }
@@ -268,13 +268,11 @@ static int publish(struct store *store, struct group *group, bool synced)
     for (uint32_t i = 0; i < group->frame_count; i++) {
         int r = head_index_add(&journal->index, &group->frames[i]);
         if (r == 0 && group->frames[i].kind == FRAME_TOMBSTONE)
-            r = store_mark_deleted(store, group->frames[i].series_id);
+            r = files_mark_deleted(store->files, group->frames[i].series_id);
         if (r < 0)
             return r;
     }
-    (void)pthread_mutex_lock(&store->version_lock);
-    journal->published_end = group->offset + group->size;
-    (void)pthread_mutex_unlock(&store->version_lock);
+    files_publish(store->files, journal, group->offset + group->size);
     if (synced)
         atomic_store(&journal->synced_end, group->offset + group->size);
     tell_listener(store, group);
@@ -286,17 +284,14 @@ static int publish(struct store *store, struct group *group, bool synced)
  * its predecessor is on disk: what power loss costs is always the end of the log. */
 static int sync_predecessor(struct store *store, const struct journal *journal, struct error *ret_error)
 {
-    struct version *version = version_current(store);
-    uint32_t place = 0;
-    while (place < version->journal_count && version->journals[place] != journal)
-        place++;
+    struct version *version = files_version(store->files);
+    uint32_t i = 0;
+    while (i < version->journal_count && version->journals[i] != journal)
+        i++;
     int r = 0;
-    if (place > 0 && place < version->journal_count) { /* else it is sealed */
-        struct journal *before = version->journals[place - 1];
-        (void)pthread_mutex_lock(&store->version_lock);
-        uint64_t end = before->published_end;
-        (void)pthread_mutex_unlock(&store->version_lock);
-        r = journal_sync(store, before, end, ret_error);
+    if (i > 0 && i < version->journal_count) { /* else it is sealed */
+        struct journal *before = version->journals[i - 1];
+        r = journal_sync(before, store->io, files_published_end(store->files, before), ret_error);
     }
     version_release(version);
     return r;

@@ -25,8 +25,8 @@ int commit_put_state(struct store *store, uint64_t series_id, const struct serie
 static int load_state(struct store *store, uint64_t series_id, struct series_state *ret_state,
     struct error *ret_error)
 {
-    *ret_state = (struct series_state){.deleted = store_is_deleted(store, series_id, UINT64_MAX - 1)};
-    struct version *version = version_current(store);
+    *ret_state = (struct series_state){.deleted = files_is_deleted(store->files, series_id)};
+    struct version *version = files_version(store->files);
     struct segment_series found;
     int r = version_find_segment(version, series_id, &found, ret_error);
     if (r == 1) {

@@ -102,6 +102,24 @@ int manifest_add_deleted(struct manifest *manifest, uint64_t series_id)
     return 0;
 }
 
+/* A copy of a list, with memory as grow expects it; NULL without memory. */
+static void *copy_list(const void *list, uint64_t count, size_t item_bytes)
+{
+    void *copy = malloc(room_for(count) * item_bytes);
+    if (copy && count > 0)
+        memcpy(copy, list, count * item_bytes);
+    return copy;
+}
+
+int manifest_copy(const struct manifest *from, struct manifest *ret_to)
+{
+    *ret_to = *from;
+    ret_to->journals = copy_list(from->journals, from->journal_count, sizeof(*from->journals));
+    ret_to->segments = copy_list(from->segments, from->segment_count, sizeof(*from->segments));
+    ret_to->deleted = copy_list(from->deleted, from->deleted_count, sizeof(*from->deleted));
+    return ret_to->journals && ret_to->segments && ret_to->deleted ? 0 : -ENOMEM;
+}
+
 void manifest_free(struct manifest *manifest)
 {
     free(manifest->journals);
@@ -149,10 +167,10 @@ static void pack(uint8_t *image, const struct manifest *manifest, struct manifes
 int manifest_write(struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error)
 {
     bool in_doubt;
-    return manifest_write_told(io, directory, manifest, &in_doubt, ret_error);
+    return manifest_write_result(io, directory, manifest, &in_doubt, ret_error);
 }
 
-int manifest_write_told(struct io *io, const char *directory, const struct manifest *manifest, bool *ret_in_doubt,
+int manifest_write_result(struct io *io, const char *directory, const struct manifest *manifest, bool *ret_in_doubt,
     struct error *ret_error)
 {
     bool renamed = false;
@@ -253,9 +271,7 @@ static int verify(const char *path, const uint8_t *image, uint64_t size, const s
 /* A copy of `count` items with room as grow expects it; *from moves behind them. NULL without memory. */
 static void *take(const uint8_t **from, uint64_t count, size_t item_bytes)
 {
-    void *list = malloc(room_for(count) * item_bytes);
-    if (list)
-        memcpy(list, *from, count * item_bytes);
+    void *list = copy_list(*from, count, item_bytes);
     *from += count * item_bytes;
     return list;
 }

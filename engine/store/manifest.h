@@ -39,8 +39,10 @@ int manifest_read(const char *directory, struct manifest *ret_manifest, struct e
 /* Replaces it: write new, fsync, rename, fsync directory. manifest->version is written as it is. 0 or -errno. */
 int manifest_write(struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error);
 /* The same; *ret_in_doubt: it failed, and nobody knows whether the new one or the one before is in force. */
-int manifest_write_told(struct io *io, const char *directory, const struct manifest *manifest, bool *ret_in_doubt,
+int manifest_write_result(struct io *io, const char *directory, const struct manifest *manifest, bool *ret_in_doubt,
     struct error *ret_error);
+/* 0 or -ENOMEM; manifest_free(ret_to) in either case. */
+int manifest_copy(const struct manifest *from, struct manifest *ret_to);
 void manifest_free(struct manifest *manifest); /* accepts a zeroed one */
 int manifest_add_journal(struct manifest *manifest, struct manifest_journal journal);
 int manifest_add_segment(struct manifest *manifest, struct manifest_segment segment);

@@ -8,20 +8,13 @@
 
 int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapshot, struct error *ret_error)
 {
-    (void)pthread_mutex_lock(&store->version_lock);
-    struct version *version = store->version;
-    struct store_snapshot *snapshot = malloc(sizeof(*snapshot) + version->journal_count * sizeof(uint64_t));
-    if (snapshot) {
-        atomic_fetch_add(&version->references, 1);
-        snapshot->store = store;
-        snapshot->version = version;
-        snapshot->sequence = store->delete_sequence;
-        for (uint32_t i = 0; i < version->journal_count; i++)
-            snapshot->ends[i] = version->journals[i]->published_end;
-    }
-    (void)pthread_mutex_unlock(&store->version_lock);
-    if (!snapshot)
+    struct store_snapshot *snapshot = malloc(sizeof(*snapshot));
+    struct files_moment *moment = snapshot ? files_moment_take(store->files) : NULL;
+    if (!moment) {
+        free(snapshot);
         return error_set(ret_error, ENOMEM, "out of memory for a snapshot");
+    }
+    *snapshot = (struct store_snapshot){.store = store, .moment = moment};
     *ret_snapshot = snapshot;
     return 0;
 }
@@ -30,13 +23,13 @@ void store_snapshot_close(struct store_snapshot *snapshot)
 {
     if (!snapshot)
         return;
-    version_release(snapshot->version);
+    files_moment_free(snapshot->moment);
     free(snapshot);
 }
 
 int store_snapshot_backup(struct store_snapshot *snapshot, const char *directory, struct error *ret_error)
 {
-    return store_write_backup(snapshot->store, snapshot->version, snapshot->ends, snapshot->sequence, directory, ret_error);
+    return store_write_backup(snapshot->store, snapshot->moment, directory, ret_error);
 }
 
 /* ---- parts ---- */
@@ -85,10 +78,10 @@ static int check_parts(const struct parts *parts, uint64_t series_id, struct err
 int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts *ret_parts,
     struct error *ret_error)
 {
-    struct version *version = snapshot->version;
+    const struct version *version = snapshot->moment->version;
     struct parts parts = {0};
     *ret_parts = parts;
-    if (store_is_deleted(snapshot->store, series_id, snapshot->sequence))
+    if (files_was_deleted(snapshot->store->files, series_id, snapshot->moment->sequence))
         return 0;
     parts.list = malloc((version->segment_count + version->journal_count + 1) * sizeof(*parts.list));
     if (!parts.list)
@@ -102,7 +95,7 @@ int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts
     }
     for (uint32_t i = 0; r >= 0 && i < version->journal_count; i++) {
         const struct head_series *head;
-        uint32_t count = head_index_find(&version->journals[i]->index, series_id, snapshot->ends[i], &head);
+        uint32_t count = head_index_find(&version->journals[i]->index, series_id, snapshot->moment->ends[i], &head);
         if (count > 0)
             add_journal_part(&parts, version->journals[i], head, count);
     }

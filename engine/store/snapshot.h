@@ -7,9 +7,7 @@
 
 struct store_snapshot {
     struct store *store;
-    struct version *version;
-    uint64_t sequence; /* of deletions */
-    uint64_t ends[];   /* published end of each journal */
+    struct files_moment *moment;
 };
 
 struct part {

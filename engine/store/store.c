@@ -11,17 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-char *store_path(const struct store *store, const char *format, uint64_t id)
-{
-    char name[64];
-    char *path;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(name, sizeof(name), format, (unsigned long long)id);
-#pragma GCC diagnostic pop
-    return asprintf(&path, "%s/%s", store->directory, name) < 0 ? NULL : path;
-}
-
 bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id)
 {
     size_t length = strlen(prefix);
@@ -31,17 +20,6 @@ bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id)
     errno = 0;
     *ret_id = strtoull(name + length, &end, 10);
     return errno == 0 && *end == 0;
-}
-
-uint64_t manifest_take_file_id(struct store *store)
-{
-    return store->manifest.next_file_id++;
-}
-
-int manifest_publish(struct store *store, struct error *ret_error)
-{
-    store->manifest.version++;
-    return manifest_write_told(store->io, store->directory, &store->manifest, &store->manifest_in_doubt, ret_error);
 }
 
 /* A store is never overwritten, however damaged its manifest is. */
@@ -108,10 +86,7 @@ static int take_options(struct store *store, const struct store_options *options
 static void init_locks(struct store *store)
 {
     pthread_condattr_t attributes;
-    (void)pthread_mutex_init(&store->manifest_lock, NULL);
-    (void)pthread_mutex_init(&store->version_lock, NULL);
     (void)pthread_mutex_init(&store->listener_lock, NULL);
-    (void)pthread_mutex_init(&store->recycle_lock, NULL);
     (void)pthread_mutex_init(&store->scratch.lock, NULL);
     (void)pthread_mutex_init(&store->background.lock, NULL);
     (void)pthread_condattr_init(&attributes);
@@ -126,20 +101,14 @@ static void init_locks(struct store *store)
 static void store_free(struct store *store)
 {
     commit_free(store);
-    version_release(store->version);
-    id_map_free(&store->deleted);
-    manifest_free(&store->manifest);
-    free(store->recycle_path);
+    files_close(store->files);
     scratch_pool_free(&store->scratch);
     (void)pthread_cond_destroy(&store->background.wake);
     (void)pthread_cond_destroy(&store->background.done);
     (void)pthread_cond_destroy(&store->background.merge_wake);
     (void)pthread_mutex_destroy(&store->merge_lock);
     (void)pthread_mutex_destroy(&store->background.lock);
-    (void)pthread_mutex_destroy(&store->manifest_lock);
-    (void)pthread_mutex_destroy(&store->version_lock);
     (void)pthread_mutex_destroy(&store->listener_lock);
-    (void)pthread_mutex_destroy(&store->recycle_lock);
     if (store->io_owned)
         io_close(store->io);
     free(store->directory);
@@ -181,17 +150,17 @@ int store_open(const char *directory, const struct store_options *options, struc
 /* Makes every journal durable to its end and says so in the manifest. */
 static int record_clean_ends(struct store *store, struct error *ret_error)
 {
-    for (uint32_t i = 0; i < store->version->journal_count; i++) {
-        struct journal *journal = store->version->journals[i];
-        int r = journal_sync(store, journal, journal->published_end, ret_error);
-        if (r < 0)
-            return r;
-        for (uint32_t n = 0; n < store->manifest.journal_count; n++) {
-            if (store->manifest.journals[n].id == journal->file->id)
-                store->manifest.journals[n].clean_end = journal->published_end;
-        }
-    }
-    return manifest_publish(store, ret_error);
+    struct version *version = files_version(store->files);
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < version->journal_count; i++)
+        r = journal_sync(version->journals[i], store->io, files_published_end(store->files, version->journals[i]), ret_error);
+    if (r == 0)
+        r = files_apply(store->files, &(struct files_edit){
+            .ended_journals = version->journals,
+            .ended_journal_count = version->journal_count,
+        }, NULL, ret_error);
+    version_release(version);
+    return r;
 }
 
 int store_close(struct store *store, struct error *ret_error)
@@ -228,18 +197,18 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     stats.inserts_waited = store->commit.waited;
     stats.journal_bytes_written = store->commit.written_bytes;
     stats.journal_dead = store->commit.dead;
-    (void)pthread_mutex_lock(&store->version_lock);
-    stats.journal_count = store->version->journal_count;
-    for (uint32_t i = 0; i < store->version->journal_count; i++)
-        stats.journal_bytes_used += store->version->journals[i]->published_end - JOURNAL_HEADER_BYTES;
-    stats.segment_count = store->version->segment_count;
-    for (uint32_t i = 0; i < store->version->segment_count; i++) {
-        stats.segment_bytes += segment_file_size(store->version->segments[i]->segment);
-        stats.segment_points += segment_point_count(store->version->segments[i]->segment);
-    }
-    stats.deleted_series = store->deleted.count;
-    (void)pthread_mutex_unlock(&store->version_lock);
     (void)pthread_mutex_unlock(&store->commit.lock);
+    struct version *version = files_version(store->files);
+    stats.journal_count = version->journal_count;
+    for (uint32_t i = 0; i < version->journal_count; i++)
+        stats.journal_bytes_used += files_published_end(store->files, version->journals[i]) - JOURNAL_HEADER_BYTES;
+    stats.segment_count = version->segment_count;
+    for (uint32_t i = 0; i < version->segment_count; i++) {
+        stats.segment_bytes += segment_file_size(version->segments[i]->segment);
+        stats.segment_points += segment_point_count(version->segments[i]->segment);
+    }
+    version_release(version);
+    stats.deleted_series = files_delete_sequence(store->files);
     (void)pthread_mutex_lock(&store->background.lock);
     stats.sealed_journals = store->background.sealed_journals;
     const struct error *errors[] = {&store->background.seal_error, &store->background.prepare_error, &store->background.merge_error,
@@ -273,7 +242,7 @@ static int note_unknown(struct unknown *unknown, uint64_t series_id)
     if (unknown->known_count > 0 &&
         bsearch(&series_id, unknown->known, unknown->known_count, sizeof(series_id), compare_ids))
         return 0;
-    if (store_is_deleted(unknown->store, series_id, UINT64_MAX - 1))
+    if (files_is_deleted(unknown->store->files, series_id))
         return 0;
     return id_map_put(&unknown->ids, series_id, unknown);
 }
@@ -285,7 +254,7 @@ static int visit_series(void *context, const struct segment_series *series)
 
 static int gather_unknown(struct store *store, struct unknown *unknown, struct error *ret_error)
 {
-    struct version *version = version_current(store);
+    struct version *version = files_version(store->files);
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < version->segment_count; i++)
         r = segment_each_series(version->segments[i]->segment, visit_series, unknown, ret_error);

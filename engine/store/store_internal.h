@@ -3,27 +3,22 @@
  *   commit.lock      states, the filling group, the pool, reservation in the active journal, the spare, rotation
  *                    (commit.c, commit_group.c, commit_states.c)
  *   committing token one thread at a time writes, syncs and publishes a group (commit.c)
- *   version_lock     the current version, published ends, the sequence of deletions (version.c)
  *   merge_lock       one merge at a time (merger.c)
- *   manifest_lock    the manifest in memory and on disk (store.c); changes of the version follow under it
+ *   files' apply_lock  the manifest in memory and on disk; one change of the set of files at a time (files.c)
+ *   files' lock      the current version, published ends, the sequence of deletions (files.c)
  *   background.lock  what the sealer thread shall do (sealer.c)
- * Order of taking: merge_lock, manifest_lock, commit.lock, version_lock, background.lock; head_index.lock is innermost. */
+ * Order of taking: merge_lock, apply_lock, commit.lock, files' lock, background.lock; head_index.lock is innermost. */
 #ifndef CONNECTORDB_STORE_INTERNAL_H
 #define CONNECTORDB_STORE_INTERNAL_H
 
-#include "head.h"
+#include "files.h"
 #include "id_map.h"
 #include "io.h"
-#include "journal_file.h"
-#include "manifest.h"
-#include "segment.h"
 #include "store.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-
-#define RECYCLED_NAME "recycled" /* in the data directory: an old journal's file, of no meaning but its space */
 
 enum {
     GROUP_BYTES_SOFT = 16 << 20, /* a group that holds this much takes no further frame */
@@ -35,39 +30,6 @@ enum {
     EVICT_AT_ONCE = 1024,        /* states dropped in one critical section */
     RETRY_MS = 500,              /* between attempts of background work that failed */
     FILE_IDS_PER_BULK = 1 << 16, /* file ids that a bulk load takes in advance */
-};
-
-/* ---- files shared by versions: freed when the last version that holds them goes ---- */
-struct journal {
-    atomic_uint references;
-    struct journal_file *file;
-    struct head_index index;
-    uint64_t reserved_end;        /* commit.lock */
-    bool closed;                  /* commit.lock: takes no more frames */
-    bool recovered;               /* survived as a whole: holds frames of an earlier process */
-    uint64_t published_end;       /* version_lock */
-    _Atomic uint64_t synced_end;  /* everything below is known to be on disk */
-    pthread_mutex_t sync_lock;    /* one sync at a time outside commits; the field below. Innermost */
-    bool sync_failed;             /* what it holds is not known to be on disk, whatever a later sync says */
-    struct store *recycle_to;     /* on free: hand the file to this store for reuse, else unlink it if `obsolete` */
-    atomic_bool obsolete;         /* the manifest names it no more */
-};
-
-struct segment_file {
-    atomic_uint references;
-    struct segment *segment;
-    atomic_bool obsolete; /* unlink on free */
-    bool damaged;         /* merge_lock: a merge could not read it and leaves it alone from then on */
-    struct io *io;
-};
-
-/* An immutable list of files; oldest first. */
-struct version {
-    atomic_uint references;
-    struct segment_file **segments;
-    uint32_t segment_count;
-    struct journal **journals;
-    uint32_t journal_count;
 };
 
 /* ---- appending ---- */
@@ -153,15 +115,7 @@ struct store {
     bool io_owned;
     struct store_recovery recovery;
 
-    pthread_mutex_t manifest_lock;
-    struct manifest manifest;
-    bool manifest_in_doubt; /* the last attempt to publish it failed, and may be in force all the same */
-
-    pthread_mutex_t version_lock;
-    struct version *version;
-    uint64_t delete_sequence;
-    struct id_map deleted; /* series id -> delete sequence + 1, as a pointer-sized integer */
-    size_t deleting;       /* deletions under way, which `deleted` has memory for */
+    struct files *files;
 
     struct commit commit;
     struct background background;
@@ -175,54 +129,7 @@ struct store {
     void *listener_context;
 
     struct scratch_pool scratch;
-
-    pthread_mutex_t recycle_lock;
-    char *recycle_path; /* a journal file that nobody names or reads any more, or NULL */
-    bool recycle_taken; /* one is being prepared from it */
 };
-
-/* ---- version.c ---- */
-/* The file of a journal that nobody names or reads any more, to prepare the next one from; NULL = there is none. recycle_done
- * takes the path back when it has been used, or not. */
-char *recycle_take(struct store *store);
-void recycle_done(struct store *store, char *path); /* accepts NULL */
-struct journal *journal_new(struct journal_file *file); /* one reference; NULL = no memory (file is not closed) */
-struct journal *journal_hold(struct journal *journal);
-void journal_release(struct journal *journal); /* accepts NULL */
-/* Makes everything below `end` durable if it is not yet. A sync that failed is not tried again: the next one would succeed without
- * having written what was lost. */
-int journal_sync(struct store *store, struct journal *journal, uint64_t end, struct error *ret_error);
-struct segment_file *segment_file_new(struct io *io, struct segment *segment);
-void segment_file_release(struct segment_file *file);
-
-struct version *version_current(struct store *store); /* a reference */
-void version_release(struct version *version);        /* accepts NULL */
-/* What a change of the list of files adds and removes. */
-struct version_edit {
-    struct journal *add_journal;          /* referenced by the new version in addition */
-    const struct journal *remove_journal; /* marked obsolete */
-    struct segment_file *const *remove_segments; /* neighbours; marked obsolete */
-    uint32_t remove_segment_count;
-    struct segment_file *const *add_segments; /* in place of the removed ones, else as the newest */
-    uint32_t add_segment_count;
-};
-/* Makes a new version current in one step. The manifest that says the same is in force already and there is no way back: waits for
- * memory. manifest_lock is held. */
-void version_apply_surely(struct store *store, const struct version_edit *edit);
-/* Fills in a version at open. */
-int version_init(struct store *store, struct segment_file **segments, uint32_t segment_count,
-    struct journal **journals, uint32_t journal_count);
-/* Looks the series up in the segments of a version, newest first. 1, 0 or negative. */
-int version_find_segment(const struct version *version, uint64_t series_id, struct segment_series *ret_series,
-    struct error *ret_error);
-/* Whether a file of the version, other than journal `except`, may hold points of the series. */
-bool version_holds(const struct version *version, const struct journal *except, uint64_t series_id);
-/* Whether the series was deleted at or before this moment. version_lock is taken. */
-bool store_is_deleted(struct store *store, uint64_t series_id, uint64_t sequence);
-/* Marks it deleted from now on. 0 or, without a reservation, -ENOMEM. */
-int store_mark_deleted(struct store *store, uint64_t series_id);
-/* Gets the memory for marking so many more series, each once. 0 or -ENOMEM. */
-int store_reserve_deleted(struct store *store, size_t count);
 
 /* ---- append_times.c ---- */
 /* Missing times (if the batch has any) aside: all finite and in order, the first one not before `previous`. */
@@ -278,9 +185,6 @@ void background_note(struct store *store, struct error *noted, const struct erro
 
 /* Waits until *wanted is true, and takes it back; after a failure only until it is time to try again. False = stop. */
 bool background_wait(struct background *background, bool *wanted, pthread_cond_t *wake, bool failed, uint32_t retry_ms);
-/* Finishes the writer's file, makes its name durable and opens it. On failure the file is unlinked. */
-int segment_file_finish(struct store *store, struct segment_writer *writer, const char *path, uint64_t id,
-    struct segment_file **ret_file, struct error *ret_error);
 
 /* ---- merger.c ---- */
 void *merger_work(void *store); /* the thread's function */
@@ -299,16 +203,10 @@ void scratch_give(struct store *store, struct read_scratch *scratch); /* accepts
 void scratch_pool_free(struct scratch_pool *pool);
 
 /* ---- backup.c ---- */
-int store_write_backup(struct store *store, const struct version *version, const uint64_t *ends, uint64_t sequence,
-    const char *directory, struct error *ret_error);
+int store_write_backup(struct store *store, const struct files_moment *moment, const char *directory, struct error *ret_error);
 
 /* ---- store.c ---- */
-char *store_path(const struct store *store, const char *format, uint64_t id); /* malloc'ed DIRECTORY/name */
-uint64_t manifest_take_file_id(struct store *store);                          /* manifest_lock held */
 /* The id in the name of a journal or segment, behind the prefix; false = the name is another. */
 bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id);
-/* Writes the manifest as the next version; manifest_lock held. After a failure that leaves it in doubt (manifest_in_doubt) what it
- * names must stay; else the one before is in force, and what only this one names would take its space for nothing. */
-int manifest_publish(struct store *store, struct error *ret_error);
 
 #endif

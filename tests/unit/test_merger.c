@@ -376,7 +376,7 @@ static void append_long(struct store *store, uint64_t from, struct test_random *
 /* The blocks of series 1 in the oldest segment: the points of each. */
 static uint32_t block_counts(struct store *store, uint32_t *counts, uint32_t capacity)
 {
-    struct version *version = version_current(store);
+    struct version *version = files_version(store->files);
     const struct segment *segment = version->segments[0]->segment;
     struct segment_series series;
     struct segment_block block;

@@ -1,0 +1,53 @@
+#include "recycler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int recycler_init(struct recycler *recycler, struct io *io, const char *directory)
+{
+    *recycler = (struct recycler){.io = io};
+    (void)pthread_mutex_init(&recycler->lock, NULL);
+    if (asprintf(&recycler->path, "%s/" RECYCLED_NAME, directory) < 0) {
+        recycler->path = NULL;
+        return -ENOMEM;
+    }
+    if (access(recycler->path, F_OK) == 0)
+        recycler->state = RECYCLER_FULL;
+    return 0;
+}
+
+void recycler_free(struct recycler *recycler)
+{
+    (void)pthread_mutex_destroy(&recycler->lock);
+    free(recycler->path);
+}
+
+void recycler_put(struct recycler *recycler, const char *path)
+{
+    (void)pthread_mutex_lock(&recycler->lock);
+    if (recycler->state == RECYCLER_EMPTY && recycler->io->operations->rename(recycler->io, path, recycler->path) == 0)
+        recycler->state = RECYCLER_FULL;
+    else
+        (void)recycler->io->operations->unlink(recycler->io, path);
+    (void)pthread_mutex_unlock(&recycler->lock);
+}
+
+const char *recycler_take(struct recycler *recycler)
+{
+    (void)pthread_mutex_lock(&recycler->lock);
+    bool full = recycler->state == RECYCLER_FULL;
+    if (full)
+        recycler->state = RECYCLER_TAKEN;
+    (void)pthread_mutex_unlock(&recycler->lock);
+    return full ? recycler->path : NULL;
+}
+
+void recycler_done(struct recycler *recycler)
+{
+    (void)pthread_mutex_lock(&recycler->lock);
+    if (recycler->state == RECYCLER_TAKEN)
+        recycler->state = RECYCLER_EMPTY;
+    (void)pthread_mutex_unlock(&recycler->lock);
+}

@@ -1,0 +1,28 @@
+/* Keeps the file of one retired journal for the next journal to be prepared from: its blocks are allocated, so that commits to it
+ * change no metadata. The file is DIRECTORY/recycled; nobody reads what it holds. */
+#ifndef CONNECTORDB_RECYCLER_H
+#define CONNECTORDB_RECYCLER_H
+
+#include "io.h"
+
+#include <pthread.h>
+
+#define RECYCLED_NAME "recycled"
+
+struct recycler {
+    pthread_mutex_t lock; /* innermost */
+    struct io *io;
+    char *path;
+    enum { RECYCLER_EMPTY, RECYCLER_FULL, RECYCLER_TAKEN } state;
+};
+
+/* Finds the file that an earlier process left. 0 or -ENOMEM; recycler_free in either case. */
+int recycler_init(struct recycler *recycler, struct io *io, const char *directory);
+void recycler_free(struct recycler *recycler);
+/* Renames the file to keep it, or unlinks it when there is one already. */
+void recycler_put(struct recycler *recycler, const char *path);
+/* The path of the file kept, to prepare a journal from, or NULL. Call recycler_done afterwards, whatever became of it. */
+const char *recycler_take(struct recycler *recycler);
+void recycler_done(struct recycler *recycler);
+
+#endif
