@@ -126,7 +126,7 @@ static int repair(const char *argument, struct error *ret_error)
     if (r == 0)
         r = find_paths(&place, &repair, ret_error);
     if (r == 0)
-        r = database_lock(place.directory, &lock, ret_error);
+        r = database_lock(place.directory, "repair", &lock, ret_error);
     if (r < 0)
         return r;
     r = repair_both(&repair, ret_error);

@@ -11,6 +11,7 @@ static int serve(const struct serve_plan *plan, bool backend, struct error *ret_
 {
     struct service *service;
     const struct service_options options = {.place = &plan->place,
+        .role = SERVICE_ROLE_RUN,
         .configuration = &plan->configuration,
         .backend = backend,
         .logfile = *plan->logfile ? plan->logfile : NULL,

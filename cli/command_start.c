@@ -52,6 +52,7 @@ static int leave_terminal(const char *logfile, struct error *ret_error)
 static int be_daemon(const struct serve_plan *plan, bool backend, int pipe_end)
 {
     const struct service_options options = {.place = &plan->place,
+        .role = SERVICE_ROLE_START,
         .configuration = &plan->configuration,
         .backend = backend,
         .logfile = plan->logfile,
@@ -109,14 +110,7 @@ static int start(const struct serve_plan *plan, bool backend)
 {
     int ends[2];
     struct error error = {0};
-    int r = database_await(plan->place.directory, &error);
-    if (r == -EBUSY) {
-        int pid = place_read_pid(&plan->place);
-        if (pid > 0)
-            return command_failed("%s: already running, process %d", plan->place.directory, pid);
-        return command_failed("%s: another connectordb process is running on it", plan->place.directory);
-    }
-    if (r < 0)
+    if (database_await(plan->place.directory, &error) < 0)
         return command_failed("%s", error.message);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return command_failed("cannot make a pipe: %s", strerrordesc_np(errno));

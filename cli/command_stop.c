@@ -4,67 +4,128 @@
 #include "database.h"
 #include "options.h"
 #include "place.h"
+#include "service.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-enum { STOP_SECONDS_MAX = 300 }; /* a clean end writes what is in flight; it takes a second */
+enum {
+    STOP_SECONDS_MAX = 300, /* a clean end writes what is in flight; it takes a second */
+    ATTEMPTS_MAX = 10,      /* a server may end, and another one start, between two looks */
+};
 
-/* The process to signal: who answers the control socket; a server that is still opening or already closing
- * its database has none, but holds the LOCK and is written down. *ret_pid = 0: nobody serves the database. */
-static int find_server(const struct place *place, pid_t *ret_pid, struct error *ret_error)
+static bool is_server(const struct database_holder *holder)
 {
-    struct wire wire;
-    int r = database_is_locked(place->directory);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s/LOCK: %s", place->directory, strerrordesc_np(-r));
-    if (r == 0) {
-        *ret_pid = 0;
-        return 0;
-    }
-    r = control_connect(place->directory, &wire, ret_pid, ret_error);
-    if (r == 1)
-        wire_free(&wire);
-    if (r == 0)
-        *ret_pid = place_read_pid(place);
-    if (r == 0 && *ret_pid == 0)
-        return error_set(ret_error, EBUSY,
-            "%s: a connectordb command that is no server works on it; end that one, or wait",
-            place->directory);
-    return r < 0 ? r : 0;
+    return !holder->role[0] || !strcmp(holder->role, SERVICE_ROLE_RUN) ||
+           !strcmp(holder->role, SERVICE_ROLE_START);
 }
 
-static int stop(const struct place *place, struct error *ret_error)
+static int not_running(const char *directory, struct error *ret_error)
 {
-    pid_t pid, again;
-    int r = find_server(place, &pid, ret_error);
+    return error_set(ret_error, ESRCH, "%s: no server is running", directory);
+}
+
+static int refuse_elsewhere(const char *directory, struct error *ret_error)
+{
+    return error_set(ret_error, EBUSY,
+        "%s: its server runs in another container (PID namespace) or on another machine: run connectordb "
+        "stop there",
+        directory);
+}
+
+/* The pid that answers for the database: of the holder that the LOCK names, or of the server behind the
+ * control socket where the holder cannot be told apart from another process with its pid. -ESRCH: no server
+ * is running. */
+static int find_server(const char *directory, pid_t *ret_pid, struct error *ret_error)
+{
+    struct database_holder holder;
+    struct wire wire;
+    int r = database_find_holder(directory, &holder, ret_error);
     if (r < 0)
         return r;
-    if (pid == 0)
-        return error_set(ret_error, ESRCH, "%s: no server is running", place->directory);
-    int process = pidfd_open(pid, 0);
-    if (process < 0 && errno == ESRCH)
-        return 0; /* it ended by itself meanwhile */
-    if (process < 0)
-        return error_set(ret_error, errno, "process %d: %s", pid, strerrordesc_np(errno));
-    /* The descriptor is of one process for good; that it is still the server's shows only now. */
-    r = find_server(place, &again, ret_error);
-    if (r == 0 && again == pid && pidfd_send_signal(process, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
-        r = error_set(ret_error, errno, "cannot stop process %d: %s", pid, strerrordesc_np(errno));
-    struct pollfd wait = {.fd = process, .events = POLLIN};
-    int ended = 1;
-    if (r == 0 && again == pid) {
-        do {
-            ended = poll(&wait, 1, STOP_SECONDS_MAX * 1000);
-        } while (ended < 0 && errno == EINTR);
+    if (r == 0)
+        return not_running(directory, ret_error);
+    if (holder.state == DATABASE_HOLDER_ELSEWHERE)
+        return refuse_elsewhere(directory, ret_error);
+    if (holder.state ==
+        DATABASE_HOLDER_GONE) { /* until the kernel has released the LOCK of a killed process */
+        r = database_await(directory, ret_error);
+        return r < 0 ? r : not_running(directory, ret_error);
     }
+    if (!is_server(&holder))
+        return error_set(ret_error, EBUSY,
+            "%s: no server is running; process %d (connectordb %s) has it open: wait for its end", directory,
+            holder.pid, holder.role);
+    if (holder.state == DATABASE_HOLDER_KNOWN) {
+        *ret_pid = holder.pid;
+        return 0;
+    }
+    r = control_connect(directory, &wire, ret_pid, ret_error);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return error_set(ret_error, EBUSY,
+            "%s is in use by a process that cannot be identified: end it by its pid (LOCK names %d) when you "
+            "know that it is right",
+            directory, holder.pid);
+    wire_free(&wire);
+    return *ret_pid == 0 ? refuse_elsewhere(directory, ret_error) : 0;
+}
+
+/* *ret_process: a pidfd of the server, which stays of that process whatever becomes of its pid. That it is
+ * the server is certain only when the same pid answers after it was opened. */
+static int open_server(const char *directory, pid_t *ret_pid, int *ret_process, struct error *ret_error)
+{
+    for (unsigned attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        pid_t pid, again;
+        int r = find_server(directory, &pid, ret_error);
+        if (r < 0)
+            return r;
+        int process = pidfd_open(pid, 0);
+        if (process < 0 && errno != ESRCH)
+            return error_set(ret_error, errno, "process %d: %s", pid, strerrordesc_np(errno));
+        r = process < 0 ? 0 : find_server(directory, &again, ret_error);
+        if (process >= 0 && r == 0 && again == pid) {
+            *ret_pid = pid;
+            *ret_process = process;
+            return 0;
+        }
+        if (process >= 0)
+            (void)close(process);
+        if (r < 0)
+            return r;
+    }
+    return error_set(ret_error, EAGAIN, "%s: one server after another has it: try again", directory);
+}
+
+static int await_end(int process, pid_t pid, struct error *ret_error)
+{
+    struct pollfd wait = {.fd = process, .events = POLLIN};
+    int ended;
+    do {
+        ended = poll(&wait, 1, STOP_SECONDS_MAX * 1000);
+    } while (ended < 0 && errno == EINTR);
+    return ended == 1 ? 0 : error_set(ret_error, ETIMEDOUT, "process %d does not end: see its log", pid);
+}
+
+static int stop(const char *directory, struct error *ret_error)
+{
+    pid_t pid = 0;
+    int process = -1;
+    int r = open_server(directory, &pid, &process, ret_error);
+    if (r < 0)
+        return r;
+    if (pidfd_send_signal(process, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
+        r = error_set(ret_error, errno, "cannot stop process %d: %s", pid, strerrordesc_np(errno));
+    if (r == 0)
+        r = await_end(process, pid, ret_error);
     (void)close(process);
-    if (r == 0 && ended != 1)
-        r = error_set(ret_error, ETIMEDOUT, "process %d does not end: see its log", pid);
     return r;
 }
 
@@ -81,7 +142,7 @@ int command_stop(int argc, char **argv)
         return exit_code;
     int r = place_find(arguments[0], &place, &error);
     if (r == 0)
-        r = stop(&place, &error);
+        r = stop(place.directory, &error);
     if (r < 0)
         return command_failed("%s", error.message);
     if (!common_options.quiet)

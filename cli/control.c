@@ -34,11 +34,16 @@ int control_connect(const char *directory, struct wire *ret_wire, pid_t *ret_pid
     return 1;
 }
 
-static json_t *pack_request(
-    enum control_command command, const char *directory, const struct transfer_options *options)
+const char *control_command_name(enum control_command command)
 {
     static const char *const names[] = {
         [CONTROL_EXPORT] = "export", [CONTROL_IMPORT] = "import", [CONTROL_BACKUP] = "backup"};
+    return names[command];
+}
+
+static json_t *pack_request(
+    enum control_command command, const char *directory, const struct transfer_options *options)
+{
     json_t *filters = json_array();
     for (size_t i = 0; i < options->filter_count; i++)
         (void)json_array_append_new(
@@ -47,7 +52,7 @@ static json_t *pack_request(
         json_decref(filters);
         return NULL;
     }
-    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", names[command], "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
+    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", control_command_name(command), "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
         options->resume, "restart", options->restart, "sort", options->sort, "skip_meta", options->skip_meta);
 }
 

@@ -12,7 +12,11 @@
 /* Connects to the daemon of the database directory. 1, *ret_wire is to be freed with wire_free and *ret_pid
  * (may be NULL) is the daemon's process; 0: no daemon answers; -errno. */
 int control_connect(const char *directory, struct wire *ret_wire, pid_t *ret_pid, struct error *ret_error);
+
 enum control_command { CONTROL_EXPORT, CONTROL_IMPORT, CONTROL_BACKUP };
+
+/* "export", "import", "backup" */
+const char *control_command_name(enum control_command command);
 
 /* Has the daemon do an export, import or backup (which takes no options but cancel, and has no result); blocks until it is over. options->cancel ends it early. The daemon's
  * errors come back as they are. */

@@ -60,20 +60,6 @@ int place_read_configuration(
         place->configuration, place->configuration_optional, ret_configuration, ret_error);
 }
 
-int place_read_pid(const struct place *place)
-{
-    char path[PATH_MAX], text[PID_TEXT_BYTES] = "";
-    if (place_path(place->directory, PLACE_PID_FILE, path, NULL) < 0)
-        return 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return 0;
-    ssize_t size = read(file, text, sizeof(text) - 1);
-    (void)close(file);
-    long pid = size > 0 ? strtol(text, NULL, 10) : 0;
-    return pid > 0 && pid <= INT_MAX ? (int)pid : 0;
-}
-
 int place_write_pid(const struct place *place, struct error *ret_error)
 {
     char path[PATH_MAX], next[PATH_MAX], text[PID_TEXT_BYTES];
@@ -95,5 +81,5 @@ void place_remove_pid(const struct place *place)
 {
     char path[PATH_MAX];
     if (place_path(place->directory, PLACE_PID_FILE, path, NULL) == 0)
-        (void)unlink(path); /* one that stays is stale, and known as such by the free LOCK */
+        (void)unlink(path); /* one that stays misleads nobody: no command reads it */
 }

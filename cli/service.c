@@ -93,7 +93,7 @@ int service_open(const struct service_options *options, struct service **ret_ser
     service->options = *options;
     struct store_options store_options = options->configuration->store;
     store_options.complain = complain;
-    int r = database_open(place->directory, &store_options, &service->database, ret_error);
+    int r = database_open_as(place->directory, options->role, &store_options, &service->database, ret_error);
     if (r < 0)
         goto failed;
     log_recovery(service);

@@ -12,8 +12,13 @@
 
 struct service;
 
+/* What a server records in the LOCK. */
+#define SERVICE_ROLE_RUN "run"
+#define SERVICE_ROLE_START "start"
+
 struct service_options {
     const struct place *place;
+    const char *role;                          /* the command, recorded in the LOCK */
     const struct configuration *configuration; /* borrowed until service_close */
     bool backend;                              /* without HTTP */
     const char *logfile; /* reopened on SIGHUP; NULL: standard error, and SIGHUP ends the service */

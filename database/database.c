@@ -90,6 +90,12 @@ static int open_parts(struct database *database, const struct store_options *opt
 int database_open(const char *path, const struct store_options *options, struct database **ret_database,
     struct error *ret_error)
 {
+    return database_open_as(path, NULL, options, ret_database, ret_error);
+}
+
+int database_open_as(const char *path, const char *role, const struct store_options *options, struct database **ret_database,
+    struct error *ret_error)
+{
     int r = check_directory(path, ret_error);
     if (r < 0)
         return r;
@@ -101,7 +107,7 @@ int database_open(const char *path, const struct store_options *options, struct 
     if (!database->path)
         r = error_set(ret_error, ENOMEM, "out of memory for a path");
     if (r == 0)
-        r = database_lock(path, &database->lock_file, ret_error);
+        r = database_lock(path, role, &database->lock_file, ret_error);
     if (r == 0)
         r = open_parts(database, options, ret_error);
     if (r < 0) {

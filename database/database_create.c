@@ -59,7 +59,7 @@ static int fill_directory(void *context, const char *directory, struct error *re
     const struct creation *creation = context;
     const char *configuration = creation->configuration;
     char record[LOCK_RECORD_BYTES + 1];
-    lock_record(0, record);
+    lock_record(NULL, NULL, record);
     int r = database_write_file(directory, DATABASE_LOCK, record, LOCK_RECORD_BYTES, ret_error);
     if (r == 0 && configuration)
         r = database_write_file(directory, DATABASE_CONFIGURATION, configuration, strlen(configuration), ret_error);

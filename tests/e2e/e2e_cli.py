@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The commands themselves: usage, exit codes, the daemon's life, check and inspect."""
+import fcntl
 import os
 import pty
 import re
@@ -7,6 +8,7 @@ import select
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import unittest
 
@@ -185,21 +187,64 @@ class Daemon(FolderTest):
                 self.stop()
         self.start()
 
-    def test_stale_files_do_not_mislead(self):
+    def bystander(self):
+        """A process that has nothing to do with the database; the test fails when a command ends it."""
+        process = subprocess.Popen(["sleep", "1000"])
+
+        def end():
+            self.assertIsNone(process.poll(), "a stranger was signalled")
+            process.kill()
+            process.wait()
+        self.addCleanup(end)
+        return process.pid
+
+    def hold_lock(self):
+        """Locks the database as another process of it would, and returns the file; closing that releases it."""
+        file = open(os.path.join(self.database, "LOCK"), "r+b")
+        self.addCleanup(file.close)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        return file
+
+    def test_stop_trusts_no_stale_pid(self):
         """The pid of a dead server may belong to somebody else by now: stop must not signal it."""
-        bystander = subprocess.Popen(["sleep", "1000"])
-        try:
-            with open(os.path.join(self.database, "connectordb.pid"), "w", encoding="ascii") as file:
-                file.write(f"{bystander.pid}\n")
-            self.refuse("stop", self.database)
-            self.assertIsNone(bystander.poll())
-            self.start()
-            self.assertNotEqual(self.pid(), bystander.pid)
-            self.stop()
-            self.assertIsNone(bystander.poll())
-        finally:
-            bystander.kill()
-            bystander.wait()
+        stranger = self.bystander()
+        with open(os.path.join(self.database, "connectordb.pid"), "w", encoding="ascii") as file:
+            file.write(f"{stranger}\n")
+        self.assertIn("no server is running", self.refuse("stop", self.database))
+        self.start()
+        self.assertNotEqual(self.pid(), stranger)
+        self.kill()
+        with open(os.path.join(self.database, "LOCK"), encoding="ascii") as file:
+            fields = file.read().split()
+        self.assertEqual(fields[4:], ["start"])
+        with open(os.path.join(self.database, "connectordb.pid"), "w", encoding="ascii") as file:
+            file.write(f"{stranger}\n")
+        for name, record, said in (
+                ("the killed server's", fields, "has ended"),
+                ("its pid is a stranger's now", [str(stranger), *fields[1:]], "has ended"),
+                ("an earlier version's, the same", [str(stranger)], f"LOCK names {stranger}"),
+                ("nobody's", ["0"], "LOCK names 0"),
+                ("of another PID namespace", [str(stranger), fields[1], "1", *fields[3:]], "another container"),
+                ("of another boot", [str(stranger), *fields[1:3], "0" * 36, fields[4]], "another container")):
+            with self.subTest(name):
+                with self.hold_lock() as lock:
+                    lock.write(f"{record[0]:>10} {' '.join(record[1:])}".encode().ljust(127) + b"\n")
+                    lock.flush()
+                    self.assertIn(said, self.refuse("stop", self.database))
+
+    def test_stop_leaves_other_commands_alone(self):
+        """The database is held by a live export: it is no server, and not signalled."""
+        stranger = self.bystander()
+        with open(f"/proc/{stranger}/stat", encoding="ascii") as file:
+            start = file.read().rsplit(")", 1)[1].split()[19]
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+        lock = self.hold_lock()
+        lock.write(f"{stranger:10} {start} {namespace} {boot} export".encode().ljust(127) + b"\n")
+        lock.flush()
+        self.assertIn(f"process {stranger} (connectordb export)", self.refuse("stop", self.database))
+        self.assertIn(f"process {stranger} connectordb export", self.refuse("start", self.database))
 
     def test_backend(self):
         printed = command("start", self.database, "--backend").stdout
@@ -252,7 +297,7 @@ class Daemon(FolderTest):
             line = process.stdout.readline()
             self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", line).group(1))
             self.request("GET", "/api/v1/?q=this", login="ann:x")
-            self.assertIn("running", self.refuse("start", self.database))
+            self.assertIn("in use by process", self.refuse("start", self.database))
             self.stop()
             _, errors = process.communicate(timeout=COMMAND_SECONDS_MAX)
         finally:
@@ -270,7 +315,7 @@ class Daemon(FolderTest):
     def test_configuration_file_names_the_database(self):
         command("start", os.path.join(self.database, "connectordb.conf"), "--port", "0")
         self.port = 0  # there is something to stop
-        self.assertIn("running", self.refuse("start", self.database))
+        self.assertIn("in use by process", self.refuse("start", self.database))
         command("stop", os.path.join(self.database, "connectordb.conf"))
         self.port = None
 

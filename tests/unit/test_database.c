@@ -2,6 +2,7 @@
 #include "store_model.h"
 
 #include "database.h"
+#include "database_lock.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -203,32 +204,32 @@ static void test_one_owner_at_a_time(void **state)
 {
     (void)state;
     struct fixture f = fixture_create();
-    assert_int_equal(database_is_locked(f.path), 0);
+    assert_int_equal(lock_is_held(f.path), 0);
     int hold;
     pid_t pid = open_elsewhere(&f, &hold);
-    assert_int_equal(database_is_locked(f.path), 1);
+    assert_int_equal(lock_is_held(f.path), 1);
     assert_int_equal(database_open(f.path, &options, &f.database, &f.error), -EBUSY);
     char said[64];
     (void)snprintf(said, sizeof(said), "in use by process %d", pid);
     assert_non_null(strstr(f.error.message, said));
     assert_int_equal(database_await(f.path, &f.error), -EBUSY);
-    assert_int_equal(database_is_locked(f.path), 1); /* neither asking nor failing took it away */
+    assert_int_equal(lock_is_held(f.path), 1); /* neither asking nor failing took it away */
     (void)close(hold);
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    assert_int_equal(database_is_locked(f.path), 0);
+    assert_int_equal(lock_is_held(f.path), 0);
     assert_int_equal(database_await(f.path, &f.error), 0);
     fixture_open(&f);
-    assert_int_equal(database_is_locked(f.path), 1);
+    assert_int_equal(lock_is_held(f.path), 1);
     struct database *second = NULL;
     assert_int_equal(database_open(f.path, &options, &second, &f.error), -EBUSY); /* nor twice in one process */
     assert_null(second);
-    assert_int_equal(database_is_locked(f.path), 1);
+    assert_int_equal(lock_is_held(f.path), 1);
     fixture_close(&f);
-    assert_int_equal(database_is_locked(f.path), 0);
+    assert_int_equal(lock_is_held(f.path), 0);
     char *missing = test_path(f.directory, "missing");
-    assert_int_equal(database_is_locked(missing), -ENOENT);
+    assert_int_equal(lock_is_held(missing), -ENOENT);
     assert_int_equal(database_await(missing, &f.error), -ENOENT);
     free(missing);
     fixture_discard(&f);
@@ -379,7 +380,7 @@ static void test_a_damaged_catalog_deletes_nothing(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(database_open(f.path, &options, &f.database, &f.error), -EBADMSG);
         assert_non_null(strstr(f.error.message, "alice"));
-        assert_int_equal(database_is_locked(f.path), 0);
+        assert_int_equal(lock_is_held(f.path), 0);
     }
     test_file_write(path, good, size);
     fixture_open(&f);

@@ -1,5 +1,5 @@
-/* The LOCK: never taken from anybody, waited for only while its holder is ending. Nothing here sleeps: what "a pause" is, is the
- * test's, and the holder lets go in one. */
+/* The LOCK: never taken from anybody, waited for only while its holder is ending. Nothing here sleeps: what
+ * "a pause" is, is the test's, and the holder lets go in one. */
 #include "test.h"
 
 #include "database.h"
@@ -74,7 +74,8 @@ static struct {
 static void *stay(void *unused)
 {
     (void)unused;
-    while (!process_is_ending(getpid())) /* until the main thread's end has begun; ThreadSanitizer cannot join that one */
+    while (!process_is_ending(
+        getpid())) /* until the main thread's end has begun; ThreadSanitizer cannot join that one */
         (void)sched_yield();
     hold_and_end(left.lock, &left.pipes);
     return NULL;
@@ -85,7 +86,7 @@ static void hold(const char *path, enum manner manner, const struct pipes *pipes
     static const struct lock_patience none = {0};
     struct error error;
     int lock;
-    if (lock_take(path, &none, &lock, &error) < 0)
+    if (lock_take(path, NULL, &none, &lock, &error) < 0)
         _exit(1);
     if (manner == BEQUEATHS && fork() != 0)
         _exit(0);
@@ -159,11 +160,11 @@ static void assert_taken(const char *path, struct waiting *waiting)
     struct error error = {0};
     int lock = -1;
     struct lock_patience patience = patience_of(waiting);
-    if (lock_take(path, &patience, &lock, &error) < 0)
+    if (lock_take(path, NULL, &patience, &lock, &error) < 0)
         fail_msg("%s", error.message);
-    assert_int_equal(database_is_locked(path), 1);
+    assert_int_equal(lock_is_held(path), 1);
     database_unlock(lock);
-    assert_int_equal(database_is_locked(path), 0);
+    assert_int_equal(lock_is_held(path), 0);
 }
 
 static void assert_refused(const char *path, struct waiting *waiting, int code, const char *said)
@@ -173,13 +174,34 @@ static void assert_refused(const char *path, struct waiting *waiting, int code, 
         int lock = -1;
         struct lock_patience patience = patience_of(waiting);
         waiting->pauses = 0;
-        int r = takes ? lock_take(path, &patience, &lock, &error) : lock_await(path, &patience, &error);
+        int r = takes ? lock_take(path, NULL, &patience, &lock, &error) : lock_await(path, &patience, &error);
         assert_int_equal(r, -code);
         assert_int_equal(lock, -1);
         if (!strstr(error.message, said) || !strstr(error.message, path))
             fail_msg("'%s' expected in: %s", said, error.message);
-        assert_int_equal(database_is_locked(path), 1);
+        assert_int_equal(lock_is_held(path), 1);
     }
+}
+
+/* The record that a killed process left behind, whose pid another process has now. */
+static void write_stranger(const char *path, pid_t stranger)
+{
+    char *file = test_path(path, "LOCK"), record[LOCK_RECORD_BYTES + 1];
+    struct process_identity identity = process_self();
+    identity.pid = stranger;
+    identity.start_ticks++;
+    lock_record(&identity, "start", record);
+    test_file_write(file, record, LOCK_RECORD_BYTES);
+    free(file);
+}
+
+static void assert_holder(const char *path, pid_t pid, enum database_holder_state state, const char *role)
+{
+    struct database_holder holder = {0};
+    assert_int_equal(database_find_holder(path, &holder, NULL), 1);
+    assert_int_equal(holder.pid, pid);
+    assert_int_equal(holder.state, state);
+    assert_string_equal(holder.role, role);
 }
 
 /* ---- tests ---- */
@@ -195,11 +217,12 @@ static void test_a_live_holder_is_not_waited_for(void **state)
     assert_int_equal(waiting.pauses, 0);
     end_holder(&waiting);
     reap_all();
-    char *file = test_path(path, "LOCK"), *record = test_file_read(file, NULL), parent[LOCK_RECORD_BYTES + 1];
-    assert_string_equal(record, "         0\n");
+    char *file = test_path(path, "LOCK"), *record = test_file_read(file, NULL),
+         expected[LOCK_RECORD_BYTES + 1];
+    lock_record(NULL, NULL, expected);
+    assert_string_equal(record, expected);
     assert_taken(path, &waiting);
-    lock_record(getppid(), parent); /* as a killed one leaves it, and another process has its pid now */
-    test_file_write(file, parent, LOCK_RECORD_BYTES);
+    write_stranger(path, getppid()); /* as a killed one leaves it, and another process has its pid now */
     assert_taken(path, &waiting);
     assert_int_equal(waiting.pauses, 0); /* what is written there is no lock */
     free(record);
@@ -227,6 +250,59 @@ static void test_an_unknown_holder_is_not_waited_for(void **state)
     test_directory_remove(path);
 }
 
+/* Records that are held by a process that did not write them. What is said of it, and whether it is waited
+ * for. */
+static void test_records_and_what_they_prove(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *said;
+        unsigned pauses;
+        enum database_holder_state holder;
+        bool start, boot, namespace; /* of this process, or changed */
+        bool old;                    /* a pid alone */
+    } cases[] = {
+        {"all agrees", "is in use by process %d connectordb start", 0, DATABASE_HOLDER_KNOWN, true, true,
+            true, false},
+        {"another process has its pid", "process %d, which locked it, has ended", PAUSES_MAX,
+            DATABASE_HOLDER_GONE, false, true, true, false},
+        {"another machine or boot", "another container or machine (process %d there connectordb start)", 0,
+            DATABASE_HOLDER_ELSEWHERE, true, false, true, false},
+        {"another PID namespace", "another container or machine (process %d there connectordb start)", 0,
+            DATABASE_HOLDER_ELSEWHERE, true, true, false, false},
+        {"of an earlier version", "is in use by process %d", 0, DATABASE_HOLDER_UNKNOWN, true, true, true,
+            true},
+    };
+    char *path = test_directory_create(), *file = test_path(path, "LOCK");
+    struct waiting waiting = {0};
+    (void)hold_elsewhere(path, LIVES, &waiting.hold, &waiting.closed);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char record[LOCK_RECORD_BYTES + 1], said[128];
+        struct process_identity identity = process_self();
+        identity.start_ticks += !cases[i].start;
+        identity.pid_namespace += !cases[i].namespace;
+        identity.boot_id[0] = cases[i].boot ? identity.boot_id[0] : 'x';
+        lock_record(&identity, "start", record);
+        if (cases[i].old)
+            (void)snprintf(record, sizeof(record), "%10d\n", identity.pid);
+        test_file_write(file, record, strlen(record));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        (void)snprintf(said, sizeof(said), cases[i].said, identity.pid);
+#pragma GCC diagnostic pop
+        print_message("%s\n", cases[i].name);
+        assert_refused(path, &waiting, cases[i].pauses ? ETIMEDOUT : EBUSY, said);
+        assert_int_equal(waiting.pauses, cases[i].pauses);
+        assert_holder(path, identity.pid, cases[i].holder, cases[i].old ? "" : "start");
+    }
+    end_holder(&waiting);
+    reap_all();
+    struct database_holder holder;
+    assert_int_equal(database_find_holder(path, &holder, NULL), 0);
+    free(file);
+    test_directory_remove(path);
+}
+
 /* Whoever took it is gone; the lock is not. */
 static void test_a_lock_that_outlives_its_holder_is_not_broken(void **state)
 {
@@ -236,7 +312,7 @@ static void test_a_lock_that_outlives_its_holder_is_not_broken(void **state)
     pid_t pid = hold_elsewhere(path, BEQUEATHS, &waiting.hold, &waiting.closed);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     assert_true(process_is_ending(pid));
-    (void)snprintf(said, sizeof(said), "process %d, which had it, has ended", pid);
+    (void)snprintf(said, sizeof(said), "process %d, which locked it, has ended", pid);
     assert_refused(path, &waiting, ETIMEDOUT, said);
     assert_int_equal(waiting.pauses, PAUSES_MAX);
     waiting.pauses = 0;
@@ -258,7 +334,7 @@ static void test_a_lock_that_changes_hands_is_live_again(void **state)
     int lock = -1;
     pid_t pid = hold_elsewhere(path, BEQUEATHS, &waiting.hold, &waiting.closed);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(lock_take(path, &patience, &lock, &error), -EBUSY);
+    assert_int_equal(lock_take(path, NULL, &patience, &lock, &error), -EBUSY);
     assert_int_equal(waiting.pauses, 2);
     (void)snprintf(said, sizeof(said), "is in use by process %d", waiting.next);
     assert_non_null(strstr(error.message, said));
@@ -313,6 +389,10 @@ static void test_processes(void **state)
 {
     (void)state;
     int status;
+    struct process_identity self = process_self();
+    assert_int_equal(process_state(&self), PROCESS_RUNNING);
+    self.start_ticks = 0; /* as where there is no /proc */
+    assert_int_equal(process_state(&self), PROCESS_UNCERTAIN);
     assert_false(process_is_ending(getpid()));
     assert_false(process_is_ending(getppid()));
     pid_t pid = fork();
@@ -330,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_live_holder_is_not_waited_for),
         cmocka_unit_test(test_an_unknown_holder_is_not_waited_for),
+        cmocka_unit_test(test_records_and_what_they_prove),
         cmocka_unit_test(test_a_lock_that_outlives_its_holder_is_not_broken),
         cmocka_unit_test(test_a_lock_that_changes_hands_is_live_again),
         cmocka_unit_test(test_a_holder_whose_main_thread_is_a_zombie),
