@@ -43,6 +43,12 @@ static int identity_read_by_key(struct catalog *catalog, const char *apikey, str
     return r == -ENOENT ? error_set(ret_error, ENOENT, "no device has this API key") : r;
 }
 
+bool catalog_identity_remembered_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity)
+{
+    size_t size = strnlen(apikey, CACHED_KEY_BYTES_MAX + 1);
+    return size > 0 && size <= CACHED_KEY_BYTES_MAX && cache_get(catalog->identities, apikey, size, ret_identity);
+}
+
 int catalog_identity_by_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity,
     struct error *ret_error)
 {
@@ -61,12 +67,22 @@ int catalog_identity_by_key(struct catalog *catalog, const char *apikey, struct 
 /* ---- passwords ---- */
 
 /* Who a user acts as when it logs in. Cached beside the API keys, under a key that no text can be. */
+struct user_key {
+    char bytes[1 + sizeof(int64_t)];
+};
+
+static struct user_key user_key(int64_t user_id)
+{
+    struct user_key key = {0};
+    memcpy(key.bytes + 1, &user_id, sizeof(user_id));
+    return key;
+}
+
 static int identity_of_user(struct catalog *catalog, int64_t user_id, struct identity *ret_identity,
     struct error *ret_error)
 {
-    char key[1 + sizeof(user_id)] = {0};
-    memcpy(key + 1, &user_id, sizeof(user_id));
-    if (cache_get(catalog->identities, key, sizeof(key), ret_identity))
+    struct user_key key = user_key(user_id);
+    if (cache_get(catalog->identities, &key, sizeof(key), ret_identity))
         return 0;
     uint64_t generation = cache_generation(catalog->identities);
     struct row row;
@@ -75,65 +91,113 @@ static int identity_of_user(struct catalog *catalog, int64_t user_id, struct ide
         r = identity_load(row.statement, ret_identity, ret_error);
     row_release(catalog, &row);
     if (r == 0)
-        cache_put(catalog->identities, key, sizeof(key), generation, ret_identity);
+        cache_put(catalog->identities, &key, sizeof(key), generation, ret_identity);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "user not found") : r;
 }
 
-/* A bounded number of threads hash at a time; whoever waited may find that another one proved the same password meanwhile. */
-static int verify_in_turn(struct catalog *catalog, const struct user *user, const char *password,
-    const uint8_t digest[PASSWORD_DIGEST_BYTES], struct error *ret_error)
+/* One login that memory does not know. */
+struct login {
+    const char *password;
+    const uint8_t *digest; /* of name and password, for the memory */
+    struct user user;      /* valid if user_found */
+    bool user_found;
+    struct password_hash new_hash; /* replaces the stored one if scheme is not NULL */
+};
+
+/* In a hash slot. 1 = right, 0 = wrong or no such user, or -errno. A wrong password takes the same time whatever is stored. */
+static int verify(struct catalog *catalog, struct login *login, struct error *ret_error)
 {
-    while (sem_wait(&catalog->hashing) < 0)
-        continue; /* interrupted by a signal */
-    int64_t remembered;
-    int r;
-    if (password_memory_find(catalog->passwords, digest, clock_monotonic_ns(), &remembered) && remembered == user->id)
-        r = 1;
-    else
-        r = password_verify(password, user->password_scheme, user->password, user->password_salt, ret_error);
-    if (r == 1 && password_outdated(user->password_scheme, user->password)) {
-        /* A full disk or a lost race must not turn a right password away: the next login tries again. */
-        (void)upgrade_password(catalog, user, password, NULL);
+    const struct user *user = &login->user;
+    if (!login->user_found) {
+        password_spend_rest(NULL, NULL);
+        return 0;
     }
-    (void)sem_post(&catalog->hashing);
+    /* Whoever waited may find that another thread proved the same password meanwhile. */
+    int64_t remembered;
+    if (password_memory_find(catalog->passwords, login->digest, clock_monotonic_ns(), &remembered) && remembered == user->id)
+        return 1;
+    int r = password_verify(login->password, user->password_scheme, user->password, user->password_salt, ret_error);
+    if (r != 1)
+        password_spend_rest(user->password_scheme, user->password);
+    else if (password_outdated(user->password_scheme, user->password))
+        (void)password_upgrade(login->password, user->password_scheme, user->password_salt, &login->new_hash, NULL);
     return r;
 }
 
-/* Finds the user and compares the password with its hash; remembers it when it is right. */
-static int login(struct catalog *catalog, const char *name, const char *password,
-    const uint8_t digest[PASSWORD_DIGEST_BYTES], int64_t *ret_user_id, struct error *ret_error)
+/* Compares the password with the user's hash; remembers it when it is right. */
+static int log_in(struct catalog *catalog, const char *name, struct login *login, int64_t *ret_user_id,
+    struct error *ret_error)
 {
     uint64_t generation = password_memory_generation(catalog->passwords); /* before the hash is read */
-    struct user user;
-    int r = user_by_login(catalog, name, &user, ret_error);
+    int r = user_by_login(catalog, name, &login->user, ret_error);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    login->user_found = r == 0;
+    r = hash_slots_take(&catalog->hashing, ret_error);
     if (r < 0)
         return r;
-    r = verify_in_turn(catalog, &user, password, digest, ret_error);
-    if (r == 1) {
-        password_memory_remember(catalog->passwords, digest, user.id, generation, clock_monotonic_ns());
-        *ret_user_id = user.id;
-    } else if (r == 0) {
-        r = error_set(ret_error, EACCES, "wrong password");
-    }
-    user_free(&user);
-    return r < 0 ? r : 0;
+    r = verify(catalog, login, ret_error);
+    hash_slots_give(&catalog->hashing);
+    if (r < 0)
+        return r;
+    if (!login->user_found)
+        return error_set(ret_error, ENOENT, "user not found");
+    if (r == 0)
+        return error_set(ret_error, EACCES, "wrong password");
+    /* A full disk or a lost race must not turn a right password away: the next login tries again. */
+    if (login->new_hash.scheme)
+        (void)upgrade_password(catalog, &login->user, &login->new_hash, NULL);
+    password_memory_remember(catalog->passwords, login->digest, login->user.id, generation, clock_monotonic_ns());
+    *ret_user_id = login->user.id;
+    return 0;
+}
+
+/* Whether anybody could have this name and this password, before somebody is asked for: what is decided here does not depend on which
+ * users there are. */
+static int credentials_check(const char *name, const char *password, struct error *ret_error)
+{
+    if (name[0] == '\0' || strnlen(name, LOGIN_BYTES_MAX + 1) > LOGIN_BYTES_MAX)
+        return error_set(ret_error, ENOENT, "user not found");
+    if (password[0] == '\0' || strnlen(password, PASSWORD_BYTES_MAX + 1) > PASSWORD_BYTES_MAX)
+        return error_set(ret_error, EACCES, "wrong password");
+    return 0;
+}
+
+bool catalog_identity_remembered_password(struct catalog *catalog, const char *name, const char *password,
+    struct identity *ret_identity)
+{
+    uint8_t digest[PASSWORD_DIGEST_BYTES];
+    int64_t user_id;
+    if (credentials_check(name, password, NULL) < 0 ||
+        password_memory_digest(catalog->passwords, name, password, digest, NULL) < 0 ||
+        !password_memory_find(catalog->passwords, digest, clock_monotonic_ns(), &user_id))
+        return false;
+    struct user_key key = user_key(user_id);
+    return cache_get(catalog->identities, &key, sizeof(key), ret_identity);
 }
 
 int catalog_identity_by_password(struct catalog *catalog, const char *name, const char *password,
     struct identity *ret_identity, struct error *ret_error)
 {
-    if (name[0] == '\0' || strnlen(name, LOGIN_BYTES_MAX + 1) > LOGIN_BYTES_MAX)
-        return error_set(ret_error, ENOENT, "user not found");
-    if (strnlen(password, PASSWORD_BYTES_MAX + 1) > PASSWORD_BYTES_MAX)
-        return error_set(ret_error, EACCES, "wrong password");
     uint8_t digest[PASSWORD_DIGEST_BYTES];
-    int r = password_memory_digest(catalog->passwords, name, password, digest, ret_error);
+    int r = credentials_check(name, password, ret_error);
+    if (r == 0)
+        r = password_memory_digest(catalog->passwords, name, password, digest, ret_error);
     if (r < 0)
         return r;
     int64_t user_id;
-    if (!password_memory_find(catalog->passwords, digest, clock_monotonic_ns(), &user_id))
-        r = login(catalog, name, password, digest, &user_id, ret_error);
+    if (!password_memory_find(catalog->passwords, digest, clock_monotonic_ns(), &user_id)) {
+        struct login login = {.password = password, .digest = digest};
+        r = log_in(catalog, name, &login, &user_id, ret_error);
+        if (login.user_found)
+            user_free(&login.user);
+    }
     return r < 0 ? r : identity_of_user(catalog, user_id, ret_identity, ret_error);
+}
+
+void catalog_stop_hashing(struct catalog *catalog)
+{
+    hash_slots_stop(&catalog->hashing);
 }
 
 /* ---- paths ---- */

@@ -44,11 +44,8 @@ static int check_user(const struct user *user, struct error *ret_error)
         r = text_check(user->password_salt, "the password salt", ret_error);
     if (r < 0)
         return r;
-    const char *scheme = user->password_scheme ? user->password_scheme : "";
-    if (strcmp(scheme, PASSWORD_SCHEME_BCRYPT) != 0 && strcmp(scheme, PASSWORD_SCHEME_SHA512) != 0)
-        return error_set(ret_error, EINVAL, "the password scheme of user '%s' is unknown: bcrypt and SHA512 are known",
-            user->name);
-    return 0;
+    r = user_check_password_hash(user, ret_error);
+    return r < 0 ? error_prefix(ret_error, "user '%s'", user->name) : 0;
 }
 
 /* Begins the transaction with the user's row. */

@@ -4,18 +4,19 @@
 
 #include "cache.h"
 #include "catalog.h"
+#include "hash_slots.h"
 #include "password.h"
 #include "password_memory.h"
 #include "sql.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 
 enum {
     IDLE_CONNECTIONS_MAX = 8,      /* reading connections kept open while nobody needs them */
     CACHE_ENTRIES = 64 << 10,      /* of each of the two caches */
     CACHED_KEY_BYTES_MAX = 64,     /* longer API keys are looked up each time */
-    HASHES_AT_ONCE_MAX = 4,        /* password hashes computed at a time, if there are so many processors */
+    HASHES_AT_ONCE_MAX = 4,        /* password hashes computed at a time, if there are twice as many processors */
+    HASHES_WAITING_MAX = 32,       /* threads that wait for one; more are turned away */
     SERIES_RESERVED_MAX = 1 << 30, /* by one call */
 };
 
@@ -36,7 +37,7 @@ struct catalog {
     struct cache *identities; /* API key -> struct identity */
     struct cache *places;     /* path -> struct stream_place */
     struct password_memory *passwords;
-    sem_t hashing;
+    struct hash_slots hashing;
 };
 
 void gate_take(struct gate *gate);
@@ -103,8 +104,9 @@ int series_of(struct catalog *catalog, enum statement id, int64_t value, struct 
 
 /* By name or email address, without case. -ENOENT. */
 int user_by_login(struct catalog *catalog, const char *login, struct user *ret_user, struct error *ret_error);
-/* Stores the user's password, which was right, as a hash of today's kind, unless somebody changed it meanwhile. */
-int upgrade_password(struct catalog *catalog, const struct user *user, const char *password, struct error *ret_error);
+/* Stores a new hash of the user's password, which was right, unless somebody changed it meanwhile. */
+int upgrade_password(struct catalog *catalog, const struct user *user, const struct password_hash *hash,
+    struct error *ret_error);
 
 /* New users may be whom a remembered login meant: forgets what was remembered of everybody with that name or address. */
 void forget_logins(struct catalog *catalog, const char *name, const char *email);

@@ -240,10 +240,11 @@ int catalog_create(const char *path, struct error *ret_error)
     return catalog_file_finish(path, r, ret_error);
 }
 
+/* At most half of the processors: logins must not stop everything else. */
 static unsigned hashes_at_once(void)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return processors < 1 ? 1 : processors > HASHES_AT_ONCE_MAX ? HASHES_AT_ONCE_MAX : (unsigned)processors;
+    long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+    return half < 1 ? 1 : half > HASHES_AT_ONCE_MAX ? HASHES_AT_ONCE_MAX : (unsigned)half;
 }
 
 static struct catalog *catalog_allocate(const char *path)
@@ -258,7 +259,7 @@ static struct catalog *catalog_allocate(const char *path)
     }
     gate_init(&catalog->gate);
     (void)pthread_mutex_init(&catalog->idle_lock, NULL);
-    (void)sem_init(&catalog->hashing, 0, hashes_at_once());
+    hash_slots_init(&catalog->hashing, hashes_at_once(), HASHES_WAITING_MAX);
     return catalog;
 }
 
@@ -332,7 +333,7 @@ void catalog_close(struct catalog *catalog)
     cache_free(catalog->identities);
     cache_free(catalog->places);
     password_memory_free(catalog->passwords);
-    (void)sem_destroy(&catalog->hashing);
+    hash_slots_destroy(&catalog->hashing);
     (void)pthread_mutex_destroy(&catalog->idle_lock);
     gate_destroy(&catalog->gate);
     free(catalog->path);

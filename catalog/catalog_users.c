@@ -68,6 +68,17 @@ static int insert_whole_user(struct catalog *catalog, const struct user *user, i
     return r;
 }
 
+static int hash_in_turn(struct catalog *catalog, const char *password, struct password_hash *ret_hash,
+    struct error *ret_error)
+{
+    int r = hash_slots_take(&catalog->hashing, ret_error);
+    if (r < 0)
+        return r;
+    r = password_hash(password, ret_hash, ret_error);
+    hash_slots_give(&catalog->hashing);
+    return r;
+}
+
 int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password, int64_t *ret_id,
     struct error *ret_error)
 {
@@ -75,11 +86,11 @@ int catalog_create_user(struct catalog *catalog, const struct user *user, const 
     if (r < 0)
         return r;
     struct password_hash hash;
-    r = password_hash(password, &hash, ret_error); /* before the gate: it takes long */
+    r = hash_in_turn(catalog, password, &hash, ret_error); /* before the gate: it takes long */
     if (r < 0)
         return r;
     struct user made = *user;
-    char role[] = "user", scheme[] = PASSWORD_SCHEME_BCRYPT;
+    char role[] = "user", scheme[] = PASSWORD_SCHEME_NEW;
     if (!made.role || made.role[0] == '\0')
         made.role = role;
     made.password = hash.hash;
@@ -97,6 +108,12 @@ int catalog_create_user(struct catalog *catalog, const struct user *user, const 
     if (ret_id)
         *ret_id = id;
     return 0;
+}
+
+int user_check_password_hash(const struct user *user, struct error *ret_error)
+{
+    return password_import_check(user->password_scheme ? user->password_scheme : "", user->password ? user->password : "",
+        ret_error);
 }
 
 int user_set_password(struct user *user, const char *password, struct error *ret_error)
@@ -150,7 +167,7 @@ static int store_password(struct catalog *catalog, enum statement id, int64_t us
 int catalog_set_password(struct catalog *catalog, int64_t user_id, const char *password, struct error *ret_error)
 {
     struct password_hash hash;
-    int r = password_hash(password, &hash, ret_error);
+    int r = hash_in_turn(catalog, password, &hash, ret_error);
     if (r == 0)
         r = store_password(catalog, STATEMENT_USER_SET_PASSWORD, user_id, &hash, NULL, ret_error);
     if (r < 0)
@@ -159,12 +176,10 @@ int catalog_set_password(struct catalog *catalog, int64_t user_id, const char *p
     return r == 0 ? error_set(ret_error, ENOENT, "user not found") : 0;
 }
 
-int upgrade_password(struct catalog *catalog, const struct user *user, const char *password, struct error *ret_error)
+int upgrade_password(struct catalog *catalog, const struct user *user, const struct password_hash *hash,
+    struct error *ret_error)
 {
-    struct password_hash hash;
-    int r = password_hash(password, &hash, ret_error);
-    if (r == 0)
-        r = store_password(catalog, STATEMENT_USER_UPGRADE_PASSWORD, user->id, &hash, user->password, ret_error);
+    int r = store_password(catalog, STATEMENT_USER_UPGRADE_PASSWORD, user->id, hash, user->password, ret_error);
     return r < 0 ? r : 0;
 }
 

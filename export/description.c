@@ -280,6 +280,8 @@ int description_read_user(
     int r = read_object(path, name, USER_FIELDS, COUNT(USER_FIELDS), &user, ret_error);
     if (r == 0 && version != LAYOUT_VERSION_PYTHON && (!*user.password || !*user.password_scheme))
         r = error_set(ret_error, EBADMSG, "%s: \"password\" and \"password_scheme\" are missing", path);
+    if (r == 0 && version != LAYOUT_VERSION_PYTHON && user_check_password_hash(&user, ret_error) < 0)
+        r = error_prefix(ret_error, "%s", path);
     if (r < 0)
         user_free(&user);
     else

@@ -114,6 +114,7 @@ void server_stop(struct server *server)
 {
     if (!server)
         return;
+    catalog_stop_hashing(server->database->catalog); /* logins that wait are answered with 503 */
     http_stop(server->http);
     free(server);
     log_info("the server has stopped");

@@ -28,7 +28,7 @@ struct user {
     int64_t id;
     char *name, *nickname, *email, *description, *icon, *role;
     bool is_public;
-    char *password, *password_salt, *password_scheme; /* hash as ConnectorDB 0.3 stores it */
+    char *password, *password_salt, *password_scheme; /* hash; catalog/password.h has the schemes */
 };
 
 struct device {
@@ -75,13 +75,16 @@ bool icon_valid(const char *icon);
  * empty gives "{}". -EINVAL. */
 int schema_normalize(const char *text, char **ret_schema, struct error *ret_error);
 
-/* Hashes the password as a new user's (new salt, bcrypt $2a$10$ of password+salt) into password, password_salt and
- * password_scheme of *user, freeing what they held: for imports of folders that carry no hash. Blocks ~50 ms. */
+/* Hashes the password as a new user's (scheme "bcrypt-hmac-sha256", cost 10) into password, password_salt and password_scheme of
+ * *user, freeing what they held: for imports of folders that carry no hash. Blocks ~50 ms. */
 int user_set_password(struct user *user, const char *password, struct error *ret_error);
+/* Whether an import may bring the user's password hash: a scheme that is known, and no bcrypt cost that would block a login for long.
+ * catalog_import_begin checks it too. -EINVAL. */
+int user_check_password_hash(const struct user *user, struct error *ret_error);
 
 /* ---- writing: each call is one durable transaction ---- */
-/* Makes the user with its devices `user` and `meta` (as reference/rest.md section 4). password: clear text, hashed here with a new
- * salt (bcrypt $2a$10$ of password+salt). Only name, nickname, email, description, icon, role, is_public of *user are read; role
+/* Makes the user with its devices `user` and `meta`. password: clear text, hashed here as by user_set_password. -EBUSY as by
+ * catalog_identity_by_password. Only name, nickname, email, description, icon, role, is_public of *user are read; role
  * NULL or "" = "user". */
 int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password,
     int64_t *ret_id, struct error *ret_error);
@@ -171,12 +174,22 @@ struct stream_place {
 /* An empty key never matches. -ENOENT. */
 int catalog_identity_by_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity,
     struct error *ret_error);
-/* User name or email (without case) and password -> identity of the user's device `user`. bcrypt ($2a$, $2b$) and SHA512 (hex of
- * SHA-512(password + salt)) are verified; SHA512 and bcrypt below the cost are upgraded. A password that was right is remembered
- * (keyed hash in memory, a few minutes, bounded) so that it is not hashed again. -EACCES wrong password, -ENOENT no such user.
- * Blocks ~50 ms for a hash. */
+/* User name or email (without case) and password -> identity of the user's device `user`. Hashes of 0.3 ("bcrypt", "SHA512") are
+ * verified as 0.3 did; SHA512 and bcrypt below cost 10 are replaced by hashes of today. A password that was right is remembered (keyed
+ * hash in memory, a few minutes, bounded) so that it is not hashed again.
+ * -EACCES wrong password, -ENOENT no such user; both take the same processor time. -EBUSY: too many threads wait for a hash, or
+ * catalog_stop_hashing was called; nothing was judged.
+ * Blocks for a hash, ~50 ms (about a second for an imported one of cost 14), and for those before it: a few are computed at a time. */
 int catalog_identity_by_password(struct catalog *catalog, const char *name, const char *password,
     struct identity *ret_identity, struct error *ret_error);
+/* The same two out of memory alone, in less than a microsecond: true if the key or the password was right a short time ago and still is.
+ * False says nothing. No guess is judged by it: a wrong one is never found. */
+bool catalog_identity_remembered_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity);
+bool catalog_identity_remembered_password(struct catalog *catalog, const char *name, const char *password,
+    struct identity *ret_identity);
+/* Turns away with -EBUSY whoever waits for a hash and whoever comes later. Hashes under way end. For a server that stops; a catalog that is
+ * opened again hashes again. Any thread. */
+void catalog_stop_hashing(struct catalog *catalog);
 int catalog_stream_place(struct catalog *catalog, const char *user, const char *device, const char *stream,
     struct stream_place *ret_place, struct error *ret_error);
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from folders import FolderTest, device, make_folder, stream, user, write_json
+from folders import BCRYPT, FolderTest, device, make_folder, stream, user, write_json
 from harness import COMMAND_SECONDS_MAX, PROGRAM, canonical, command, folder_points, main, read_json
 
 
@@ -36,7 +36,7 @@ class Versions(FolderTest):
         out = self.export()
         self.assertEqual(read_json(out, "connectordb.json")["Version"], 2)
         self.assertEqual(read_json(out, "ann", "user.json")["nickname"], profile["nickname"])
-        self.assertEqual(read_json(out, "ann", "user.json")["password_scheme"], "bcrypt")
+        self.assertEqual(read_json(out, "ann", "user.json")["password_scheme"], "bcrypt-hmac-sha256")
         self.assertEqual(read_json(out, "ann", "user", "weight", "downlink.json"), commands)
         self.assertEqual(read_json(out, "ann", "user", "weight", "stream.json")["schema"], '{"type":"number"}')
         self.assertTrue(os.path.exists(os.path.join(out, "ann", "meta", "device.json")), "meta is made")
@@ -122,7 +122,8 @@ class Damage(FolderTest):
             "repeated key": ("ann/user.json", '{"name":"ann","name":"ann"}', []),
             "bad schema": ("ann/phone/a/stream.json", stream("a", schema="{"), ["schema"]),
             "no password": ("ann/user.json", user("ann", password=""), ["password"]),
-            "unknown scheme": ("ann/user.json", user("ann", password_scheme="rot13"), []),
+            "unknown scheme": ("ann/user.json", user("ann", password_scheme="rot13"), ["rot13", "bcrypt-hmac-sha256"]),
+            "costly hash": ("ann/user.json", user("ann", password=BCRYPT.replace("$10$", "$16$")), ["cost 16", "4 to 14"]),
         }
         for name, (path, value, needles) in cases.items():
             with self.subTest(name):

@@ -20,8 +20,8 @@ static void test_new_user_has_its_devices(void **state)
     assert_string_equal(stored.icon, "material:face");
     assert_string_equal(stored.role, "user");
     assert_true(stored.is_public);
-    assert_string_equal(stored.password_scheme, "bcrypt");
-    assert_memory_equal(stored.password, "$2a$10$", 7);
+    assert_string_equal(stored.password_scheme, "bcrypt-hmac-sha256");
+    assert_memory_equal(stored.password, "$2b$10$", 7);
     assert_int_equal(strlen(stored.password), 60);
     assert_int_equal(strlen(stored.password_salt), 36);
     struct device device;

@@ -70,10 +70,10 @@ static void test_new_hashes(void **state)
     struct password_hash first, second;
     assert_int_equal(password_hash("p\xc3\xa4ss:w\"ord", &first, &error), 0);
     assert_int_equal(password_hash("p\xc3\xa4ss:w\"ord", &second, &error), 0);
-    assert_memory_equal(first.hash, "$2a$10$", 7);
+    assert_memory_equal(first.hash, "$2b$10$", 7);
     assert_int_equal(strlen(first.hash), 60);
     assert_int_equal(strlen(first.salt), 36);
-    assert_string_equal(first.scheme, "bcrypt");
+    assert_string_equal(first.scheme, "bcrypt-hmac-sha256");
     assert_string_not_equal(first.hash, second.hash);
     assert_string_not_equal(first.salt, second.salt);
     assert_int_equal(password_verify("p\xc3\xa4ss:w\"ord", first.scheme, first.hash, first.salt, &error), 1);
@@ -83,27 +83,92 @@ static void test_new_hashes(void **state)
     assert_false(password_outdated(first.scheme, first.hash));
 }
 
-/* As the reference did: password + salt are cut off at 72 bytes, so of a long password the first 72 count. */
-static void test_long_passwords(void **state)
+static char *repeated(char c, size_t count, const char *tail)
+{
+    static char text[2 * PASSWORD_BYTES_MAX];
+    memset(text, c, count);
+    strcpy(text + count, tail);
+    return text;
+}
+
+/* Computed with Python's hmac, base64 and crypt. */
+static void test_known_answers_of_the_new_scheme(void **state)
 {
     (void)state;
-    enum { LONG = 600 };
-    char password[PASSWORD_BYTES_MAX + 2];
-    memset(password, 'a', sizeof(password));
-    password[LONG] = '\0';
+    struct error error = {0};
+    assert_int_equal(password_verify("secret", "bcrypt-hmac-sha256",
+                         "$2b$05$CCCCCCCCCCCCCCCCCCCCC.Ni7qNk/A/3XYUP4DnktYu8aA6ANmdYm", "salt", &error), 1);
+    assert_int_equal(password_verify(repeated('a', 72, "tail"), "bcrypt-hmac-sha256",
+                         "$2b$05$CCCCCCCCCCCCCCCCCCCCC.PHzlo4PgQEmvKRC1WcvjOp5HRBLSVpK",
+                         "f71f4d85-f9b1-4fb4-7a0c-6be8439e3fa2", &error), 1);
+}
+
+static void test_every_byte_of_a_long_password_counts(void **state)
+{
+    (void)state;
     struct error error = {0};
     struct password_hash hash;
-    assert_int_equal(password_hash(password, &hash, &error), 0);
-    assert_int_equal(password_verify(password, hash.scheme, hash.hash, hash.salt, &error), 1);
-    password[72] = '\0';
-    assert_int_equal(password_verify(password, hash.scheme, hash.hash, "another salt", &error), 1);
-    password[71] = 'b';
-    assert_int_equal(password_verify(password, hash.scheme, hash.hash, hash.salt, &error), 0);
-    memset(password, 'a', sizeof(password));
-    password[PASSWORD_BYTES_MAX + 1] = '\0';
-    assert_int_equal(password_hash(password, &hash, &error), -EINVAL);
-    assert_int_equal(password_verify(password, hash.scheme, hash.hash, hash.salt, &error), 0);
+    static const size_t sizes[] = {35, 36, 37, 71, 72, 73, 511, 512, PASSWORD_BYTES_MAX - 1};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        assert_int_equal(password_hash(repeated('a', sizes[i], "b"), &hash, &error), 0);
+        assert_int_equal(password_verify(repeated('a', sizes[i], "b"), hash.scheme, hash.hash, hash.salt, &error), 1);
+        assert_int_equal(password_verify(repeated('a', sizes[i], "c"), hash.scheme, hash.hash, hash.salt, &error), 0);
+        assert_int_equal(password_verify(repeated('a', sizes[i], ""), hash.scheme, hash.hash, hash.salt, &error), 0);
+        assert_int_equal(password_verify(repeated('a', sizes[i], "b"), hash.scheme, hash.hash, "another", &error), 0);
+    }
+    assert_int_equal(password_hash(repeated('a', PASSWORD_BYTES_MAX + 1, ""), &hash, &error), -EINVAL);
+    assert_int_equal(
+        password_verify(repeated('a', PASSWORD_BYTES_MAX + 1, ""), hash.scheme, hash.hash, hash.salt, &error), 0);
     assert_int_equal(password_hash("", &hash, &error), -EINVAL);
+}
+
+/* In 0.3 the first 72 bytes of password + salt count, and so they do for its hashes. */
+static void test_long_passwords_of_0_3(void **state)
+{
+    (void)state;
+    static const char cut[] = "$2a$04$CCCCCCCCCCCCCCCCCCCCC.bOPIHsrRTS3DxLLG5zPpQxRPqURmIXK"; /* of 72 times b */
+    struct error error = {0};
+    struct password_hash hash;
+    assert_int_equal(password_verify(repeated('b', 72, ""), "bcrypt", cut, "salt", &error), 1);
+    assert_int_equal(password_verify(repeated('b', 72, "tail"), "bcrypt", cut, "another salt", &error), 1);
+    assert_int_equal(password_verify(repeated('b', 71, ""), "bcrypt", cut, "salt", &error), 0);
+    /* The tail was not verified: a wrong one must not become the password. */
+    assert_true(password_outdated("bcrypt", cut));
+    assert_int_equal(password_upgrade(repeated('b', 72, "typo"), "bcrypt", "salt", &hash, &error), 0);
+    assert_string_equal(hash.scheme, "bcrypt");
+    assert_memory_equal(hash.hash, "$2a$10$", 7);
+    assert_int_equal(password_verify(repeated('b', 72, "tail"), hash.scheme, hash.hash, hash.salt, &error), 1);
+    /* of a short one every byte was */
+    assert_int_equal(password_upgrade("secret", "bcrypt", "salt", &hash, &error), 0);
+    assert_string_equal(hash.scheme, "bcrypt-hmac-sha256");
+    assert_int_equal(password_upgrade(repeated('b', 72, "tail"), "SHA512", "salt", &hash, &error), 0);
+    assert_string_equal(hash.scheme, "bcrypt-hmac-sha256");
+    assert_int_equal(password_verify(repeated('b', 72, "typo"), hash.scheme, hash.hash, hash.salt, &error), 0);
+}
+
+static void test_hashes_that_an_import_may_bring(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *scheme, *hash, *said; /* said: NULL = taken */
+    } cases[] = {
+        {"bcrypt", "$2a$10$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", NULL},
+        {"bcrypt", "$2a$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", NULL},
+        {"bcrypt-hmac-sha256", "$2b$14$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", NULL},
+        {"SHA512", "$2a$31$", NULL},
+        {"bcrypt", "no hash", NULL},
+        {"bcrypt", "$2a$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "cost 15; costs from 4 to 14"},
+        {"bcrypt", "$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "cost 31"},
+        {"bcrypt-hmac-sha256", "$2b$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "cost 3"},
+        {"md5", "x", "is unknown; bcrypt-hmac-sha256"},
+        {"", "", "is unknown; bcrypt-hmac-sha256"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct error error = {0};
+        int r = password_import_check(cases[i].scheme, cases[i].hash, &error);
+        if (r != (cases[i].said ? -EINVAL : 0) || (cases[i].said && !strstr(error.message, cases[i].said)))
+            fail_msg("%s %s: %d %s", cases[i].scheme, cases[i].hash, r, error.message);
+    }
 }
 
 static void test_sha512(void **state)
@@ -133,7 +198,9 @@ static void test_hashes_that_cannot_be_computed(void **state)
         {"bcrypt", "$6$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWx"},
         {"bcrypt", "$2a$xx$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
         {"bcrypt", "$2a$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* cost too low to exist */
-        {"bcrypt", "$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* would take hours */
+        {"bcrypt", "$2a$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* would take seconds, */
+        {"bcrypt", "$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* hours */
+        {"bcrypt-hmac-sha256", "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
         {"bcrypt", "$2a$05$CCCCCCCCCCCCCCC!CCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -253,7 +320,10 @@ int main(void)
         cmocka_unit_test(test_known_bcrypt_answers),
         cmocka_unit_test(test_recorded_users_log_in),
         cmocka_unit_test(test_new_hashes),
-        cmocka_unit_test(test_long_passwords),
+        cmocka_unit_test(test_known_answers_of_the_new_scheme),
+        cmocka_unit_test(test_every_byte_of_a_long_password_counts),
+        cmocka_unit_test(test_long_passwords_of_0_3),
+        cmocka_unit_test(test_hashes_that_an_import_may_bring),
         cmocka_unit_test(test_sha512),
         cmocka_unit_test(test_hashes_that_cannot_be_computed),
         cmocka_unit_test(test_uuids),
