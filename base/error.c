@@ -1,5 +1,6 @@
 #include "error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,4 +32,21 @@ int error_prefix(struct error *ret_error, const char *format, ...)
         (int)(sizeof(message) - (size_t)length - 3), ret_error->message);
     memcpy(ret_error->message, message, sizeof(message));
     return -ret_error->code;
+}
+
+bool error_is_no_space(int code)
+{
+    return code == ENOSPC || code == EDQUOT || code == EFBIG;
+}
+
+const char *error_no_space_reason(int code)
+{
+    switch (code) {
+    case EDQUOT:
+        return "the disk quota is exhausted";
+    case EFBIG:
+        return "the file size limit is reached (see ulimit -f)";
+    default:
+        return "the disk is full";
+    }
 }

@@ -89,7 +89,7 @@ static int report_rows(struct connection *connection, const char *sql, const cha
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
     if (result != SQLITE_OK)
-        return sql_failure(result, ret_error);
+        return sql_failure(connection->db, result, ret_error);
     int r = 0;
     for (int i = 0; i < FINDINGS_MAX; i++) {
         r = statement_step(statement, ret_error);

@@ -87,7 +87,7 @@ static int rebuild_indexes(struct connection *connection, struct error *ret_erro
         return 0;
     if (result == SQLITE_CONSTRAINT || (result & 0xff) == SQLITE_CONSTRAINT)
         return cannot(ret_error, "two rows have a name or key that only one may have");
-    int r = sql_failure(result, ret_error);
+    int r = sql_failure(connection->db, result, ret_error);
     return r == -EBADMSG ? cannot(ret_error, "its tables are damaged") : r;
 }
 

@@ -54,12 +54,12 @@ static int copy_pages(sqlite3 *source, sqlite3 *target, struct error *ret_error)
 {
     sqlite3_backup *backup = sqlite3_backup_init(target, "main", source, "main");
     if (!backup)
-        return sql_failure(sqlite3_extended_errcode(target), ret_error);
+        return sql_failure(target, sqlite3_extended_errcode(target), ret_error);
     int result = sqlite3_backup_step(backup, -1);
     int finished = sqlite3_backup_finish(backup);
     if (result == SQLITE_DONE)
         result = finished;
-    return result == SQLITE_OK ? 0 : sql_failure(result, ret_error);
+    return result == SQLITE_OK ? 0 : sql_failure(target, result, ret_error);
 }
 
 int catalog_snapshot_backup(struct catalog_snapshot *snapshot, const char *path, struct error *ret_error)

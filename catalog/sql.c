@@ -92,7 +92,43 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         "(SELECT count(*) FROM streams)",
 };
 
-int sql_failure(int result, struct error *ret_error)
+/* The errno of the last failed call on the database file (SQLITE_FCNTL_FILE_POINTER) or its log (SQLITE_FCNTL_JOURNAL_POINTER). */
+static int errno_of_file(sqlite3 *db, int which)
+{
+    sqlite3_file *file = NULL;
+    int code = 0;
+    if (sqlite3_file_control(db, "main", which, &file) == SQLITE_OK && file && file->pMethods)
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &code);
+    return code;
+}
+
+/* SQLite has a code of its own for ENOSPC (SQLITE_FULL), but for no quota and no limit of a file's size. A commit that fails leaves
+ * sqlite3_system_errno as it was. */
+static int no_space_code(sqlite3 *db, int result)
+{
+    int codes[3] = {0, 0, sqlite3_system_errno(db)};
+    if (result == SQLITE_IOERR_WRITE) {
+        codes[0] = errno_of_file(db, SQLITE_FCNTL_JOURNAL_POINTER);
+        codes[1] = errno_of_file(db, SQLITE_FCNTL_FILE_POINTER);
+    }
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (error_is_no_space(codes[i]))
+            return codes[i];
+    }
+    return 0;
+}
+
+static int io_failure(sqlite3 *db, int result, struct error *ret_error)
+{
+    int code = no_space_code(db, result);
+    if (code != 0)
+        return error_set(ret_error, code, "no space left for the catalog: %s", error_no_space_reason(code));
+    if ((result & 0xff) == SQLITE_CANTOPEN)
+        return error_set(ret_error, EIO, "the catalog cannot be opened: check the permissions of the database");
+    return error_set(ret_error, EIO, "the catalog cannot be read or written (failure %d)", result);
+}
+
+int sql_failure(sqlite3 *db, int result, struct error *ret_error)
 {
     switch (result & 0xff) {
     case SQLITE_ERROR: /* our SQL is right, so a table or column is not as we made it */
@@ -103,7 +139,7 @@ int sql_failure(int result, struct error *ret_error)
     case SQLITE_NOMEM:
         return error_set(ret_error, ENOMEM, "out of memory in the catalog");
     case SQLITE_FULL:
-        return error_set(ret_error, ENOSPC, "no space left for the catalog");
+        return error_set(ret_error, ENOSPC, "no space left for the catalog: %s", error_no_space_reason(ENOSPC));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return error_set(ret_error, EBUSY, "the catalog is locked by another program");
@@ -111,12 +147,10 @@ int sql_failure(int result, struct error *ret_error)
     case SQLITE_PERM:
     case SQLITE_AUTH:
         return error_set(ret_error, EACCES, "the catalog cannot be written: check the permissions of the database");
-    case SQLITE_CANTOPEN:
-        return error_set(ret_error, EIO, "the catalog cannot be opened: check the permissions of the database");
     case SQLITE_CONSTRAINT:
         return error_set(ret_error, EINVAL, "the catalog refuses the value");
     default:
-        return error_set(ret_error, EIO, "the catalog cannot be read or written (failure %d)", result);
+        return io_failure(db, result, ret_error);
     }
 }
 
@@ -141,7 +175,7 @@ int connection_open(const char *path, int flags, struct connection **ret_connect
     int r;
     int result = sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (result != SQLITE_OK) {
-        r = sql_failure(result, ret_error);
+        r = sql_failure(connection->db, result, ret_error);
         goto fail;
     }
     (void)sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
@@ -169,7 +203,7 @@ void connection_close(struct connection *connection)
 int connection_execute(struct connection *connection, const char *sql, struct error *ret_error)
 {
     int result = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? 0 : sql_failure(result, ret_error);
+    return result == SQLITE_OK ? 0 : sql_failure(connection->db, result, ret_error);
 }
 
 int connection_integer(struct connection *connection, const char *sql, int64_t *ret_value, struct error *ret_error)
@@ -177,7 +211,7 @@ int connection_integer(struct connection *connection, const char *sql, int64_t *
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
     if (result != SQLITE_OK)
-        return sql_failure(result, ret_error);
+        return sql_failure(connection->db, result, ret_error);
     int r = statement_step(statement, ret_error);
     if (r == 1) {
         *ret_value = sqlite3_column_int64(statement, 0);
@@ -201,7 +235,7 @@ int statement_get(struct connection *connection, enum statement id, sqlite3_stmt
     int result = sqlite3_prepare_v3(connection->db, statement_texts[id], -1, SQLITE_PREPARE_PERSISTENT, &statement,
         NULL);
     if (result != SQLITE_OK)
-        return sql_failure(result, ret_error);
+        return sql_failure(connection->db, result, ret_error);
     if (!kept)
         connection->statements[id] = statement;
     *ret_statement = statement;
@@ -239,7 +273,7 @@ int statement_step(sqlite3_stmt *statement, struct error *ret_error)
         return 1;
     if (result == SQLITE_DONE)
         return 0;
-    return sql_failure(result, ret_error);
+    return sql_failure(sqlite3_db_handle(statement), result, ret_error);
 }
 
 int statement_run(struct connection *connection, enum statement id, struct error *ret_error)

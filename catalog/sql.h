@@ -92,6 +92,6 @@ int statement_step(sqlite3_stmt *statement, struct error *ret_error);
 /* Gets, steps to the end and releases a statement without parameters and rows. */
 int statement_run(struct connection *connection, enum statement id, struct error *ret_error);
 /* The failure `result` of an SQLite call as -errno. */
-int sql_failure(int result, struct error *ret_error);
+int sql_failure(sqlite3 *db, int result, struct error *ret_error);
 
 #endif

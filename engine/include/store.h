@@ -76,8 +76,8 @@ enum store_append_flags {
  * that it holds what was stored. An empty batch is 0 at once.
  * 0 = durable (by the fsync setting). -EINVAL times not ascending within the batch, non-finite or (first point) older than the
  * series' last (`Greater timestamp already exists`); -E2BIG larger than a frame or a journal; -EAGAIN the sealer
- * lags or too many bytes in flight: try again; -ENOSPC no room for the next journal: nothing was written; -EIO the
- * journal is dead, the outcome of inserts under way is unknown, reopen; -ENOENT the series was deleted; -ENOMEM.
+ * lags or too many bytes in flight: try again; -ENOSPC, -EDQUOT, -EFBIG (see error_is_no_space) no room for the next
+ * journal: nothing was written; -EIO the journal is dead, the outcome of inserts under way is unknown, reopen; -ENOENT the series was deleted; -ENOMEM.
  * The last time of an empty series counts as 0 (so negative times are refused), except with STORE_APPEND_RESTAMP.
  * ret_first_index may be NULL. Blocks for one device flush, shared by concurrent callers. */
 int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags,

@@ -108,8 +108,10 @@ static int rotate(struct store *store, struct error *ret_error)
         return 0;
     }
     background_wake(store);
-    if (commit->prepare_error.code == ENOSPC)
-        return error_set(ret_error, ENOSPC, "no space for the next journal: %s", commit->prepare_error.message);
+    int code = commit->prepare_error.code;
+    if (error_is_no_space(code))
+        return error_set(ret_error, code, "no space for the next journal, %s: %s", error_no_space_reason(code),
+            commit->prepare_error.message);
     return 1;
 }
 

@@ -117,7 +117,9 @@ void answer_failure(struct request *request, int status_missing, int code, const
         answer_error(request, 403, "%s", error->message);
         return;
     case -ENOSPC:
-        answer_later(request, 503, "The server has no space left on its disk");
+    case -EDQUOT:
+    case -EFBIG:
+        answer_later(request, 503, "The server has no space left: %s", error_no_space_reason(-code));
         return;
     case -EBUSY:
     case -EAGAIN:

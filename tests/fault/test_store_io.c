@@ -36,6 +36,8 @@ static const struct fault_case fault_cases[] = {
     {"a failed directory sync", EIO, 1, 1u << IO_CALL_SYNC_DIRECTORY},
     {"ENOSPC once", ENOSPC, 1, CALLS_SPACE},
     {"ENOSPC from then on", ENOSPC, 0, CALLS_SPACE},
+    {"EDQUOT from then on", EDQUOT, 0, CALLS_SPACE},
+    {"EFBIG from then on", EFBIG, 0, CALLS_SPACE},
     {"a short write", 0, 1, 1u << IO_CALL_WRITE},
     {"three short writes in a row", 0, 3, 1u << IO_CALL_WRITE},
 };
