@@ -76,11 +76,15 @@ static int create(const char *path, struct creation *creation, struct error *ret
     char *email = r == 0 ? strdup(creation->email) : NULL;
     if (r == 0 && !email)
         r = error_set(ret_error, ENOMEM, "out of memory");
-    const struct user user = {.name = creation->name, .nickname = empty, .email = email, .description = empty, .icon = empty,
+    const struct user user = {.name = creation->name,
+        .nickname = empty,
+        .email = email,
+        .description = empty,
+        .icon = empty,
         .role = role};
     if (r == 0)
-        r = database_create_with_user(path, text ? text : configuration_default_text(), creation->user ? &user : NULL,
-            creation->password, ret_error);
+        r = database_create_with_user(path, text ? text : configuration_default_text(),
+            creation->user ? &user : NULL, creation->password, ret_error);
     free(email);
     free(text);
     return r;

@@ -58,7 +58,8 @@ static int repair_catalog(const struct repair *repair, struct error *ret_error)
         return r;
     found = catalog_check(repair->catalog, print_line, NULL, ret_error);
     if (found > 0)
-        return error_set(ret_error, EIO, "%s: repaired, and damaged again: is the disk failing?", repair->catalog);
+        return error_set(
+            ret_error, EIO, "%s: repaired, and damaged again: is the disk failing?", repair->catalog);
     if (found == 0)
         printf("%s is repaired: its indexes were rebuilt, nothing of its tables is lost\n", repair->catalog);
     return found < 0 ? found : 1;
@@ -68,7 +69,8 @@ static int check_repaired_data(const struct repair *repair, struct error *ret_er
 {
     int found = store_check(repair->data, print_line, NULL, ret_error);
     if (found > 0)
-        return error_set(ret_error, EIO, "%s: repaired, and damaged again: is the disk failing?", repair->data);
+        return error_set(
+            ret_error, EIO, "%s: repaired, and damaged again: is the disk failing?", repair->data);
     return found;
 }
 
@@ -89,8 +91,9 @@ static int repair_data(const struct repair *repair, struct error *ret_error)
     if (missing)
         printf("%s is repaired\n", repair->data);
     else
-        printf("%s is repaired: %llu points of %llu series are there, %llu points that are known to have been "
-               "there are lost\n",
+        printf(
+            "%s is repaired: %llu points of %llu series are there, %llu points that are known to have been "
+            "there are lost\n",
             repair->data, (unsigned long long)result.points, (unsigned long long)result.series,
             (unsigned long long)result.lost_points);
     return 1;
@@ -102,7 +105,8 @@ static void print_kept(const char *path)
         printf("what was there before is kept as %s: remove it when you miss nothing\n", path);
 }
 
-/* Both are tried, whatever becomes of the other. The number of repaired ones, or -errno of the first failure. */
+/* Both are tried, whatever becomes of the other. The number of repaired ones, or -errno of the first failure.
+ */
 static int repair_both(const struct repair *repair, struct error *ret_error)
 {
     struct error error = {0};
@@ -137,8 +141,10 @@ static int repair(const char *argument, struct error *ret_error)
 int command_repair(int argc, char **argv)
 {
     const struct command_line line = {"repair DB",
-        "Rebuilds what connectordb check finds damaged in a database that is not in use: the data from every\n"
-        "block and record that is sound, the catalog's indexes from its tables. Says what is lost, and keeps\n"
+        "Rebuilds what connectordb check finds damaged in a database that is not in use: the data from "
+        "every\n"
+        "block and record that is sound, the catalog's indexes from its tables. Says what is lost, and "
+        "keeps\n"
         "what was there before beside it. A database without damage is left as it is.",
         NULL, 0, 1, 1};
     struct error error = {0};

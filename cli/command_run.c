@@ -44,7 +44,7 @@ int command_run(int argc, char **argv)
     int r = serve_plan_make(&options, arguments[0], NULL, &plan, &error);
     if (r < 0)
         return command_failed("%s", error.message);
-    service_block_signals();
+    service_block_signals(*plan.logfile != '\0');
     r = log_open(plan.logfile, plan.loglevel, &error);
     if (r == 0)
         r = serve(&plan, options.backend, &error);

@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include "database.h"
+#include "inherited.h"
 #include "log.h"
 #include "options.h"
 #include "serve_options.h"
@@ -49,6 +50,18 @@ static int leave_terminal(const char *logfile, struct error *ret_error)
     return r;
 }
 
+/* Closes every descriptor but 0-2 and `pipe_end`, which gets the next number: a daemon that kept what it
+ * inherited would hold other programs' locks, pipes and deleted files for as long as it runs. Returns the
+ * pipe's new number. */
+static int keep_only(int pipe_end)
+{
+    const int kept = STDERR_FILENO + 1;
+    if (pipe_end != kept && dup3(pipe_end, kept, O_CLOEXEC) < 0)
+        return pipe_end; /* cannot happen: both numbers are valid */
+    close_descriptors_from(kept + 1);
+    return kept;
+}
+
 static int be_daemon(const struct serve_plan *plan, bool backend, int pipe_end)
 {
     const struct service_options options = {.place = &plan->place,
@@ -59,7 +72,7 @@ static int be_daemon(const struct serve_plan *plan, bool backend, int pipe_end)
         .loglevel = plan->loglevel};
     struct service *service = NULL;
     struct error error = {0};
-    service_block_signals();
+    service_block_signals(true);
     int r = leave_terminal(plan->logfile, &error);
     if (r < 0) { /* what is logged now would be a second line on the terminal */
         report(pipe_end, REPORT_FAILED, error.message);
@@ -110,6 +123,9 @@ static int start(const struct serve_plan *plan, bool backend)
 {
     int ends[2];
     struct error error = {0};
+    if (getpid() == 1)
+        return command_failed(
+            "start: this is the first process of a container, which would end with it: use connectordb run");
     if (database_await(plan->place.directory, &error) < 0)
         return command_failed("%s", error.message);
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -118,11 +134,8 @@ static int start(const struct serve_plan *plan, bool backend)
     pid_t daemon = fork();
     if (daemon < 0)
         return command_failed("cannot start a process: %s", strerrordesc_np(errno));
-    if (daemon == 0) {
-        (void)close(ends[0]);
-        int exit_code = be_daemon(plan, backend, ends[1]);
-        exit(exit_code);
-    }
+    if (daemon == 0)
+        exit(be_daemon(plan, backend, keep_only(ends[1])));
     (void)close(ends[1]);
     int exit_code = await_report(ends[0], daemon, plan);
     (void)close(ends[0]);

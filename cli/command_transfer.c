@@ -3,6 +3,7 @@
 
 #include "control.h"
 #include "database.h"
+#include "inherited.h"
 #include "log.h"
 #include "options.h"
 #include "place.h"
@@ -25,14 +26,17 @@ static void cancel(int signal_number)
     atomic_store(&cancelled, true);
 }
 
-/* The first signal asks for a tidy end, a second one kills. */
+/* The first signal asks for a tidy end, a second one kills. What whoever started this process had it ignore
+ * (nohup, a job in the background of a script) stays ignored; SIGTERM always ends it. */
 static void catch_signals(void)
 {
+    static const int signals[] = {SIGINT, SIGHUP, SIGTERM};
     struct sigaction action = {.sa_handler = cancel, .sa_flags = (int)SA_RESETHAND};
     (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGHUP, &action, NULL);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        if (signals[i] == SIGTERM || !signal_is_ignored(signals[i]))
+            (void)sigaction(signals[i], &action, NULL);
+    }
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -92,7 +96,8 @@ static int transfer_here(const struct place *place, enum control_command command
     int r = place_read_configuration(place, &configuration, ret_error);
     if (r < 0)
         return r;
-    r = database_open_as(place->directory, control_command_name(command), &configuration.store, &database, ret_error);
+    r = database_open_as(
+        place->directory, control_command_name(command), &configuration.store, &database, ret_error);
     if (r == 0)
         r = work_here(database, command, directory, options, ret_result, ret_error);
     struct error close_error;

@@ -22,7 +22,8 @@ int control_connect(const char *directory, struct wire *ret_wire, pid_t *ret_pid
     } else if (errno != ENOENT && errno != ECONNREFUSED) {
         r = error_set(ret_error, errno, "%s: cannot reach its server: %s", directory, strerrordesc_np(errno));
     }
-    (void)close(directory_file);
+    if (directory_file >= 0)
+        (void)close(directory_file);
     if (r != 1) {
         if (file >= 0)
             (void)close(file);
@@ -52,7 +53,8 @@ static json_t *pack_request(
         json_decref(filters);
         return NULL;
     }
-    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", control_command_name(command), "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
+    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", control_command_name(command),
+        "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
         options->resume, "restart", options->restart, "sort", options->sort, "skip_meta", options->skip_meta);
 }
 

@@ -18,8 +18,8 @@ enum control_command { CONTROL_EXPORT, CONTROL_IMPORT, CONTROL_BACKUP };
 /* "export", "import", "backup" */
 const char *control_command_name(enum control_command command);
 
-/* Has the daemon do an export, import or backup (which takes no options but cancel, and has no result); blocks until it is over. options->cancel ends it early. The daemon's
- * errors come back as they are. */
+/* Has the daemon do an export, import or backup (which takes no options but cancel, and has no result);
+ * blocks until it is over. options->cancel ends it early. The daemon's errors come back as they are. */
 int control_transfer(struct wire *wire, enum control_command command, const char *directory,
     const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error);
 

@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "inherited.h"
 #include "directory_sync.h"
 #include "log.h"
 #include "options.h"
@@ -80,13 +81,17 @@ static int find_command_place(int argc, char **argv)
 
 static void tell_unsupported_sync(const char *path)
 {
-    log_warn("%s: this file system does not support fsync of a directory: after a power loss the last changes to files may be lost", path);
+    log_warn("%s: this file system does not support fsync of a directory: after a power loss the last "
+             "changes to files may be lost",
+        path);
 }
 
 int main(int argc, char **argv)
 {
     int exit_code;
-    (void)signal(SIGXFSZ, SIG_IGN); /* a file over the process's limit is an error like a full disk, no death */
+    open_standard_descriptors();
+    (void)signal(
+        SIGXFSZ, SIG_IGN); /* a file over the process's limit is an error like a full disk, no death */
     directory_sync_set_notice(tell_unsupported_sync);
     if (argc < 2)
         return usage_error(NULL, "which command?");

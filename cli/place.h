@@ -26,8 +26,8 @@ int place_read_configuration(
 /* directory/name. -ENAMETOOLONG */
 int place_path(const char *directory, const char *name, char path[PATH_MAX], struct error *ret_error);
 
-/* connectordb.pid is for operators and service managers; no command reads it, because a killed server leaves it behind
- * (database_find_holder tells who serves the database). */
+/* connectordb.pid is for operators and service managers; no command reads it, because a killed server leaves
+ * it behind (database_find_holder tells who serves the database). */
 /* Replaces the file in one step. 0 or -errno. */
 int place_write_pid(const struct place *place, struct error *ret_error);
 void place_remove_pid(const struct place *place);

@@ -2,6 +2,7 @@
 
 #include "control_server.h"
 #include "database.h"
+#include "inherited.h"
 #include "log.h"
 #include "server.h"
 
@@ -23,18 +24,23 @@ struct service {
     char greeting[GREETING_BYTES];
 };
 
-static void fill_signals(sigset_t *signals)
+/* Those that service_wait takes. SIGHUP reopens the log, and only without one ends the service: then, and for
+ * SIGINT, it stays ignored if whoever started this process had it ignored (nohup, a job in the background of
+ * a script). */
+static void fill_signals(sigset_t *signals, bool has_logfile)
 {
     (void)sigemptyset(signals);
     (void)sigaddset(signals, SIGTERM);
-    (void)sigaddset(signals, SIGINT);
-    (void)sigaddset(signals, SIGHUP);
+    if (!signal_is_ignored(SIGINT))
+        (void)sigaddset(signals, SIGINT);
+    if (has_logfile || !signal_is_ignored(SIGHUP))
+        (void)sigaddset(signals, SIGHUP);
 }
 
-void service_block_signals(void)
+void service_block_signals(bool has_logfile)
 {
     sigset_t signals;
-    fill_signals(&signals);
+    fill_signals(&signals, has_logfile);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL); /* the threads to come inherit it */
     (void)signal(SIGPIPE, SIG_IGN);
 }
@@ -127,7 +133,7 @@ void service_wait(struct service *service)
 {
     sigset_t signals;
     int number;
-    fill_signals(&signals);
+    fill_signals(&signals, service->options.logfile != NULL);
     for (;;) {
         struct error error;
         if (sigwait(&signals, &number) != 0)

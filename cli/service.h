@@ -25,15 +25,17 @@ struct service_options {
     enum log_level loglevel;
 };
 
-/* Before service_open, and before any thread: blocks the signals that service_wait takes. */
-void service_block_signals(void);
+/* Before service_open, and before any thread: blocks the signals that service_wait takes. has_logfile:
+ * whether options.logfile will be set. */
+void service_block_signals(bool has_logfile);
 /* Takes the database's LOCK, opens it, writes the pid file, starts the server and the control socket. -EBUSY:
  * another process has the database. */
 int service_open(
     const struct service_options *options, struct service **ret_service, struct error *ret_error);
 /* One line for the user: where it is to be found. Valid until service_close. */
 const char *service_greeting(const struct service *service);
-/* Returns when SIGTERM or SIGINT (or, without a log file, SIGHUP) came. */
+/* Returns when SIGTERM or SIGINT (or, without a log file, SIGHUP) came. SIGINT, and SIGHUP without a log
+ * file, are left ignored when the process was started so. */
 void service_wait(struct service *service);
 /* Ends it cleanly. 0, or what failed (everything is freed all the same). Accepts NULL. */
 int service_close(struct service *service, struct error *ret_error);

@@ -11,12 +11,24 @@
 int wire_address(
     const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file, struct error *ret_error)
 {
-    int file = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0)
-        return error_set(ret_error, errno, "%s: %s", directory, strerrordesc_np(errno));
-    *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    (void)snprintf(
-        ret_address->sun_path, sizeof(ret_address->sun_path), "/proc/self/fd/%d/connectordb.sock", file);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const size_t capacity = sizeof(address.sun_path);
+    int file = -1;
+    if ((size_t)snprintf(address.sun_path, capacity, "%s/connectordb.sock", directory) >= capacity) {
+        file = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (file < 0)
+            return error_set(ret_error, errno, "%s: %s", directory, strerrordesc_np(errno));
+        (void)snprintf(address.sun_path, capacity, "/proc/self/fd/%d/connectordb.sock", file);
+        if (access("/proc/self/fd", F_OK) < 0) {
+            (void)close(file);
+            return error_set(ret_error, ENAMETOOLONG,
+                "%s: the path of the database is too long for its control socket where /proc is not mounted: "
+                "mount it, or move the "
+                "database to a path of at most %zu bytes",
+                directory, capacity - sizeof("/connectordb.sock"));
+        }
+    }
+    *ret_address = address;
     *ret_directory_file = file;
     return 0;
 }

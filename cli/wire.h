@@ -1,7 +1,8 @@
 /* The control socket's wire: one JSON object a line over DIR/connectordb.sock.
  *
- *   client: {"command": "export"|"import"|"backup", "directory": absolute, "filters": [...], "threads": n, "resume":
- * b, ...} daemon: {"progress": {...}} ...  then {"result": {...}} or {"error": {"code": errno, "message":
+ *   client: {"command": "export"|"import"|"backup", "directory": absolute, "filters": [...], "threads": n,
+ * "resume": b, ...} daemon: {"progress": {...}} ...  then {"result": {...}} or {"error": {"code": errno,
+ * "message":
  * "..."}}
  *
  * The client ends a job early by closing its side. */
@@ -22,8 +23,9 @@ struct wire {
     struct buffer received; /* not yet a whole line */
 };
 
-/* The address of the socket in `directory`, also for paths longer than an address holds: through a descriptor
- * of the directory, which *ret_directory_file must keep open while the address is used. */
+/* The address of the socket in `directory` (absolute). A path that is longer than an address holds goes
+ * through a descriptor of the directory and /proc: *ret_directory_file, which must stay open while the
+ * address is used; -1 when there is none. -ENAMETOOLONG: too long, and /proc is not mounted. */
 int wire_address(
     const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file, struct error *ret_error);
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """The commands themselves: usage, exit codes, the daemon's life, check and inspect."""
-import fcntl
 import os
 import pty
 import re
@@ -8,7 +7,6 @@ import select
 import signal
 import socket
 import stat
-import struct
 import subprocess
 import unittest
 
@@ -186,24 +184,6 @@ class Daemon(FolderTest):
             if arguments[0] == "start":
                 self.stop()
         self.start()
-
-    def bystander(self):
-        """A process that has nothing to do with the database; the test fails when a command ends it."""
-        process = subprocess.Popen(["sleep", "1000"])
-
-        def end():
-            self.assertIsNone(process.poll(), "a stranger was signalled")
-            process.kill()
-            process.wait()
-        self.addCleanup(end)
-        return process.pid
-
-    def hold_lock(self):
-        """Locks the database as another process of it would, and returns the file; closing that releases it."""
-        file = open(os.path.join(self.database, "LOCK"), "r+b")
-        self.addCleanup(file.close)
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
-        return file
 
     def test_stop_trusts_no_stale_pid(self):
         """The pid of a dead server may belong to somebody else by now: stop must not signal it."""

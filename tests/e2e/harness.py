@@ -97,6 +97,24 @@ class DatabaseTest(unittest.TestCase):
             whole_file = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
             fcntl.fcntl(file, fcntl.F_OFD_SETLKW, whole_file)  # waits; closing unlocks
 
+    def bystander(self):
+        """A process that has nothing to do with the database; the test fails when a command ends it."""
+        process = subprocess.Popen(["sleep", "1000"])
+
+        def end():
+            self.assertIsNone(process.poll(), "a stranger was signalled")
+            process.kill()
+            process.wait()
+        self.addCleanup(end)
+        return process.pid
+
+    def hold_lock(self):
+        """Locks the database as another process of it would, and returns the file; closing that releases it."""
+        file = open(os.path.join(self.database, "LOCK"), "r+b")
+        self.addCleanup(file.close)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        return file
+
     def request(self, method, path, body=None, login=None, status=200):
         """One request on its own connection. login: "user:password"; body: bytes, or anything else as JSON."""
         headers = {}

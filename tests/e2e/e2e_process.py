@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+"""How the program starts and ends in every environment that a process can be given: one named case for each cell of the matrix, with
+the exit code and the message that are expected. A case that this machine does not allow says so and is skipped."""
+import fcntl
+import itertools
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+from folders import FolderTest
+from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main
+
+SAMPLE = os.path.join(SOURCE, "samples", "home")
+
+
+def ignore(*numbers):
+    """For preexec_fn: what nohup, or `&` in a script, does to a command."""
+    def set_dispositions():
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+    return set_dispositions
+
+
+def signals_of(pid, field):
+    """The set of signal numbers in a field (SigIgn, SigCgt, SigBlk) of /proc/PID/status."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        mask = int(re.search(rf"^{field}:\s*(\w+)", file.read(), re.MULTILINE).group(1), 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
+class Matrix(FolderTest):
+    def setUp(self):
+        super().setUp()
+        command("create", self.database)
+
+    def spawn(self, *arguments, **options):
+        """The program with pipes, ended after the test whatever happens."""
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        process = subprocess.Popen([PROGRAM, *arguments], **options)
+
+        def end():
+            if process.poll() is None:
+                process.kill()
+            process.communicate(timeout=COMMAND_SECONDS_MAX)
+        self.addCleanup(end)
+        return process
+
+    def shell(self, script, exit_code=0):
+        """Runs `sh -c script` with $P the program and $DB the database; its redirections make the environment."""
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX,
+                              stdin=subprocess.DEVNULL, env=os.environ | {"P": PROGRAM, "DB": self.database})
+        self.assertEqual(done.returncode, exit_code, f"{script}\n{done.stdout}{done.stderr}")
+        return done
+
+    def read(self, name):
+        with open(os.path.join(self.database, name), encoding="utf-8") as file:
+            return file.read()
+
+    def pid(self):
+        return int(self.read("connectordb.pid"))
+
+    def await_run(self, process):
+        """Waits until a `run` answers."""
+        line = process.stdout.readline()
+        self.assertIn("answers at http://", line, line or process.stderr.read())
+
+
+class Descriptors(Matrix):
+    def test_start_with_closed_standard_descriptors(self):
+        for count in (1, 2, 3):
+            for closed in itertools.combinations((0, 1, 2), count):
+                with self.subTest(closed=closed):
+                    self.shell("$P start $DB --port 0 " + " ".join(f"{number}>&-" for number in closed))
+                    self.port = 0  # there is something to stop
+                    pid = self.pid()
+                    log = os.path.join(self.database, "connectordb.log")
+                    self.assertEqual([os.readlink(f"/proc/{pid}/fd/{number}") for number in (0, 1, 2)], ["/dev/null", log, log])
+                    self.assertRegex(self.read("LOCK"), rf"\A *{pid} \d+ \d+ [-\w]+ start *\n\Z")
+                    self.stop()
+
+    def test_run_without_standard_error_writes_no_log_into_a_file_of_the_database(self):
+        process = self.spawn("run", self.database, "--port", "0", stderr=None, preexec_fn=lambda: os.close(2))
+        self.await_run(process)
+        self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/2"), "/dev/null")
+        self.assertRegex(self.read("LOCK"), rf"\A *{process.pid} \d+ \d+ [-\w]+ run *\n\Z")
+        command("stop", self.database)
+        self.assertEqual(process.wait(COMMAND_SECONDS_MAX), 0)
+
+    def test_transfers_with_closed_standard_descriptors(self):
+        self.shell(f"$P import $DB {SAMPLE} <&- >&- 2>&-")
+        self.shell(f"$P export $DB {self.path('out')} <&- >&- 2>&-")
+        self.shell(f"$P backup $DB {self.path('copy')} <&- >&- 2>&-")
+        self.shell("$P check $DB <&- >&- 2>&-")
+        command("check", self.path("copy"))
+
+    def test_daemon_holds_nothing_that_it_inherited(self):
+        """A lock of the starting script is free, and the reader of its pipe comes to its end, while the daemon runs on."""
+        lock = self.path("script.lock")
+        done = self.shell(f"(flock 9; $P start $DB --port 0) 9>{lock} 8>&1 7>{self.path('other')}")
+        self.port = 0  # there is something to stop
+        self.assertIn("answers at", done.stdout)
+        with open(lock, encoding="ascii") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        pid = self.pid()
+        held = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+        self.assertEqual([path for path in held if path.startswith(self.directory) and not path.startswith(self.database)], [])
+
+
+class Signals(Matrix):
+    def end_run(self, ignored, sent, reason):
+        process = self.spawn("run", self.database, "--port", "0", preexec_fn=ignore(*ignored))
+        self.await_run(process)
+        for number in sent:
+            process.send_signal(number)
+        if reason == "Terminated":
+            process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=COMMAND_SECONDS_MAX)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn(f"stopping: {reason}", errors)
+        self.assertFalse(os.path.exists(os.path.join(self.database, "connectordb.pid")))
+
+    def test_run_ends_by_each_signal(self):
+        for number, reason in ((signal.SIGHUP, "Hangup"), (signal.SIGINT, "Interrupt"), (signal.SIGTERM, "Terminated")):
+            with self.subTest(reason):
+                self.end_run((), (number,), reason)
+
+    def test_run_under_nohup_survives_hangup(self):
+        self.end_run((signal.SIGHUP,), (signal.SIGHUP,), "Terminated")
+
+    def test_run_in_the_background_of_a_script_survives_interrupt(self):
+        self.end_run((signal.SIGINT,), (signal.SIGINT,), "Terminated")
+
+    def test_run_that_ignored_everything_ends_by_stop(self):
+        process = self.spawn("run", self.database, "--port", "0", preexec_fn=ignore(signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+        self.await_run(process)
+        command("stop", self.database)
+        self.assertEqual(process.wait(COMMAND_SECONDS_MAX), 0)
+
+    def test_run_under_nohup_with_a_log_file_reopens_it(self):
+        log = self.path("my.log")
+        process = self.spawn("run", self.database, "--port", "0", "--logfile", log, preexec_fn=ignore(signal.SIGHUP))
+        self.await_run(process)
+        os.rename(log, log + ".1")
+        process.send_signal(signal.SIGHUP)
+        command("stop", self.database)
+        self.assertEqual(process.wait(COMMAND_SECONDS_MAX), 0)
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("stopping: Terminated", file.read())
+
+    def test_transfers_keep_ignored_signals(self):
+        """Each waits for the LOCK of a dead process, gets both signals there, and goes on when the LOCK is free."""
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        for arguments in (("import", SAMPLE), ("export", self.path("out")), ("backup", self.path("copy"))):
+            with self.subTest(arguments[0]):
+                with self.hold_lock() as lock:
+                    lock.write(f"{dead.pid:10} 1 0 - start".encode().ljust(127) + b"\n")
+                    lock.flush()
+                    process = self.spawn(arguments[0], self.database, *arguments[1:],
+                                         preexec_fn=ignore(signal.SIGHUP, signal.SIGINT))
+                    while signal.SIGTERM not in signals_of(process.pid, "SigCgt"):
+                        self.assertIsNone(process.poll())
+                    self.assertLessEqual({signal.SIGHUP, signal.SIGINT}, signals_of(process.pid, "SigIgn"))
+                    process.send_signal(signal.SIGHUP)
+                    process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=COMMAND_SECONDS_MAX)
+                self.assertEqual(process.returncode, 0, errors)
+
+
+class Namespaces(Matrix):
+    def unshare(self, options, script, exit_code=0):
+        """Runs the script in new namespaces, where that is allowed."""
+        probe = subprocess.run(["unshare", *options, "true"], capture_output=True, text=True, check=False)
+        if probe.returncode != 0:
+            self.skipTest(f"unshare {' '.join(options)} is not allowed here: {probe.stderr.strip()}")
+        done = subprocess.run(["unshare", *options, "sh", "-c", script], capture_output=True, text=True,
+                              timeout=COMMAND_SECONDS_MAX, stdin=subprocess.DEVNULL,
+                              env=os.environ | {"P": PROGRAM, "DB": self.database})
+        self.assertEqual(done.returncode, exit_code, f"{script}\n{done.stdout}{done.stderr}")
+        return done
+
+    def test_stop_from_another_pid_namespace(self):
+        self.start()
+        pid = self.pid()
+        for options in (["-pf", "--mount-proc"], ["-pf"]):
+            done = self.unshare(options, '$P stop "$DB"; exit $?', 1)
+            self.assertIn("its server runs in another container", done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+        done = self.unshare(["-pf", "--mount-proc"], '$P start "$DB" --port 0; exit $?', 1)
+        self.assertIn(f"in use by a process of another container or machine (process {pid} there", done.stderr)
+        os.kill(pid, 0)  # it lives
+
+    def test_export_from_another_pid_namespace(self):
+        self.start()
+        self.unshare(["-pf", "--mount-proc"], f'$P export "$DB" {self.path("out")}; exit $?')
+
+    def test_run_as_the_first_process_of_a_container(self):
+        """PID 1 gets no signal that it did not ask for; stop must end it all the same."""
+        options = ["-pf", "--mount-proc"]
+        self.unshare(options, "true")
+        process = subprocess.Popen(["unshare", *options, PROGRAM, "run", self.database, "--port", "0"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            self.await_run(process)
+            self.assertEqual(self.pid(), 1)
+            with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+                os.kill(int(file.read()), signal.SIGTERM)
+            _, errors = process.communicate(timeout=COMMAND_SECONDS_MAX)
+        finally:
+            process.kill()
+            process.wait()
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn("stopping: Terminated", errors)
+
+    def test_start_as_the_first_process_of_a_container(self):
+        """Its end would be the daemon's."""
+        done = self.unshare(["-pf", "--mount-proc"], 'exec $P start "$DB" --port 0', 1)
+        self.assertIn("use connectordb run", done.stderr)
+
+    def test_life_without_proc(self):
+        script = f'''mount -t tmpfs none /proc || exit 9
+            $P start "$DB" --port 0 && $P export "$DB" {self.path("out")} && $P stop "$DB" &&
+            $P backup "$DB" {self.path("copy")} && $P check {self.path("copy")}'''
+        done = self.unshare(["-m"], script)
+        self.assertIn("stopped", done.stdout)
+
+    def test_start_without_proc_on_a_path_too_long_for_a_socket(self):
+        deep = os.path.join(self.directory, *["d" * 60] * 3)
+        os.makedirs(deep)
+        self.database = os.path.join(deep, "db")
+        command("create", self.database)
+        done = self.unshare(["-m"], 'mount -t tmpfs none /proc || exit 9; $P start "$DB" --port 0', 1)
+        self.assertIn("too long for its control socket where /proc is not mounted", done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_stop_without_proc_signals_no_stranger(self):
+        stranger = self.bystander()
+        with self.hold_lock() as lock:
+            lock.write(f"{stranger:10} 1 0 - start".encode().ljust(127) + b"\n")
+            lock.flush()
+            done = self.unshare(["-m"], 'mount -t tmpfs none /proc || exit 9; $P stop "$DB"', 1)
+        self.assertIn("cannot be identified", done.stderr)
+
+
+if __name__ == "__main__":
+    main()
