@@ -41,6 +41,49 @@ const char *io_name(const struct io *io)
     return io->operations->name;
 }
 
+/* Completes a call that failed with `r`: `what` and the system's reason go into the message. */
+static int call_result(int r, const char *path, const char *what, struct error *ret_error)
+{
+    return r >= 0 ? r : error_set(ret_error, -r, "%s: cannot %s: %s", path, what, strerrordesc_np(-r));
+}
+
+int io_open_file(struct io *io, const char *path, int flags, mode_t mode, struct error *ret_error)
+{
+    return call_result(io->operations->open(io, path, flags, mode), path, flags & O_CREAT ? "create" : "open",
+        ret_error);
+}
+
+int io_sync(struct io *io, int file, const char *path, struct error *ret_error)
+{
+    return call_result(io->operations->sync(io, file), path, "sync", ret_error);
+}
+
+int io_sync_data(struct io *io, int file, const char *path, struct error *ret_error)
+{
+    return call_result(io->operations->sync_data(io, file), path, "sync", ret_error);
+}
+
+int io_sync_directory(struct io *io, const char *path, struct error *ret_error)
+{
+    return call_result(io->operations->sync_directory(io, path), path, "sync the directory", ret_error);
+}
+
+int io_rename(struct io *io, const char *from, const char *to, struct error *ret_error)
+{
+    int r = io->operations->rename(io, from, to);
+    return r >= 0 ? r : error_set(ret_error, -r, "%s: cannot rename to %s: %s", from, to, strerrordesc_np(-r));
+}
+
+int io_unlink(struct io *io, const char *path, struct error *ret_error)
+{
+    return call_result(io->operations->unlink(io, path), path, "remove", ret_error);
+}
+
+int io_make_directory(struct io *io, const char *path, mode_t mode, struct error *ret_error)
+{
+    return call_result(io->operations->make_directory(io, path, mode), path, "create the directory", ret_error);
+}
+
 int io_write_all(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset,
     struct error *ret_error)
 {
@@ -67,23 +110,17 @@ int io_write_sync(struct io *io, int file, const char *path, const void *data, s
     int r = io_write_all(io, file, path, data, size, offset, ret_error);
     if (r < 0 || !sync)
         return r;
-    r = io->operations->sync_data(io, file);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot sync: %s", path, strerrordesc_np(-r));
-    return 0;
+    return io_sync_data(io, file, path, ret_error);
 }
 
 static int write_new_file(struct io *io, const char *path, const void *data, size_t size, struct error *ret_error)
 {
-    int file = io->operations->open(io, path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int file = io_open_file(io, path, O_WRONLY | O_CREAT | O_TRUNC, 0600, ret_error);
     if (file < 0)
-        return error_set(ret_error, -file, "%s: cannot create: %s", path, strerrordesc_np(-file));
+        return file;
     int r = io_write_all(io, file, path, data, size, 0, ret_error);
-    if (r == 0) {
-        r = io->operations->sync(io, file);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: cannot sync: %s", path, strerrordesc_np(-r));
-    }
+    if (r == 0)
+        r = io_sync(io, file, path, ret_error);
     (void)close(file);
     return r;
 }
@@ -106,18 +143,12 @@ int io_replace_file_told(struct io *io, const char *directory, const char *name,
     if (length < 0 || length_new < 0 || (size_t)length_new >= sizeof(path_new))
         return error_set(ret_error, ENAMETOOLONG, "%s/%s: path too long", directory, name);
     int r = write_new_file(io, path_new, data, size, ret_error);
-    if (r == 0) {
-        r = io->operations->rename(io, path_new, path);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: cannot rename to %s: %s", path_new, path, strerrordesc_np(-r));
-    }
+    if (r == 0)
+        r = io_rename(io, path_new, path, ret_error);
     if (r < 0) {
-        (void)io->operations->unlink(io, path_new);
+        (void)io_unlink(io, path_new, NULL);
         return r;
     }
     *ret_renamed = true;
-    r = io->operations->sync_directory(io, directory);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot sync the directory: %s", directory, strerrordesc_np(-r));
-    return 0;
+    return io_sync_directory(io, directory, ret_error);
 }

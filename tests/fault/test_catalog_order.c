@@ -6,7 +6,7 @@
 #include "store_model.h"
 
 #include "database.h"
-#include "io.h"
+#include "io_fault.h"
 
 #include <sqlite3.h>
 #include <limits.h>

@@ -2,7 +2,7 @@
  * at all, and the import succeeds once the device does. */
 #include "database.h"
 #include "export.h"
-#include "io.h"
+#include "io_fault.h"
 #include "test.h"
 
 #include <sys/stat.h>

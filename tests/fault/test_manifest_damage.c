@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 #include "checksum.h"
+#include "io_fault.h"
 #include "manifest_sample.h"
 
 #include <sys/stat.h>

@@ -7,6 +7,7 @@
 #include "store_script.h"
 
 #include "clock.h"
+#include "io_fault.h"
 #include "manifest.h"
 
 #include <sched.h>

@@ -1,8 +1,8 @@
-/* Records everything that passes through a fault io (engine/io/io.h), with the bytes. */
+/* Records everything that passes through a fault io (io_fault.h), with the bytes. */
 #ifndef CONNECTORDB_IO_LOG_H
 #define CONNECTORDB_IO_LOG_H
 
-#include "io.h"
+#include "io_fault.h"
 
 #include <pthread.h>
 

@@ -1,5 +1,4 @@
-/* An io for tests around another one: counts calls, makes chosen ones fail or fall short, records the rest. */
-#include "io.h"
+#include "io_fault.h"
 
 #include <errno.h>
 #include <pthread.h>

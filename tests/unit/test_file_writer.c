@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "file_writer.h"
-#include "io.h"
+#include "io_fault.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* The io layer: the same tests over every backend that this system allows, with and without the fault wrapper. */
 #include "test.h"
 
-#include "io.h"
+#include "io_fault.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>

@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "bytes.h"
+#include "io_fault.h"
 #include "map.h"
 #include "segment.h"
 #include "segment_format.h"

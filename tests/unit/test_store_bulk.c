@@ -1,7 +1,7 @@
 /* Bulk loads: straight into segments, staged, published in one step. */
 #include "store_fixture.h"
 
-#include "io.h"
+#include "io_fault.h"
 
 #include <pthread.h>
 #include <unistd.h>
