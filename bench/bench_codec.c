@@ -126,7 +126,7 @@ static void bench_kind(struct codec *codec, enum generate_kind kind, uint32_t po
 enum { NUMBERS = 4096, NUMBER_BYTES = 32 };
 
 /* The same numbers as doubles, decimals and text. */
-struct numbers {
+struct number_case {
     unsigned rounds;
     uint8_t exponent;
     double doubles[NUMBERS];
@@ -137,7 +137,7 @@ struct numbers {
 
 static void parse_ours(void *context)
 {
-    struct numbers *numbers = context;
+    struct number_case *numbers = context;
     for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++) {
         struct number number;
         bool overflow;
@@ -149,14 +149,14 @@ static void parse_ours(void *context)
 
 static void parse_library(void *context)
 {
-    struct numbers *numbers = context;
+    struct number_case *numbers = context;
     for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
         numbers->sink += (uint64_t)strtod(numbers->texts[i % NUMBERS], NULL);
 }
 
 static void print_double_ours(void *context)
 {
-    struct numbers *numbers = context;
+    struct number_case *numbers = context;
     char text[NUMBER_TEXT_MAX];
     for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
         numbers->sink += number_print_double(text, numbers->doubles[i % NUMBERS]) + (uint8_t)text[0];
@@ -164,7 +164,7 @@ static void print_double_ours(void *context)
 
 static void print_decimal_ours(void *context)
 {
-    struct numbers *numbers = context;
+    struct number_case *numbers = context;
     char text[NUMBER_TEXT_MAX];
     for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
         numbers->sink += number_print_decimal(text, numbers->integers[i % NUMBERS], numbers->exponent) +
@@ -173,13 +173,14 @@ static void print_decimal_ours(void *context)
 
 static void print_library(void *context)
 {
-    struct numbers *numbers = context;
+    struct number_case *numbers = context;
     char text[NUMBER_TEXT_MAX];
     for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
         numbers->sink += (uint64_t)snprintf(text, sizeof(text), "%.17g", numbers->doubles[i % NUMBERS]);
 }
 
-static void number_row(const char *what, const char *how, void (*work)(void *context), struct numbers *numbers)
+static void number_row(const char *what, const char *how, void (*work)(void *context),
+    struct number_case *numbers)
 {
     char title[80];
     struct bench_result result = bench_run(1, 5, NULL, work, numbers);
@@ -190,8 +191,8 @@ static void number_row(const char *what, const char *how, void (*work)(void *con
 /* digits: of the fraction; 0 = all 53 bits. */
 static void bench_numbers(const char *what, unsigned digits, uint64_t count)
 {
-    static struct numbers numbers;
-    numbers = (struct numbers){.rounds = 1 + (unsigned)(count / NUMBERS), .exponent = (uint8_t)digits};
+    static struct number_case numbers;
+    numbers = (struct number_case){.rounds = 1 + (unsigned)(count / NUMBERS), .exponent = (uint8_t)digits};
     uint64_t state = 1;
     for (unsigned i = 0; i < NUMBERS; i++) {
         state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -206,7 +207,7 @@ static void bench_numbers(const char *what, unsigned digits, uint64_t count)
     number_row(what, "parse a number", parse_ours, &numbers);
     number_row(what, "parse a number, strtod", parse_library, &numbers);
     if (digits > 0)
-        number_row(what, "print a number from a decimal lane", print_decimal_ours, &numbers);
+        number_row(what, "print a number from a decimal", print_decimal_ours, &numbers);
     number_row(what, "print a number, shortest double", print_double_ours, &numbers);
     number_row(what, "print a number, printf %.17g", print_library, &numbers);
 }

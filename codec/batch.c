@@ -3,7 +3,7 @@
 #include "batch_internal.h"
 #include "bytes.h"
 #include "check.h"
-#include "lane_internal.h"
+#include "numbers_internal.h"
 #include "msgpack_internal.h"
 #include "number_internal.h"
 
@@ -19,15 +19,15 @@ enum {
 
 void batch_init(struct batch *batch)
 {
-    *batch = (struct batch){.times.kind = LANE_DECIMAL, .numbers.kind = LANE_DECIMAL};
+    *batch = (struct batch){.times.kind = NUMBERS_AS_DECIMALS, .numbers.kind = NUMBERS_AS_DECIMALS};
 }
 
 void batch_free(struct batch *batch)
 {
     CHECK(batch->capacity > 0 || batch->count == 0); /* a borrowed view owns nothing to free */
     if (batch->capacity > 0) {
-        free(batch->times.words);
-        free(batch->numbers.words);
+        free(batch->times.u64s);
+        free(batch->numbers.u64s);
         free(batch->booleans);
         free(batch->msgpack_ends);
         free(batch->senders);
@@ -44,7 +44,7 @@ void batch_clear(struct batch *batch)
     batch->count = 0;
     batch->missing_times = false;
     batch->form = VALUES_NONE;
-    batch->times.kind = batch->numbers.kind = LANE_DECIMAL;
+    batch->times.kind = batch->numbers.kind = NUMBERS_AS_DECIMALS;
     batch->times.exponent = batch->numbers.exponent = 0;
     batch->msgpack.size = 0;
     batch->msgpack_start = 0;
@@ -56,12 +56,12 @@ void batch_clear(struct batch *batch)
 
 static void free_columns(struct batch *batch)
 {
-    free(batch->times.words);
-    free(batch->numbers.words);
+    free(batch->times.u64s);
+    free(batch->numbers.u64s);
     free(batch->booleans);
     free(batch->msgpack_ends);
     free(batch->senders);
-    batch->times.words = batch->numbers.words = NULL;
+    batch->times.u64s = batch->numbers.u64s = NULL;
     batch->booleans = NULL;
     batch->msgpack_ends = NULL;
     batch->senders = NULL;
@@ -85,8 +85,8 @@ static int batch_grow(struct batch *batch, uint32_t needed)
         capacity *= 2;
     /* When a later column fails, the earlier ones are larger than capacity says: harmless, but for a batch that owned nothing before
      * and would be taken for a borrowed view. */
-    if (!grow((void **)&batch->times.words, capacity, sizeof(*batch->times.words)) ||
-        !grow((void **)&batch->numbers.words, capacity, sizeof(*batch->numbers.words)) ||
+    if (!grow((void **)&batch->times.u64s, capacity, sizeof(*batch->times.u64s)) ||
+        !grow((void **)&batch->numbers.u64s, capacity, sizeof(*batch->numbers.u64s)) ||
         !grow((void **)&batch->booleans, capacity, sizeof(*batch->booleans)) ||
         !grow((void **)&batch->msgpack_ends, capacity, sizeof(*batch->msgpack_ends)) ||
         !grow((void **)&batch->senders, capacity, sizeof(*batch->senders))) {
@@ -162,7 +162,7 @@ int batch_put_value(struct batch *batch, uint32_t i, const struct point_value *v
     if (i == 0)
         batch->form = VALUES_NONE;
     if (value->kind == POINT_NUMBER && (form == VALUES_NUMBERS || form == VALUES_NONE) &&
-        lane_push(&batch->numbers, i, &value->number)) {
+        numbers_push(&batch->numbers, i, &value->number)) {
         batch->form = VALUES_NUMBERS;
         return 0;
     }
@@ -178,13 +178,14 @@ void batch_put_time(struct batch *batch, uint32_t i, const struct number *time)
 {
     if (!time) {
         batch->missing_times = true;
-        lane_push_rounded(&batch->times, i, NAN);
-    } else if (time->kind == NUMBER_UNSIGNED || !lane_push(&batch->times, i, time)) {
-        lane_push_rounded(&batch->times, i, number_double(time));
-    } else if (time->kind == NUMBER_DECIMAL && time->exponent == 0 && batch->times.kind == LANE_DECIMAL &&
-        batch->times.exponent == 0 && (time->integer > (INT64_C(1) << 53) || time->integer < -(INT64_C(1) << 53))) {
+        numbers_push_rounded(&batch->times, i, NAN);
+    } else if (time->kind == NUMBER_UNSIGNED || !numbers_push(&batch->times, i, time)) {
+        numbers_push_rounded(&batch->times, i, number_double(time));
+    } else if (time->kind == NUMBER_DECIMAL && time->exponent == 0 &&
+        batch->times.kind == NUMBERS_AS_DECIMALS && batch->times.exponent == 0 &&
+        (time->integer > (INT64_C(1) << 53) || time->integer < -(INT64_C(1) << 53))) {
         /* A time is a double by definition: beyond 2^53 its digits are the double's. */
-        lane_push_rounded(&batch->times, i, number_double(time));
+        numbers_push_rounded(&batch->times, i, number_double(time));
     }
 }
 
@@ -252,7 +253,7 @@ const uint8_t *batch_value(const struct batch *batch, uint32_t i, uint8_t scratc
         return scratch;
     }
     struct number number;
-    lane_canonical(&batch->numbers, i, &number);
+    numbers_get_canonical(&batch->numbers, i, &number);
     *ret_size = number_pack(&number, scratch);
     return scratch;
 }

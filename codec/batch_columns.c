@@ -4,7 +4,7 @@
 #include "batch_internal.h"
 #include "bytes.h"
 #include "check.h"
-#include "lane_internal.h"
+#include "numbers_internal.h"
 #include "number_internal.h"
 #include "powers.h"
 
@@ -12,8 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-/* The lanes' words mean the same: they can be copied. An empty lane takes on what the other one is. */
-static bool lane_take_kind(struct lane *to, uint32_t to_count, const struct lane *from)
+/* Whether both runs have the same kind and exponent, so that their u64s can be copied. An empty run takes
+ * them over. */
+static bool numbers_take_kind(struct numbers *to, uint32_t to_count, const struct numbers *from)
 {
     if (to_count == 0) {
         to->kind = from->kind;
@@ -24,14 +25,14 @@ static bool lane_take_kind(struct lane *to, uint32_t to_count, const struct lane
 
 static void append_times(struct batch *to, const struct batch *from, uint32_t first, uint32_t count)
 {
-    if (lane_take_kind(&to->times, to->count, &from->times)) {
-        memcpy(to->times.words + to->count, from->times.words + first, count * sizeof(*to->times.words));
+    if (numbers_take_kind(&to->times, to->count, &from->times)) {
+        memcpy(to->times.u64s + to->count, from->times.u64s + first, count * sizeof(*to->times.u64s));
         to->missing_times |= from->missing_times;
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
         struct number time;
-        lane_number(&from->times, first + i, &time);
+        numbers_get(&from->times, first + i, &time);
         bool missing = time.kind == NUMBER_DOUBLE && isnan(time.real);
         batch_put_time(to, to->count + i, missing ? NULL : &time);
     }
@@ -56,7 +57,7 @@ static void load_value(const struct batch *batch, uint32_t i, struct point_value
 {
     if (batch->form == VALUES_NUMBERS) {
         ret_value->kind = POINT_NUMBER;
-        lane_canonical(&batch->numbers, i, &ret_value->number);
+        numbers_get_canonical(&batch->numbers, i, &ret_value->number);
     } else if (batch->form == VALUES_BOOLEANS) {
         ret_value->kind = POINT_BOOLEAN;
         ret_value->boolean = batch->booleans[i];
@@ -79,8 +80,8 @@ static int append_values(struct batch *to, const struct batch *from, uint32_t fi
         memcpy(to->booleans + to->count, from->booleans + first, count);
         return 0;
     }
-    if (to->form == from->form && lane_take_kind(&to->numbers, to->count, &from->numbers)) {
-        memcpy(to->numbers.words + to->count, from->numbers.words + first, count * sizeof(*to->numbers.words));
+    if (to->form == from->form && numbers_take_kind(&to->numbers, to->count, &from->numbers)) {
+        memcpy(to->numbers.u64s + to->count, from->numbers.u64s + first, count * sizeof(*to->numbers.u64s));
         return 0;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -156,8 +157,8 @@ void batch_slice(const struct batch *batch, uint32_t from, uint32_t count, struc
     view->capacity = 0;
     if (from == 0)
         return;
-    view->times.words += from;
-    view->numbers.words = batch->numbers.words ? batch->numbers.words + from : NULL;
+    view->times.u64s += from;
+    view->numbers.u64s = batch->numbers.u64s ? batch->numbers.u64s + from : NULL;
     view->booleans = batch->booleans ? batch->booleans + from : NULL;
     view->senders = batch->senders ? batch->senders + from : NULL;
     if (batch->form == VALUES_MSGPACK) {
@@ -201,19 +202,19 @@ static uint64_t decimal_logical_bytes(const int64_t *integers, uint32_t count, u
     return total;
 }
 
-static uint64_t lane_logical_bytes(const struct lane *lane, uint32_t from, uint32_t count)
+static uint64_t numbers_logical_bytes(const struct numbers *numbers, uint32_t from, uint32_t count)
 {
-    if (lane->kind == LANE_DECIMAL && lane->exponent > 0)
-        return decimal_logical_bytes(lane->integers + from, count, lane->exponent);
+    if (numbers->kind == NUMBERS_AS_DECIMALS && numbers->exponent > 0)
+        return decimal_logical_bytes(numbers->integers + from, count, numbers->exponent);
     uint64_t total = 0;
-    if (lane->kind == LANE_DECIMAL) {
+    if (numbers->kind == NUMBERS_AS_DECIMALS) {
         for (uint32_t i = from; i < from + count; i++)
-            total += integer_bytes(lane->integers[i]);
+            total += integer_bytes(numbers->integers[i]);
         return total;
     }
     for (uint32_t i = from; i < from + count; i++) {
         struct number number;
-        number_from_double(lane->doubles[i], &number);
+        number_from_double(numbers->doubles[i], &number);
         total += number.kind == NUMBER_DECIMAL ? integer_bytes(number.integer) : 9;
     }
     return total;
@@ -228,7 +229,7 @@ uint64_t batch_logical_bytes(const struct batch *batch, uint32_t from, uint32_t 
         return count;
     if (batch->form == VALUES_MSGPACK)
         return batch->msgpack_ends[from + count - 1] - batch_msgpack_offset(batch, from);
-    return lane_logical_bytes(&batch->numbers, from, count);
+    return numbers_logical_bytes(&batch->numbers, from, count);
 }
 
 static bool point_equal(const struct batch *a, const struct batch *b, uint32_t i)

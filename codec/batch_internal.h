@@ -37,7 +37,7 @@ int batch_put_sender(struct batch *batch, uint32_t i, const char *name, size_t s
 
 /* The canonical msgpack of a number; writes at most 9 bytes, returns how many. */
 size_t number_pack(const struct number *number, uint8_t out[9]);
-/* Value i of a lane in its canonical form: an integer where it is one. */
-void lane_canonical(const struct lane *lane, uint32_t i, struct number *ret_number);
+/* Value i in its canonical form: an integer where it is one. */
+void numbers_get_canonical(const struct numbers *numbers, uint32_t i, struct number *ret_number);
 
 #endif

@@ -14,13 +14,14 @@ enum { FAST_DIGITS_MAX = 19 };
 /* A branch that is guessed lets the loop run ahead; a sum would have to wait for the byte. */
 #define unlikely(condition) __builtin_expect((condition), 0)
 
-/* The largest integer that times 10^index stays within LANE_DECIMAL_MAX. */
-static const uint64_t SCALE_LIMITS[LANE_EXPONENT_MAX + 1] = {
-    LANE_DECIMAL_MAX, LANE_DECIMAL_MAX / 10, LANE_DECIMAL_MAX / 100, LANE_DECIMAL_MAX / 1000,
-    LANE_DECIMAL_MAX / 10000, LANE_DECIMAL_MAX / 100000, LANE_DECIMAL_MAX / 1000000, LANE_DECIMAL_MAX / 10000000,
-    LANE_DECIMAL_MAX / 100000000, LANE_DECIMAL_MAX / 1000000000, LANE_DECIMAL_MAX / 10000000000,
-    LANE_DECIMAL_MAX / 100000000000, LANE_DECIMAL_MAX / 1000000000000, LANE_DECIMAL_MAX / 10000000000000,
-    LANE_DECIMAL_MAX / 100000000000000, LANE_DECIMAL_MAX / 1000000000000000, 0, 0, 0,
+/* The largest integer that times 10^index stays within DECIMAL_INTEGER_MAX. */
+static const uint64_t SCALE_LIMITS[DECIMAL_EXPONENT_MAX + 1] = {
+    DECIMAL_INTEGER_MAX, DECIMAL_INTEGER_MAX / 10, DECIMAL_INTEGER_MAX / 100, DECIMAL_INTEGER_MAX / 1000,
+    DECIMAL_INTEGER_MAX / 10000, DECIMAL_INTEGER_MAX / 100000, DECIMAL_INTEGER_MAX / 1000000,
+    DECIMAL_INTEGER_MAX / 10000000, DECIMAL_INTEGER_MAX / 100000000, DECIMAL_INTEGER_MAX / 1000000000,
+    DECIMAL_INTEGER_MAX / 10000000000, DECIMAL_INTEGER_MAX / 100000000000,
+    DECIMAL_INTEGER_MAX / 1000000000000, DECIMAL_INTEGER_MAX / 10000000000000,
+    DECIMAL_INTEGER_MAX / 100000000000000, DECIMAL_INTEGER_MAX / 1000000000000000, 0, 0, 0,
 };
 
 /* mantissa / 10^fraction, negated if `negative`. */
@@ -105,34 +106,34 @@ static inline const char *fast_number(const char *p, struct fast_number *number)
     return p + end_bits / 8;
 }
 
-/* Writes the number as value i; false when the lane would have to change for it. */
-static inline bool fast_store(const struct lane *lane, uint32_t i, struct fast_number number)
+/* Writes the number as value i; false when kind or exponent would have to change for it. */
+static inline bool fast_store(const struct numbers *numbers, uint32_t i, struct fast_number number)
 {
-    if (lane->kind == LANE_DECIMAL) {
-        while (number.fraction > lane->exponent) {
+    if (numbers->kind == NUMBERS_AS_DECIMALS) {
+        while (number.fraction > numbers->exponent) {
             if (number.mantissa % 10 != 0)
                 return false;
             number.mantissa /= 10;
             number.fraction--;
         }
-        unsigned scale = lane->exponent - number.fraction;
+        unsigned scale = numbers->exponent - number.fraction;
         if (number.mantissa > SCALE_LIMITS[scale] || (number.mantissa == 0 && number.negative))
             return false;
         int64_t integer = (int64_t)(number.mantissa * INTEGER_POWERS_OF_TEN[scale]);
-        lane->integers[i] = number.negative ? -integer : integer;
+        numbers->integers[i] = number.negative ? -integer : integer;
         return true;
     }
     double value = number_scale(number.mantissa, -(int64_t)number.fraction);
     if (value >= 0x1p53)
         return false; /* perhaps an integer that is no double */
-    lane->doubles[i] = number.negative ? -value : value;
+    numbers->doubles[i] = number.negative ? -value : value;
     return true;
 }
 
 /* What the points are written to; a copy, so that it stays in registers while they are. */
 struct fast_columns {
-    struct lane times;
-    struct lane numbers;
+    struct numbers times;
+    struct numbers numbers;
     uint8_t *booleans; /* NULL: the values are numbers */
     bool zero_is_missing;
 };
@@ -185,7 +186,7 @@ static inline const char *fast_next(const char *after)
 
 /* The loop over points of numbers or booleans: from point i to before `last`. Sets *point to the start of the last
  * one taken and *p to the next one or, with *after, to the byte after the last one. */
-static uint32_t fast_lanes(const struct fast_columns columns, uint32_t i, uint32_t last, const char **p,
+static uint32_t fast_points(const struct fast_columns columns, uint32_t i, uint32_t last, const char **p,
     const char **point, bool *after)
 {
     const char *next = *p;
@@ -253,7 +254,7 @@ uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint3
     if (batch->form == VALUES_MSGPACK)
         batch->count = fast_values(parser, batch, columns, last, ret_after);
     else
-        batch->count = fast_lanes(columns, first, last, &parser->p, &parser->point, ret_after);
+        batch->count = fast_points(columns, first, last, &parser->p, &parser->point, ret_after);
     if (batch->has_senders)
         memset(batch->senders + first, 0, (batch->count - first) * sizeof(*batch->senders));
     return batch->count - first;

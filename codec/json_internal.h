@@ -78,8 +78,8 @@ static inline bool json_is_byte_order_mark(const char *p)
 }
 /* After white space: takes the character or fails. */
 int json_expect(struct json_parser *parser, char character, const char *what);
-/* Takes the word (true, false, null) or fails. */
-int json_word(struct json_parser *parser, const char *word);
+/* Takes the literal (true, false or null) or fails. */
+int json_literal(struct json_parser *parser, const char *literal);
 int json_number(struct json_parser *parser, struct number *ret_number);
 /* At the opening quote. */
 int json_parse_string(struct json_parser *parser, struct json_string *ret_string);
@@ -95,7 +95,7 @@ int json_point_value(struct json_parser *parser, struct point_value *value);
 int json_point(struct json_parser *parser, bool import, struct json_point *ret_point);
 
 /* Appends points of the shape that matters most, {"t":NUMBER,"d":VALUE}, as long as they come one after the other and
- * fit the batch's lanes and form as they are. parser->p is at an opening brace; afterwards it is at one
+ * fit the batch's numbers and form as they are. parser->p is at an opening brace; afterwards it is at one
  * again and *ret_after is false, or after a point and it is true. Returns how many points were appended. */
 uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max, bool zero_is_missing,
     bool *ret_after);

@@ -37,7 +37,7 @@ static int point_time(struct json_parser *parser, bool import, struct json_point
 {
     point->has_time = false;
     if (*parser->p == 'n' && !import)
-        return json_word(parser, "null");
+        return json_literal(parser, "null");
     if (*parser->p != '-' && !is_digit(*parser->p))
         return json_unexpected(parser, "a number as \"t\"");
     int r = json_number(parser, &point->time);
@@ -57,7 +57,7 @@ int json_point_value(struct json_parser *parser, struct point_value *value)
     if (first == 't' || first == 'f') {
         value->kind = POINT_BOOLEAN;
         value->boolean = first == 't';
-        return json_word(parser, first == 't' ? "true" : "false");
+        return json_literal(parser, first == 't' ? "true" : "false");
     }
     parser->value.size = 0;
     value->kind = POINT_MSGPACK;
@@ -71,7 +71,7 @@ static int point_sender(struct json_parser *parser, bool import, struct json_poi
 {
     point->sender_size = 0;
     if (*parser->p == 'n' && !import)
-        return json_word(parser, "null");
+        return json_literal(parser, "null");
     if (*parser->p != '"')
         return json_unexpected(parser, "a string as \"o\"");
     const char *start = parser->p;

@@ -237,7 +237,7 @@ static int read_null(struct json_points *reader, enum state next)
 {
     struct json_parser *parser = &reader->parser;
     const char *start = parser->p;
-    int r = json_word(parser, "null");
+    int r = json_literal(parser, "null");
     if (r == 0)
         reader->state = next;
     else

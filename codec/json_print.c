@@ -1,7 +1,7 @@
 #include "json_points.h"
 
 #include "json_internal.h"
-#include "lane_internal.h"
+#include "numbers_internal.h"
 #include "msgpack_internal.h"
 #include "msgpack_value.h"
 #include "number_internal.h"
@@ -16,16 +16,16 @@ enum {
     POINT_TEXT_MAX = 6 + 5 + 1 + 2 * NUMBER_TEXT_MAX,
 };
 
-/* How one lane's values are printed. */
-struct lane_printer {
-    struct lane lane;
+/* How the values of one run of numbers are printed. */
+struct numbers_printer {
+    struct numbers numbers;
     struct decimal_printer decimal;
 };
 
-static struct lane_printer lane_printer_make(const struct lane *lane)
+static struct numbers_printer numbers_printer_make(const struct numbers *numbers)
 {
-    unsigned exponent = lane->kind == LANE_DECIMAL ? lane->exponent : 0;
-    return (struct lane_printer){.lane = *lane, .decimal = decimal_printer_make(exponent)};
+    unsigned exponent = numbers->kind == NUMBERS_AS_DECIMALS ? numbers->exponent : 0;
+    return (struct numbers_printer){.numbers = *numbers, .decimal = decimal_printer_make(exponent)};
 }
 
 /* Results of queries may hold what JSON has no word for: it becomes null. */
@@ -37,11 +37,11 @@ static char *print_any_double(char *out, double value)
     return out + 4;
 }
 
-static inline char *print_time(struct lane_printer *printer, char *out, uint32_t i)
+static inline char *print_time(struct numbers_printer *printer, char *out, uint32_t i)
 {
-    if (printer->lane.kind == LANE_DECIMAL)
-        return print_decimal(&printer->decimal, out, printer->lane.integers[i]);
-    return print_any_double(out, printer->lane.doubles[i]);
+    if (printer->numbers.kind == NUMBERS_AS_DECIMALS)
+        return print_decimal(&printer->decimal, out, printer->numbers.integers[i]);
+    return print_any_double(out, printer->numbers.doubles[i]);
 }
 
 static char *print_number(char *out, const struct number *number)
@@ -54,11 +54,11 @@ static char *print_number(char *out, const struct number *number)
 }
 
 /* A value differs from a time in one thing: an integer beyond 2^53 has all its digits. */
-static inline char *print_lane_value(struct lane_printer *printer, char *out, uint32_t i)
+static inline char *print_number_value(struct numbers_printer *printer, char *out, uint32_t i)
 {
-    if (printer->lane.kind == LANE_DECIMAL)
-        return print_decimal(&printer->decimal, out, printer->lane.integers[i]);
-    double value = printer->lane.doubles[i];
+    if (printer->numbers.kind == NUMBERS_AS_DECIMALS)
+        return print_decimal(&printer->decimal, out, printer->numbers.integers[i]);
+    double value = printer->numbers.doubles[i];
     if (fabs(value) < 0x1p53)
         return print_double(out, value);
     struct number number;
@@ -78,7 +78,7 @@ static inline char *print_constant(char *out, const char *text, unsigned bytes)
 /* Numbers and booleans without senders: as many points as fit one reservation. Returns the next point. The printers
  * are copies: what is local and not written to memory need not be read again after each byte of text. */
 static uint32_t print_run(char **out, const char *limit, const struct batch *batch, uint32_t i,
-    struct lane_printer times, struct lane_printer numbers)
+    struct numbers_printer times, struct numbers_printer numbers)
 {
     char *p = *out;
     uint32_t count = batch->count;
@@ -89,7 +89,7 @@ static uint32_t print_run(char **out, const char *limit, const struct batch *bat
         p = print_time(&times, p, i);
         p = print_constant(p, ",\"d\":", 5);
         if (is_numbers) {
-            p = print_lane_value(&numbers, p, i);
+            p = print_number_value(&numbers, p, i);
         } else {
             p = print_constant(p, booleans[i] ? "true" : "false", 5);
             p -= booleans[i] != 0;
@@ -102,8 +102,8 @@ static uint32_t print_run(char **out, const char *limit, const struct batch *bat
 
 static int print_runs(struct sink *sink, const struct batch *batch, bool first)
 {
-    struct lane_printer times = lane_printer_make(&batch->times);
-    struct lane_printer numbers = lane_printer_make(&batch->numbers);
+    struct numbers_printer times = numbers_printer_make(&batch->times);
+    struct numbers_printer numbers = numbers_printer_make(&batch->numbers);
     for (uint32_t i = 0; i < batch->count;) {
         char *out = (char *)sink_reserve(sink, SINK_RESERVE_MAX);
         if (!out)
@@ -130,13 +130,13 @@ static int print_sender(struct sink *sink, const struct batch *batch, uint32_t i
 }
 
 static int print_value(struct sink *sink, const struct batch *batch, uint32_t i,
-    struct lane_printer *numbers)
+    struct numbers_printer *numbers)
 {
     if (batch->form == VALUES_NUMBERS) {
         char *out = (char *)sink_reserve(sink, NUMBER_TEXT_MAX);
         if (!out)
             return sink->failed;
-        sink_commit(sink, (size_t)(print_lane_value(numbers, out, i) - out));
+        sink_commit(sink, (size_t)(print_number_value(numbers, out, i) - out));
         return 0;
     }
     uint8_t scratch[9];
@@ -146,8 +146,8 @@ static int print_value(struct sink *sink, const struct batch *batch, uint32_t i,
 }
 
 /* One point with anything in it. */
-static int print_point(struct sink *sink, const struct batch *batch, uint32_t i, struct lane_printer *times,
-    struct lane_printer *numbers, bool comma)
+static int print_point(struct sink *sink, const struct batch *batch, uint32_t i,
+    struct numbers_printer *times, struct numbers_printer *numbers, bool comma)
 {
     char *out = (char *)sink_reserve(sink, POINT_TEXT_MAX);
     if (!out)
@@ -170,8 +170,8 @@ int json_points_print(struct sink *sink, const struct batch *batch, bool first)
         return sink->failed;
     if (batch->form != VALUES_MSGPACK && !batch->has_senders)
         return print_runs(sink, batch, first);
-    struct lane_printer times = lane_printer_make(&batch->times);
-    struct lane_printer numbers = lane_printer_make(&batch->numbers);
+    struct numbers_printer times = numbers_printer_make(&batch->times);
+    struct numbers_printer numbers = numbers_printer_make(&batch->numbers);
     for (uint32_t i = 0; i < batch->count; i++) {
         int r = print_point(sink, batch, i, &times, &numbers, i > 0 || !first);
         if (r < 0)

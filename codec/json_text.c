@@ -1,4 +1,4 @@
-/* Tokens: white space, words, numbers, strings. */
+/* Tokens: white space, literals, numbers, strings. */
 #include "json_internal.h"
 
 #include "bytes.h"
@@ -60,13 +60,13 @@ int json_expect(struct json_parser *parser, char character, const char *what)
     return 0;
 }
 
-int json_word(struct json_parser *parser, const char *word)
+int json_literal(struct json_parser *parser, const char *literal)
 {
     const char *start = parser->p;
-    for (const char *p = start; *word; p++, word++) {
+    for (const char *p = start; *literal; p++, literal++) {
         if (p == parser->end)
             return json_end(parser);
-        if (*p != *word)
+        if (*p != *literal)
             return json_fail(parser, start, EBADMSG, "expected true, false, null or another value");
         parser->p = p + 1;
     }

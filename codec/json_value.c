@@ -60,14 +60,14 @@ static int value_number(struct json_parser *parser)
 
 static int value_word(struct json_parser *parser)
 {
-    static const char *const WORDS[] = {"null", "true", "false"};
+    static const char *const LITERALS[] = {"null", "true", "false"};
     static int (*const PACK[])(msgpack_packer *) = {msgpack_pack_nil, msgpack_pack_true, msgpack_pack_false};
-    unsigned word = *parser->p == 'n' ? 0 : *parser->p == 't' ? 1 : 2;
-    int r = json_word(parser, WORDS[word]);
+    unsigned literal = *parser->p == 'n' ? 0 : *parser->p == 't' ? 1 : 2;
+    int r = json_literal(parser, LITERALS[literal]);
     if (r != 0)
         return r;
     msgpack_packer packer = packer_of(&parser->value);
-    return PACK[word](&packer) < 0 ? out_of_memory(parser) : 0;
+    return PACK[literal](&packer) < 0 ? out_of_memory(parser) : 0;
 }
 
 /* Puts the header of a container before its content, which starts one byte after `start`. */

@@ -2,7 +2,7 @@
 #include "batch_internal.h"
 
 #include "bytes.h"
-#include "lane_internal.h"
+#include "numbers_internal.h"
 #include "number_internal.h"
 #include "powers.h"
 
@@ -56,18 +56,18 @@ size_t number_pack(const struct number *number, uint8_t out[9])
     return pack_unsigned(out, (uint64_t)number->integer);
 }
 
-void lane_canonical(const struct lane *lane, uint32_t i, struct number *ret_number)
+void numbers_get_canonical(const struct numbers *numbers, uint32_t i, struct number *ret_number)
 {
-    if (lane->kind == LANE_DOUBLE) {
-        number_from_double(lane->doubles[i], ret_number);
+    if (numbers->kind == NUMBERS_AS_DOUBLES) {
+        number_from_double(numbers->doubles[i], ret_number);
         return;
     }
-    lane_number(lane, i, ret_number);
-    if (lane->exponent == 0)
+    numbers_get(numbers, i, ret_number);
+    if (numbers->exponent == 0)
         return;
     uint64_t magnitude = (uint64_t)(ret_number->integer < 0 ? -ret_number->integer : ret_number->integer);
-    uint64_t whole = divide_by_power(magnitude, lane->exponent);
-    if (whole * INTEGER_POWERS_OF_TEN[lane->exponent] == magnitude) {
+    uint64_t whole = divide_by_power(magnitude, numbers->exponent);
+    if (whole * INTEGER_POWERS_OF_TEN[numbers->exponent] == magnitude) {
         ret_number->exponent = 0;
         ret_number->integer = ret_number->integer < 0 ? -(int64_t)whole : (int64_t)whole;
     }

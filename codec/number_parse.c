@@ -197,7 +197,7 @@ bool number_make(uint64_t mantissa, int64_t exponent, bool negative, struct numb
     if (exponent >= 0) {
         if (make_integer(mantissa, exponent, negative, ret_number))
             return true;
-    } else if (exponent >= -LANE_EXPONENT_MAX && mantissa <= LANE_DECIMAL_MAX) {
+    } else if (exponent >= -DECIMAL_EXPONENT_MAX && mantissa <= DECIMAL_INTEGER_MAX) {
         *ret_number = (struct number){.kind = NUMBER_DECIMAL, .exponent = (uint8_t)-exponent,
             .integer = negative ? -(int64_t)mantissa : (int64_t)mantissa};
         return true;

@@ -80,7 +80,7 @@ char *print_decimal_slow(char *out, int64_t integer, unsigned exponent)
 
 size_t number_print_decimal(char *out, int64_t integer, uint8_t exponent)
 {
-    CHECK(exponent <= LANE_EXPONENT_MAX);
+    CHECK(exponent <= DECIMAL_EXPONENT_MAX);
     struct decimal_printer printer = decimal_printer_make(exponent);
     return (size_t)(print_decimal(&printer, out, integer) - out);
 }

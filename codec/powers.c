@@ -1,7 +1,7 @@
 /* Made by tools/generate-powers; change that, not this. */
 #include "powers.h"
 
-#include "lane.h"
+#include "numbers.h"
 
 const double POWERS_OF_TEN[23] = {
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7,
@@ -17,7 +17,7 @@ const uint64_t INTEGER_POWERS_OF_TEN[20] = {
     UINT64_C(10000000000000000), UINT64_C(100000000000000000), UINT64_C(1000000000000000000), UINT64_C(10000000000000000000),
 };
 
-const struct power_divisor POWER_DIVISORS[LANE_EXPONENT_MAX + 1] = {
+const struct power_divisor POWER_DIVISORS[DECIMAL_EXPONENT_MAX + 1] = {
     {0, 0}, /* 10^0: dividing by 1 needs no multiplication */
     {UINT64_C(0xcccccccccccccccd), 3}, /* 10^1 */
     {UINT64_C(0xa3d70a3d70a3d70b), 6}, /* 10^2 */

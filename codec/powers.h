@@ -2,7 +2,7 @@
 #ifndef CONNECTORDB_POWERS_H
 #define CONNECTORDB_POWERS_H
 
-#include "lane.h"
+#include "numbers.h"
 
 #include <stdint.h>
 
@@ -21,7 +21,7 @@ struct power_divisor {
     uint64_t magic;
     unsigned shift;
 };
-extern const struct power_divisor POWER_DIVISORS[LANE_EXPONENT_MAX + 1];
+extern const struct power_divisor POWER_DIVISORS[DECIMAL_EXPONENT_MAX + 1];
 
 __extension__ typedef unsigned __int128 uint128;
 
@@ -30,7 +30,7 @@ static inline uint64_t multiply_high(uint64_t a, uint64_t b)
     return (uint64_t)(((uint128)a * b) >> 64);
 }
 
-/* n / 10^exponent, exponent 0..LANE_EXPONENT_MAX, n < 2^63. */
+/* n / 10^exponent, exponent 0..DECIMAL_EXPONENT_MAX, n < 2^63. */
 static inline uint64_t divide_by_power(uint64_t n, unsigned exponent)
 {
     if (exponent == 0)

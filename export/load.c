@@ -86,11 +86,11 @@ static int check_unchanged(
  * if none. */
 static uint32_t first_unordered(const struct batch *batch, double last)
 {
-    const struct lane *times = &batch->times;
+    const struct numbers *times = &batch->times;
     uint32_t i = 1;
     if (batch->count == 0 || batch_time(batch, 0) < last)
         return 0;
-    if (times->kind == LANE_DECIMAL) {
+    if (times->kind == NUMBERS_AS_DECIMALS) {
         while (i < batch->count && times->integers[i] >= times->integers[i - 1])
             i++;
     } else {

@@ -115,7 +115,7 @@ class Reader:
         return value >> 1 if value % 2 == 0 else -(value >> 1) - 1
 
 
-# ---- section 6.2: frames
+# ---- section 6.2: miniblocks
 
 def digits_per_word(radix):
     digits = 0
@@ -124,13 +124,13 @@ def digits_per_word(radix):
     return digits
 
 
-def read_frame(reader, count, minimum_before):
+def read_miniblock(reader, count, minimum_before):
     minimum = minimum_before + reader.zigzag()
     width, radix = reader.u8(), 0
     if width & 0x80:
         width, radix = width & 0x7f, reader.u8()
-        expect(radix >= 3 and width <= 63, "a frame's radix")
-    expect(width <= 64, "a frame's width")
+        expect(radix >= 3 and width <= 63, "a miniblock's radix")
+    expect(width <= 64, "a miniblock's width")
     bits = int.from_bytes(reader.take((count * width + 7) // 8), "little")
     mask = (1 << width) - 1
     values = [(bits >> (i * width)) & mask for i in range(count)]
@@ -145,16 +145,16 @@ def read_frame(reader, count, minimum_before):
     return [(minimum + value) & MASK for value in values], minimum
 
 
-def read_frames(reader, count, several):
+def read_miniblocks(reader, count, several):
     residuals, minimum = [], 0
     size = 256 if several else count
     while len(residuals) < count:
-        values, minimum = read_frame(reader, min(size, count - len(residuals)), minimum)
+        values, minimum = read_miniblock(reader, min(size, count - len(residuals)), minimum)
         residuals += values
     return residuals
 
 
-# ---- section 6.1: words
+# ---- section 6.1: runs of u64
 
 def read_planes(reader, count):
     minimum, kinds = reader.zigzag(), reader.u16()
@@ -173,37 +173,37 @@ def read_planes(reader, count):
     return residuals
 
 
-def read_words(reader, count):
+def read_u64s(reader, count):
     """count integers, modulo 2^64"""
     flags = reader.u8()
     transform = flags & 3
     expect(flags < 0x80 and transform < 3 and flags & 0x14 != 0x14 and (not flags & 0x40 or transform == 2),
-           f"flags of words {flags:#x}")
+           f"flags of a run of u64 {flags:#x}")
     base, factor = (reader.zigzag(), reader.varint()) if flags & 0x20 else (0, 1)
     first = reader.zigzag() if transform == 1 else 0
     slope = reader.zigzag() if transform == 2 else 0
     fraction = reader.u16() if flags & 0x40 else 0
     residual_count = count - 1 if transform == 1 else count
-    patches, place = [], 0
+    patches, position = [], 0
     for _ in range(reader.varint() if flags & 0x08 else 0):
-        place += reader.varint()
-        patches.append((place, reader.zigzag()))
-        expect(place < residual_count, "a patch's place")
+        position += reader.varint()
+        patches.append((position, reader.zigzag()))
+        expect(position < residual_count, "a patch's position")
     if flags & 0x10:
         residuals = read_planes(reader, residual_count)
     else:
-        residuals = read_frames(reader, residual_count, flags & 0x04)
-    for place, residual in patches:
-        residuals[place] = residual
+        residuals = read_miniblocks(reader, residual_count, flags & 0x04)
+    for position, residual in patches:
+        residuals[position] = residual
     if transform == 0:
-        words = residuals
+        u64s = residuals
     elif transform == 1:
-        words = [first]
+        u64s = [first]
         for residual in residuals:
-            words.append((words[-1] + residual) & MASK)
+            u64s.append((u64s[-1] + residual) & MASK)
     else:
-        words = [r + i * slope + i * fraction // 65536 for i, r in enumerate(residuals)]
-    return [(base + factor * word) & MASK for word in words]
+        u64s = [r + i * slope + i * fraction // 65536 for i, r in enumerate(residuals)]
+    return [(base + factor * word) & MASK for word in u64s]
 
 
 # ---- sections 6.3 to 6.6: columns
@@ -216,26 +216,26 @@ def decimal(integer, exponent):
 
 
 def read_exceptions(reader, count):
-    exceptions, place = [], 0
+    exceptions, position = [], 0
     for _ in range(reader.varint()):
-        place += reader.varint()
-        expect(place < count, "an exception's place")
-        exceptions.append((place, reader.f64()))
+        position += reader.varint()
+        expect(position < count, "an exception's position")
+        exceptions.append((position, reader.f64()))
     return exceptions
 
 
 def read_numbers(reader, tag, count):
     if tag == 0x40:
-        values = [double(word) for word in read_words(reader, count)]
+        values = [double(word) for word in read_u64s(reader, count)]
         expect(all(math.isfinite(value) for value in values), "a number that is not finite")
         return [number(value) for value in values]
     exponent = tag & 0x1f
     expect(exponent <= 18, f"tag {tag:#x}")
     exceptions = read_exceptions(reader, count) if tag & 0x20 else []
-    values = [decimal(signed(word), exponent) for word in read_words(reader, count)]
-    for place, value in exceptions:
+    values = [decimal(signed(word), exponent) for word in read_u64s(reader, count)]
+    for position, value in exceptions:
         expect(math.isfinite(value), "a number that is not finite")
-        values[place] = number(value)
+        values[position] = number(value)
     return values
 
 
@@ -285,7 +285,7 @@ def unpack_whole(data):
 
 
 def read_concatenated(reader, count):
-    sizes = read_words(reader, count)
+    sizes = read_u64s(reader, count)
     expect(all(sizes) and sum(sizes) <= 64 << 20, "sizes of values")
     data = Reader(read_bytes(reader, sum(sizes)))
     return [unpack_whole(data.take(size)) for size in sizes]
@@ -302,7 +302,7 @@ def read_values(reader, count):
     expect(tag == 0x60, f"tag {tag:#x}")
     entry_count = reader.varint()
     expect(1 <= entry_count <= count, "a dictionary's size")
-    codes = read_words(reader, count)
+    codes = read_u64s(reader, count)
     entries = read_concatenated(reader, entry_count)
     expect(max(codes) < entry_count, "a code beyond the dictionary")
     return [entries[code] for code in codes]
@@ -317,7 +317,7 @@ def read_times(reader, count):
 def read_senders(reader, count):
     expect(reader.u8() == 0x70, "tag of senders")
     names = [None] + [bytes(reader.take(reader.u8())).decode("utf-8") for _ in range(reader.varint())]
-    return [names[code] for code in read_words(reader, count)]
+    return [names[code] for code in read_u64s(reader, count)]
 
 
 def read_column(data, read, count):
@@ -373,20 +373,20 @@ class Segment:
             blocks, size = reader.varint() + 1, reader.varint()
             places = [(offset, size)]
             if blocks > 1:
-                places = [self.place(i) for i in range(entry, entry + blocks)]
+                places = [self.position(i) for i in range(entry, entry + blocks)]
                 entry += blocks
             offset += size
             yield series, first_index, count, logical_bytes, double(time_first), double(time_last), places
         expect(reader.left() == 0 and offset == self.blocks_end and entry == self.index_count, "the directory's end")
 
-    def place(self, entry):
+    def position(self, entry):
         word = struct.unpack_from("<Q", self.index, 32 * entry + 24)[0]
         return word & ((1 << 38) - 1), word >> 38
 
     def block(self, offset, size):
         """(series, first index, times, values, senders)"""
         data = self.data[offset:offset + size]
-        expect(len(data) == size, "a block's place")
+        expect(len(data) == size, "a block's position")
         expect(struct.unpack_from("<Q", data)[0] == checksum(data[8:], self.id * 0x9e3779b97f4a7c15 + offset),
                f"the block at offset {offset}")
         reader = Reader(data[8:])

@@ -105,11 +105,11 @@ def msgpack_skip(data, at, depth=0):
 
 # ---- points ----
 
-class Lane:
+class Numbers:
     def __init__(self, kind, exponent, data):
-        require(kind in (DECIMAL, DOUBLE) and exponent <= (18 if kind == DECIMAL else 0), "unknown kind of lane")
+        require(kind in (DECIMAL, DOUBLE) and exponent <= (18 if kind == DECIMAL else 0), "unknown kind of numbers")
         self.kind, self.exponent, count = kind, exponent, len(data) // 8
-        self.words = struct.unpack(f"<{count}Q", data)
+        self.u64s = struct.unpack(f"<{count}Q", data)
         self.values = struct.unpack(f"<{count}{'q' if kind == DECIMAL else 'd'}", data)
         if kind == DOUBLE:
             require(all(math.isfinite(value) for value in self.values), "a number is not finite")
@@ -121,7 +121,7 @@ class Lane:
         return float(value) / float(10 ** self.exponent) if self.kind == DECIMAL else value
 
     def text(self, i):
-        return f"{self.values[i]}e-{self.exponent}" if self.kind == DECIMAL else f"f{self.words[i]:016x}"
+        return f"{self.values[i]}e-{self.exponent}" if self.kind == DECIMAL else f"f{self.u64s[i]:016x}"
 
 
 def read_ends(data, size):
@@ -149,7 +149,7 @@ def points_of(payload, count, first_time, last_time):
      name_bytes, reserved2) = PAYLOAD_HEADER.unpack_from(payload)
     require(reserved == b"\0\0" and reserved2 == 0 and has_senders <= 1, "payload header makes no sense")
     require(form in (NUMBERS, BOOLEANS, MSGPACK), "unknown form of values")
-    require(form == NUMBERS or (number_kind, number_exponent) == (0, 0), "a number lane without numbers")
+    require(form == NUMBERS or (number_kind, number_exponent) == (0, 0), "a kind of numbers without numbers")
     require((form == MSGPACK) == (msgpack_bytes > 0), "msgpack bytes do not fit the form")
     require(has_senders or (name_count, name_bytes) == (0, 0), "names without senders")
     at = PAYLOAD_HEADER.size
@@ -161,7 +161,7 @@ def points_of(payload, count, first_time, last_time):
         at += padded(size)
         return data
 
-    times = Lane(time_kind, time_exponent, column(8 * count))
+    times = Numbers(time_kind, time_exponent, column(8 * count))
     values = column(count * {NUMBERS: 8, BOOLEANS: 1, MSGPACK: 4}[form])
     packed = column(msgpack_bytes)
     names = read_names(column(name_bytes), name_count)
@@ -173,8 +173,8 @@ def points_of(payload, count, first_time, last_time):
     require(all(sender < len(names) for sender in senders), "a sender is not in the table")
 
     if form == NUMBERS:
-        lane = Lane(number_kind, number_exponent, values)
-        texts = [lane.text(i) for i in range(count)]
+        numbers = Numbers(number_kind, number_exponent, values)
+        texts = [numbers.text(i) for i in range(count)]
     elif form == BOOLEANS:
         require(all(value <= 1 for value in values), "a boolean is neither 0 nor 1")
         texts = ["true" if value else "false" for value in values]

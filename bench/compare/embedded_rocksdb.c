@@ -85,7 +85,7 @@ static void put(const struct embedded *embedded, rocksdb_writebatch_t *writes, c
     if (embedded->kind == GENERATE_EVENTS) {
         value = batch_value(batch, i, scratch, &size);
     } else {
-        number = lane_double(&batch->numbers, i);
+        number = numbers_double(&batch->numbers, i);
         integer = (int64_t)number;
         value = embedded->kind == GENERATE_COUNTER ? (const void *)&integer : (const void *)&number;
     }

@@ -73,12 +73,12 @@ static void bind_value(struct embedded *embedded, const struct batch *batch, uin
     uint8_t scratch[9];
     size_t size;
     if (embedded->kind == GENERATE_COUNTER) {
-        must(embedded, sqlite3_bind_int64(embedded->insert, 3, (int64_t)lane_double(&batch->numbers, i)));
+        must(embedded, sqlite3_bind_int64(embedded->insert, 3, (int64_t)numbers_double(&batch->numbers, i)));
     } else if (embedded->kind == GENERATE_EVENTS) {
         const uint8_t *value = batch_value(batch, i, scratch, &size);
         must(embedded, sqlite3_bind_blob(embedded->insert, 3, value, (int)size, SQLITE_STATIC));
     } else {
-        must(embedded, sqlite3_bind_double(embedded->insert, 3, lane_double(&batch->numbers, i)));
+        must(embedded, sqlite3_bind_double(embedded->insert, 3, numbers_double(&batch->numbers, i)));
     }
 }
 

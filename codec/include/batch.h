@@ -1,21 +1,21 @@
 /* A batch: consecutive datapoints of one series, by columns. It is what the JSON reader fills, the store appends,
  * the cursor hands out and the printer prints.
  *
- * Values are in one of three forms, the narrowest that holds all of them:
- *   VALUES_NUMBERS   a lane
+ * Values are in the first of three forms that holds all of them:
+ *   VALUES_NUMBERS   numbers of one kind (numbers.h)
  *   VALUES_BOOLEANS  one byte a point, 0 or 1
  *   VALUES_MSGPACK   any JSON value as one msgpack value each, concatenated. Canonical: smallest encoding; a number
  *                    that is integral and exact as int64/uint64 (not -0) is an integer, every other one float64;
  *                    object keys are strings, unique, in the order in which they came.
- * batch_push_* widen the form when needed (numbers and booleans into msgpack; decimal lanes into other
- * exponents, into doubles, or, where a big integer meets a fraction, into msgpack), never losing a bit.
+ * batch_push_* convert to a more general form when needed, without loss: numbers and booleans to msgpack;
+ * decimals to another exponent, to doubles or, where a large integer meets a fraction, to msgpack.
  *
  * Not shared between threads. Memory grows with the points, never per point; batch_clear keeps it for reuse. */
 #ifndef CONNECTORDB_BATCH_H
 #define CONNECTORDB_BATCH_H
 
 #include "buffer.h"
-#include "lane.h"
+#include "numbers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,18 +39,18 @@ struct batch {
     uint32_t count;
     uint32_t capacity; /* points that the allocated columns hold; 0 in a borrowed view */
 
-    struct lane times; /* unix seconds. A missing time is NaN in a double lane, see missing_times */
+    struct numbers times; /* unix seconds. A missing time is NaN, see missing_times */
     bool missing_times;
 
     enum value_form form;
-    struct lane numbers;     /* VALUES_NUMBERS */
+    struct numbers numbers;     /* VALUES_NUMBERS */
     uint8_t *booleans;       /* VALUES_BOOLEANS */
     struct buffer msgpack;   /* VALUES_MSGPACK: the values, concatenated */
     uint32_t *msgpack_ends;  /* VALUES_MSGPACK: value i is [batch_msgpack_offset(i), ends[i]) of msgpack.data */
     uint32_t msgpack_start;  /* where value 0 starts: 0 but in a slice, which keeps the ends of the whole */
 
     bool has_senders;            /* false: the owner sent every point */
-    uint16_t *senders;           /* per point: 0 = the owner, else 1 + place in sender_names */
+    uint16_t *senders;           /* per point: 0 = the owner, else 1 + index in sender_names */
     uint32_t sender_count;       /* distinct names */
     struct buffer sender_names;  /* per name: one length byte, then its bytes */
 
@@ -58,7 +58,7 @@ struct batch {
      * leaves this alone; such names are found by a walk. */
     uint32_t sender_indexed;     /* how many names the index knows */
     uint32_t *sender_offsets;    /* where name i starts in sender_names */
-    uint32_t *sender_slots;      /* hash table over the names: 0 = empty, else 1 + place */
+    uint32_t *sender_slots;      /* hash table over the names: 0 = empty, else 1 + index */
     uint32_t sender_slot_count;  /* a power of two */
     uint64_t sender_secret[2];   /* of the table's hash; drawn with its first slots */
 };
@@ -77,7 +77,7 @@ int batch_reserve(struct batch *batch, uint32_t extra);
 int batch_push_double(struct batch *batch, double time, double value);
 int batch_push_integer(struct batch *batch, double time, int64_t value);
 int batch_push_boolean(struct batch *batch, double time, bool value);
-/* One complete canonical msgpack value; numbers and booleans go into their narrow forms. */
+/* One complete canonical msgpack value; a number or boolean is stored as such where the form allows. */
 int batch_push_msgpack(struct batch *batch, double time, const uint8_t *value, size_t size);
 /* Names the sender of the point pushed last. */
 int batch_set_last_sender(struct batch *batch, const char *name, size_t size);
@@ -93,7 +93,7 @@ void batch_slice(const struct batch *batch, uint32_t from, uint32_t count, struc
 
 static inline double batch_time(const struct batch *batch, uint32_t i)
 {
-    return lane_double(&batch->times, i);
+    return numbers_double(&batch->times, i);
 }
 
 /* VALUES_MSGPACK: where value i starts in msgpack.data. */

@@ -9,7 +9,7 @@
 enum { NUMBER_TEXT_MAX = 48 }; /* bytes that any of the print functions may write (the text is shorter) */
 
 enum number_kind {
-    NUMBER_DECIMAL, /* integer / 10^exponent, within the bounds of a decimal lane (lane.h), not -0 */
+    NUMBER_DECIMAL, /* integer / 10^exponent, within the bounds of numbers.h, not -0 */
     NUMBER_UNSIGNED, /* an integer in (INT64_MAX, UINT64_MAX] */
     NUMBER_DOUBLE,  /* any other finite double */
 };
@@ -36,7 +36,7 @@ double number_double(const struct number *number);
  * double; plain for 1e-6 <= |x| < 1e21, else like 1e-7, 1e+21, 1.5e+300. Returns the length. value is finite. */
 size_t number_print_double(char *out, double value);
 /* Prints integer / 10^exponent without trailing zeros; equal to number_print_double of that value when
- * |integer| <= LANE_DECIMAL_MAX, and all digits when exponent is 0. Returns the length. */
+ * |integer| <= DECIMAL_INTEGER_MAX, and all digits when exponent is 0. Returns the length. */
 size_t number_print_decimal(char *out, int64_t integer, uint8_t exponent);
 size_t number_print_unsigned(char *out, uint64_t value);
 

@@ -11,7 +11,7 @@ int columns_open(struct columns **ret_columns)
     struct columns *columns = calloc(1, sizeof(*columns));
     if (!columns)
         return -ENOMEM;
-    batch_init(&columns->narrow);
+    batch_init(&columns->retyped);
     columns->compressor = ZSTD_createCCtx();
     columns->decompressor = ZSTD_createDCtx();
     if (!columns->compressor || !columns->decompressor) {
@@ -31,8 +31,8 @@ void columns_close(struct columns *columns)
     ZSTD_freeCCtx(columns->compressor);
     ZSTD_freeDCtx(columns->decompressor);
     buffer_free(&columns->bytes);
-    buffer_free(&columns->places);
-    batch_free(&columns->narrow);
+    buffer_free(&columns->sender_codes);
+    batch_free(&columns->retyped);
     free(columns);
 }
 
@@ -93,28 +93,28 @@ int columns_encode_times(struct columns *columns, const struct batch *batch, uin
     struct buffer *out)
 {
     CHECK(from <= batch->count && count <= batch->count - from);
-    return lane_encode(columns, &batch->times, from, count, out);
+    return numbers_encode(columns, &batch->times, from, count, out);
 }
 
 int columns_decode_times(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
     struct batch *batch, struct error *ret_error)
 {
     struct column_reader reader = {data, data + size};
-    int result = check_column(&reader, count, ret_error);
-    CHECK(count <= batch->capacity || result < 0);
-    if (result == 0)
-        result = lane_decode(columns, &reader, &batch->times, count, ret_error);
-    return result < 0 ? result : check_end(&reader, ret_error);
+    int r = check_column(&reader, count, ret_error);
+    CHECK(count <= batch->capacity || r < 0);
+    if (r == 0)
+        r = numbers_decode(columns, &reader, &batch->times, count, ret_error);
+    return r < 0 ? r : check_end(&reader, ret_error);
 }
 
 int columns_encode_values(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
     struct buffer *out)
 {
     CHECK(count >= 1 && count <= COLUMN_POINTS_MAX && from <= batch->count && count <= batch->count - from);
-    columns->encoded_words = NULL;
+    columns->encoded_u64s = NULL;
     switch (batch->form) {
     case VALUES_NUMBERS:
-        return lane_encode(columns, &batch->numbers, from, count, out);
+        return numbers_encode(columns, &batch->numbers, from, count, out);
     case VALUES_BOOLEANS:
         return booleans_encode(columns, batch->booleans + from, count, out);
     case VALUES_MSGPACK:
@@ -126,12 +126,12 @@ int columns_encode_values(struct columns *columns, const struct batch *batch, ui
     return -EINVAL;
 }
 
-bool columns_encoded_decimals(const struct columns *columns, struct lane *ret_lane)
+bool columns_encoded_decimals(const struct columns *columns, struct numbers *ret_numbers)
 {
-    if (!columns->encoded_words)
+    if (!columns->encoded_u64s)
         return false;
-    *ret_lane = (struct lane){.kind = LANE_DECIMAL, .exponent = columns->encoded_exponent,
-        .words = (uint64_t *)columns->encoded_words};
+    *ret_numbers = (struct numbers){.kind = NUMBERS_AS_DECIMALS, .exponent = columns->encoded_exponent,
+        .u64s = (uint64_t *)columns->encoded_u64s};
     return true;
 }
 
@@ -139,22 +139,22 @@ int columns_decode_values(struct columns *columns, const uint8_t *data, size_t s
     struct batch *batch, struct error *ret_error)
 {
     struct column_reader reader = {data, data + size};
-    int result = check_column(&reader, count, ret_error);
-    if (result < 0)
-        return result;
+    int r = check_column(&reader, count, ret_error);
+    if (r < 0)
+        return r;
     CHECK(count <= batch->capacity);
     uint8_t tag = data[0];
     if (tag < COLUMN_FALSE) {
-        result = lane_decode(columns, &reader, &batch->numbers, count, ret_error);
+        r = numbers_decode(columns, &reader, &batch->numbers, count, ret_error);
         batch->form = VALUES_NUMBERS;
     } else if (tag < COLUMN_DICTIONARY) {
-        result = booleans_decode(columns, &reader, batch->booleans, count, ret_error);
+        r = booleans_decode(columns, &reader, batch->booleans, count, ret_error);
         batch->form = VALUES_BOOLEANS;
     } else {
-        result = values_decode(columns, &reader, batch, count, ret_error);
+        r = values_decode(columns, &reader, batch, count, ret_error);
         batch->form = VALUES_MSGPACK;
     }
-    return result < 0 ? result : check_end(&reader, ret_error);
+    return r < 0 ? r : check_end(&reader, ret_error);
 }
 
 int columns_encode_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
@@ -168,18 +168,18 @@ int columns_decode_senders(struct columns *columns, const uint8_t *data, size_t 
     struct batch *batch, struct error *ret_error)
 {
     struct column_reader reader = {data, data + size};
-    int result = check_column(&reader, count, ret_error);
-    if (result < 0)
-        return result;
+    int r = check_column(&reader, count, ret_error);
+    if (r < 0)
+        return r;
     CHECK(count <= batch->capacity);
-    result = senders_decode(columns, &reader, batch, count, ret_error);
-    return result < 0 ? result : check_end(&reader, ret_error);
+    r = senders_decode(columns, &reader, batch, count, ret_error);
+    return r < 0 ? r : check_end(&reader, ret_error);
 }
 
 static bool is_number_tag(uint8_t tag)
 {
-    return tag <= COLUMN_DECIMAL + LANE_EXPONENT_MAX || tag == COLUMN_DOUBLES ||
-        (tag >= COLUMN_PATCHED && tag <= COLUMN_PATCHED + LANE_EXPONENT_MAX);
+    return tag <= COLUMN_DECIMAL + DECIMAL_EXPONENT_MAX || tag == COLUMN_DOUBLES ||
+        (tag >= COLUMN_PATCHED && tag <= COLUMN_PATCHED + DECIMAL_EXPONENT_MAX);
 }
 
 bool columns_plausible(const uint8_t *data, uint64_t times_size, uint64_t values_size, uint64_t senders_size)

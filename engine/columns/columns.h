@@ -1,10 +1,10 @@
 /* Column codecs: one column of a block <-> bytes. Pure functions on memory, no I/O. docs/FORMAT.md has the bytes.
  *
  * numbers   integers / 10^e; doubles that are no such decimal are patched in as exceptions (then the column decodes
- *           to a double lane), or the doubles' bit patterns are taken as integers all through. The integers: as they
- *           are, deltas, or residuals from a straight line; a common factor taken out; frame of reference in one
- *           frame or in frames of 256, packed as bits and base-n digits, outliers listed; or the 8 byte planes, each
- *           raw, constant or zstd.
+ *           to doubles), or the doubles' bit patterns are taken as integers all through. The integers: as
+ *           they are, deltas, or residuals from a linear prediction; a common factor taken out; frame of
+ *           reference over the whole column or over miniblocks of 256, packed as bits and base-n digits,
+ *           outliers listed; or the 8 byte planes, each raw, constant or zstd.
  *           (ALP, Afroozeh et al., SIGMOD 2024, for the power-of-ten idea; PFOR, Zukowski et al., ICDE 2006.)
  * booleans  constant or bitmap
  * values    dictionary of distinct msgpack values + packed codes, or lengths + concatenated bytes, zstd if it pays
@@ -33,9 +33,10 @@ int columns_encode_values(struct columns *columns, const struct batch *batch, ui
 int columns_encode_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
     struct buffer *out);
 
-/* After columns_encode_values: sets *ret_lane to the column's values if they were stored as decimals all through, as
- * decoding will give them back. Borrowed until the next call with these columns. false: they were something else. */
-bool columns_encoded_decimals(const struct columns *columns, struct lane *ret_lane);
+/* After columns_encode_values: sets *ret_numbers to the column's values if they were stored as decimals all
+ * through, as decoding will give them back. Borrowed until the next call with these columns. false: they were
+ * something else. */
+bool columns_encoded_decimals(const struct columns *columns, struct numbers *ret_numbers);
 
 /* Each decodes a column of `count` points into the batch (batch_clear'ed, capacity >= count ensured by the caller
  * through batch_reserve; batch->count is set by the caller afterwards). Bytes are untrusted: every length is

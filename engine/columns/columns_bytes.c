@@ -5,18 +5,18 @@
 size_t bytes_compress(struct columns *columns, uint8_t *to, size_t capacity, const uint8_t *data, size_t size,
     int level)
 {
-    size_t result = ZSTD_compressCCtx(columns->compressor, to, capacity, data, size, level);
-    return ZSTD_isError(result) ? 0 : result;
+    size_t r = ZSTD_compressCCtx(columns->compressor, to, capacity, data, size, level);
+    return ZSTD_isError(r) ? 0 : r;
 }
 
 int bytes_decompress(struct columns *columns, uint8_t *to, size_t size, const uint8_t *data, size_t data_size,
     struct error *ret_error)
 {
-    size_t result = ZSTD_decompressDCtx(columns->decompressor, to, size, data, data_size);
-    if (ZSTD_isError(result))
-        return error_set(ret_error, EBADMSG, "compressed bytes are damaged (%s)", ZSTD_getErrorName(result));
-    if (result != size)
-        return error_set(ret_error, EBADMSG, "compressed bytes: expected %zu, found %zu", size, result);
+    size_t r = ZSTD_decompressDCtx(columns->decompressor, to, size, data, data_size);
+    if (ZSTD_isError(r))
+        return error_set(ret_error, EBADMSG, "compressed bytes are damaged (%s)", ZSTD_getErrorName(r));
+    if (r != size)
+        return error_set(ret_error, EBADMSG, "compressed bytes: expected %zu, found %zu", size, r);
     return 0;
 }
 
@@ -48,15 +48,15 @@ int bytes_decode(struct columns *columns, struct column_reader *reader, uint8_t 
     uint8_t kind;
     uint64_t stored = size;
     const uint8_t *bytes;
-    int result = column_read_byte(reader, &kind, ret_error);
-    if (result == 0 && kind > BYTES_ZSTD)
+    int r = column_read_byte(reader, &kind, ret_error);
+    if (r == 0 && kind > BYTES_ZSTD)
         return error_set(ret_error, EBADMSG, "unknown form %u of a run of bytes", kind);
-    if (result == 0 && kind == BYTES_ZSTD)
-        result = column_read_varint(reader, SIZE_MAX, &stored, ret_error);
-    if (result == 0)
-        result = column_read_bytes(reader, (size_t)stored, &bytes, ret_error);
-    if (result < 0)
-        return result;
+    if (r == 0 && kind == BYTES_ZSTD)
+        r = column_read_varint(reader, SIZE_MAX, &stored, ret_error);
+    if (r == 0)
+        r = column_read_bytes(reader, (size_t)stored, &bytes, ret_error);
+    if (r < 0)
+        return r;
     if (kind == BYTES_ZSTD)
         return bytes_decompress(columns, data, size, bytes, (size_t)stored, ret_error);
     if (size > 0)

@@ -1,4 +1,4 @@
-/* A factor that all words of a run have in common, such as 300 in times at five-minute steps. */
+/* A factor that all u64s of a run have in common, such as 300 in times at five-minute steps. */
 #include "columns_plan.h"
 
 static uint64_t greatest_common_divisor(uint64_t a, uint64_t b)
@@ -29,18 +29,18 @@ static struct exact_division exact_division(uint64_t factor)
     return division;
 }
 
-bool factor_out(const uint64_t *words, uint32_t count, uint64_t base, uint64_t *scaled, uint64_t *ret_factor)
+bool factor_out(const uint64_t *u64s, uint32_t count, uint64_t base, uint64_t *scaled, uint64_t *ret_factor)
 {
     uint64_t factor = 0;
     for (uint32_t i = 0; i < SAMPLE_POINTS && factor != 1; i++)
-        factor = greatest_common_divisor(words[(uint64_t)i * count / SAMPLE_POINTS] - base, factor);
+        factor = greatest_common_divisor(u64s[(uint64_t)i * count / SAMPLE_POINTS] - base, factor);
     for (uint32_t i = 0; i < count && factor == 0; i++)
-        factor = words[i] - base;
+        factor = u64s[i] - base;
     if (factor <= 1)
         return false;
     struct exact_division division = exact_division(factor);
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t distance = words[i] - base;
+        uint64_t distance = u64s[i] - base;
         scaled[i] = (distance >> division.shift) * division.inverse;
         if (scaled[i] > division.limit || (distance & bits_mask(division.shift)) != 0) {
             factor = greatest_common_divisor(factor, distance);

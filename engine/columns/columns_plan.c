@@ -1,10 +1,11 @@
-/* Choosing the smallest form of a run of words: for each transform the range of its residuals is measured (whole and
- * in frames), which gives the exact size of the packed form; then patches and byte planes are tried where they may beat
- * it. Nothing here changes what the words are: arithmetic wraps at 64 bits both ways. */
+/* Choosing the smallest form of a run of u64s: for each transform the range of its residuals is measured
+ * (whole and in miniblocks), which gives the exact size of the packed form; then patches and byte planes are
+ * tried where they may beat it. Nothing here changes what the u64s are: arithmetic wraps at 64 bits both
+ * ways. */
 #include "columns_plan.h"
 
 enum {
-    LINE_POINTS_MIN = 16,       /* fewer points give no line */
+    LINEAR_POINTS_MIN = 16,       /* fewer points give no reliable slope */
     RADIX_TRIED_MAX = 100,      /* beyond, digits save nothing over bits */
     PATCH_WIDTH_MIN = 6,        /* average bits of a residual from which outliers are looked for */
     PLANES_WIDTH_MIN = 5,       /* the same for byte planes */
@@ -30,11 +31,11 @@ struct packing packing_choose(uint64_t range, uint32_t count)
             best = (struct packing){width, (unsigned)radix, size};
     }
     if (best.radix != 0)
-        best.size--; /* the radix byte is counted with the frame's header */
+        best.size--; /* the radix byte is counted with the miniblock's header */
     return best;
 }
 
-static size_t frame_size(struct range range, int64_t min_before, uint32_t count)
+static size_t miniblock_size(struct range range, int64_t min_before, uint32_t count)
 {
     struct packing packing = packing_choose(range_size(range), count);
     return signed_size((uint64_t)range.min - (uint64_t)min_before) + 1 + (packing.radix != 0) + packing.size;
@@ -56,41 +57,41 @@ static struct range range_join(struct range a, struct range b)
     return (struct range){a.min < b.min ? a.min : b.min, a.max > b.max ? a.max : b.max};
 }
 
-/* Fills in ranges, framed and size from transform, residuals and count. */
+/* Fills in ranges, split and size from transform, residuals and count. */
 static void plan_measure(struct plan *plan)
 {
-    size_t framed_size = 0;
+    size_t split_size = 0;
     int64_t min_before = 0;
     plan->whole = (struct range){INT64_MAX, INT64_MIN};
-    for (uint32_t start = 0, f = 0; start < plan->count; start += FRAME_POINTS, f++) {
-        uint32_t count = frame_points(plan->count, start);
-        plan->frames[f] = range_of(plan->residuals + start, count);
-        plan->whole = range_join(plan->whole, plan->frames[f]);
-        framed_size += frame_size(plan->frames[f], min_before, count);
-        min_before = plan->frames[f].min;
+    for (uint32_t start = 0, f = 0; start < plan->count; start += MINIBLOCK_POINTS, f++) {
+        uint32_t count = miniblock_points(plan->count, start);
+        plan->miniblocks[f] = range_of(plan->residuals + start, count);
+        plan->whole = range_join(plan->whole, plan->miniblocks[f]);
+        split_size += miniblock_size(plan->miniblocks[f], min_before, count);
+        min_before = plan->miniblocks[f].min;
     }
-    plan->size = plan->count == 0 ? 0 : frame_size(plan->whole, 0, plan->count);
-    plan->framed = framed_size < plan->size;
-    if (plan->framed)
-        plan->size = framed_size;
+    plan->size = plan->count == 0 ? 0 : miniblock_size(plan->whole, 0, plan->count);
+    plan->split = split_size < plan->size;
+    if (plan->split)
+        plan->size = split_size;
     if (plan->transform == TRANSFORM_DELTA)
         plan->size += signed_size(plan->first);
     if (plan->transform == TRANSFORM_LINEAR)
         plan->size += signed_size(plan->slope) + (plan->fraction != 0 ? 2 : 0);
 }
 
-static void plan_none(struct plan *plan, const uint64_t *words, uint32_t count)
+static void plan_none(struct plan *plan, const uint64_t *u64s, uint32_t count)
 {
-    *plan = (struct plan){.transform = TRANSFORM_NONE, .residuals = words, .count = count};
+    *plan = (struct plan){.transform = TRANSFORM_NONE, .residuals = u64s, .count = count};
     plan_measure(plan);
 }
 
-static void plan_delta(struct plan *plan, const uint64_t *words, uint32_t count, uint64_t *residuals)
+static void plan_delta(struct plan *plan, const uint64_t *u64s, uint32_t count, uint64_t *residuals)
 {
     *plan = (struct plan){.transform = TRANSFORM_DELTA, .residuals = residuals, .count = count - 1,
-        .first = words[0]};
+        .first = u64s[0]};
     for (uint32_t i = 1; i < count; i++)
-        residuals[i - 1] = words[i] - words[i - 1];
+        residuals[i - 1] = u64s[i] - u64s[i - 1];
     plan_measure(plan);
 }
 
@@ -114,12 +115,12 @@ static bool round_slope(double slope, double error, uint64_t *ret_slope)
 
 /* The slope through the means of both halves. The constant in `error`: the standard error of that slope is
  * 4 sigma / n^1.5; steps that spread over `range` have a sigma of about 0.15 range. */
-static bool plan_slope(struct plan *plan, const uint64_t *words, uint32_t count, struct range steps)
+static bool plan_slope(struct plan *plan, const uint64_t *u64s, uint32_t count, struct range steps)
 {
     uint32_t half = count / 2;
     uint64_t difference = 0;
     for (uint32_t i = 0; i < half; i++)
-        difference += words[half + i] - words[i];
+        difference += u64s[half + i] - u64s[i];
     double n = count, slope = (double)(int64_t)difference / half / half;
     double error = 1.7 * (double)range_size(steps) / (n * __builtin_sqrt(n)) + 0.5 / n;
     if (!(slope < 1e15 && slope > -1e15))
@@ -128,22 +129,22 @@ static bool plan_slope(struct plan *plan, const uint64_t *words, uint32_t count,
         return true;
     int64_t floor = (int64_t)slope - (slope < 0);
     plan->slope = (uint64_t)floor;
-    plan->fraction = (uint32_t)((slope - (double)floor) * (1 << LINE_FRACTION_BITS)) & 0xffff;
+    plan->fraction = (uint32_t)((slope - (double)floor) * (1 << LINEAR_FRACTION_BITS)) & 0xffff;
     return true;
 }
 
-static void plan_linear(struct plan *plan, const uint64_t *words, uint32_t count, uint64_t *residuals,
+static void plan_linear(struct plan *plan, const uint64_t *u64s, uint32_t count, uint64_t *residuals,
     struct range steps)
 {
     *plan = (struct plan){.transform = TRANSFORM_LINEAR, .residuals = residuals, .count = count, .size = SIZE_MAX};
-    if (count < LINE_POINTS_MIN || !plan_slope(plan, words, count, steps))
+    if (count < LINEAR_POINTS_MIN || !plan_slope(plan, u64s, count, steps))
         return;
     for (uint32_t i = 0; i < count; i++)
-        residuals[i] = words[i] - line_at(plan->slope, plan->fraction, i);
+        residuals[i] = u64s[i] - linear_at(plan->slope, plan->fraction, i);
     plan_measure(plan);
 }
 
-/* ---- patches: a few residuals far from all others are listed instead of widening their frame ---- */
+/* ---- patches: a few residuals far from all others are listed instead of widening their miniblock ---- */
 
 static void sort_sample(int64_t *sample, uint32_t count)
 {
@@ -194,13 +195,13 @@ static void plan_patch(struct plan *plan)
     }
     if (patches == 0 || patches > limit)
         return;
-    size += frame_size(inside, 0, plan->count);
+    size += miniblock_size(inside, 0, plan->count);
     if (plan->transform == TRANSFORM_DELTA)
         size += signed_size(plan->first);
     if (size + size / 8 < plan->size) {
         plan->patch_count = patches;
         plan->whole = inside;
-        plan->framed = false;
+        plan->split = false;
         plan->size = size;
     }
 }
@@ -242,7 +243,8 @@ static size_t planes_estimate(const struct columns *columns, const struct plan *
 /* Decides for byte planes, and sets the plan's size to what they take then. */
 static bool planes_pay(const struct columns *columns, struct plan *plan)
 {
-    if (plan->count < FRAME_POINTS / 2 || plan->patch_count != 0 || !plan_is_wider(plan, PLANES_WIDTH_MIN))
+    if (plan->count < MINIBLOCK_POINTS / 2 || plan->patch_count != 0 ||
+        !plan_is_wider(plan, PLANES_WIDTH_MIN))
         return false;
     size_t estimate = planes_estimate(columns, plan);
     if (estimate + estimate / PLANES_GAIN >= plan->size)
@@ -262,16 +264,17 @@ static void choose_smallest(struct choice *choice)
     }
 }
 
-void words_choose(struct columns *columns, const uint64_t *words, uint32_t count, struct choice *choice)
+void u64s_choose(struct columns *columns, const uint64_t *u64s, uint32_t count, struct choice *choice)
 {
     struct plan *plans = choice->plans;
-    plan_none(&plans[TRANSFORM_NONE], words, count);
-    plan_delta(&plans[TRANSFORM_DELTA], words, count, columns->residuals[0]);
-    plan_linear(&plans[TRANSFORM_LINEAR], words, count, columns->residuals[1], plans[TRANSFORM_DELTA].whole);
+    plan_none(&plans[TRANSFORM_NONE], u64s, count);
+    plan_delta(&plans[TRANSFORM_DELTA], u64s, count, columns->residuals[0]);
+    plan_linear(&plans[TRANSFORM_LINEAR], u64s, count, columns->residuals[1], plans[TRANSFORM_DELTA].whole);
     choice->base = (uint64_t)plans[TRANSFORM_NONE].whole.min;
     choose_smallest(choice);
     if (plan_is_wider(choice->best, PATCH_WIDTH_MIN)) {
-        plan_patch(&plans[TRANSFORM_NONE]); /* not from a line: after an outlier in time it runs elsewhere */
+        /* not of linear residuals: after an outlier the prediction is off anyway */
+        plan_patch(&plans[TRANSFORM_NONE]);
         plan_patch(&plans[TRANSFORM_DELTA]);
         choose_smallest(choice);
     }

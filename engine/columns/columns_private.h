@@ -1,5 +1,5 @@
-/* Shared by columns*.c: the codec's working memory and its two building blocks, streams of words and runs of bytes.
- * docs/FORMAT.md, section 6, has the bytes. */
+/* Shared by columns*.c: the codec's working memory and its two building blocks, streams of u64s and runs of
+ * bytes. docs/FORMAT.md, section 6, has the bytes. */
 #ifndef CONNECTORDB_COLUMNS_PRIVATE_H
 #define CONNECTORDB_COLUMNS_PRIVATE_H
 
@@ -16,9 +16,9 @@
 enum {
     COLUMN_POINTS_MAX = 4096,  /* points of one column */
     COLUMN_BYTES_MAX = 64 << 20, /* msgpack of one column */
-    FRAME_POINTS = 256,        /* words of one frame, when a stream has several */
-    FRAMES_MAX = COLUMN_POINTS_MAX / FRAME_POINTS,
-    WORD_PLANES = 8,
+    MINIBLOCK_POINTS = 256,        /* values of one miniblock, when a stream has several */
+    MINIBLOCKS_MAX = COLUMN_POINTS_MAX / MINIBLOCK_POINTS,
+    BYTE_PLANES = 8,
     ENTROPY_SAMPLE = 512,      /* bytes of a plane that its compressibility is judged by */
 };
 
@@ -40,7 +40,7 @@ struct column_reader { /* [from, end) is what is left of the column */
     const uint8_t *end;
 };
 
-struct dictionary_slot { /* open addressing; entry 0 = empty, else 1 + place */
+struct dictionary_slot { /* open addressing; entry 0 = empty, else 1 + index */
     uint32_t entry;
     uint32_t hash;
 };
@@ -51,18 +51,18 @@ struct columns {
     ZSTD_CCtx *compressor;
     ZSTD_DCtx *decompressor;
     /* One column as integers, its candidates' residuals, and one plane of bytes. */
-    uint64_t words[COLUMN_POINTS_MAX];
+    uint64_t u64s[COLUMN_POINTS_MAX];
     uint64_t scaled[COLUMN_POINTS_MAX];
     uint64_t residuals[2][COLUMN_POINTS_MAX];
     uint64_t offsets[COLUMN_POINTS_MAX];
     uint8_t plane[COLUMN_POINTS_MAX];
     float entropy_terms[ENTROPY_SAMPLE + 1]; /* n * log2(n) */
     /* Doubles that are no decimals of the column's exponent. */
-    uint16_t exception_places[COLUMN_POINTS_MAX];
+    uint16_t exception_positions[COLUMN_POINTS_MAX];
     uint64_t exception_bits[COLUMN_POINTS_MAX];
     uint32_t exception_count;
     /* The decimals that were encoded last, or NULL. */
-    const uint64_t *encoded_words;
+    const uint64_t *encoded_u64s;
     uint8_t encoded_exponent;
     /* Values and senders: the dictionary under construction; where its entries end in `bytes`. */
     struct dictionary_slot slots[DICTIONARY_SLOTS];
@@ -70,55 +70,57 @@ struct columns {
     uint32_t entry_sizes[DICTIONARY_ENTRIES_MAX];
     uint32_t entry_ends[COLUMN_POINTS_MAX];
     struct buffer bytes;  /* concatenated entries */
-    struct batch narrow;  /* msgpack values that are all numbers or all booleans */
-    struct buffer places; /* senders: name of the batch -> name of the column */
+    struct batch retyped; /* msgpack values that are all numbers or all booleans */
+    /* of uint16_t: index of a name in the batch -> 1 + index in the column, 0 = unused */
+    struct buffer sender_codes;
 };
 
-/* ---- columns_words_encode.c (with columns_plan.h), columns_words_decode.c: any run of 64-bit integers ---- */
+/* ---- columns_u64s_encode.c (with columns_plan.h), columns_u64s_decode.c: any run of 64-bit integers ---- */
 
 /* A stream's first byte. */
-enum words_head {
-    WORDS_TRANSFORM = 0x03, /* mask: enum words_transform */
-    WORDS_FRAMES = 0x04,    /* frames of FRAME_POINTS residuals each, else one frame */
-    WORDS_PATCHES = 0x08,   /* some residuals are listed */
-    WORDS_PLANES = 0x10,    /* byte planes instead of frames */
-    WORDS_FACTOR = 0x20,    /* the words are base + factor * what follows */
-    WORDS_FRACTION = 0x40,  /* the line's slope has a fraction */
+enum u64s_head {
+    U64S_TRANSFORM = 0x03, /* mask: enum u64s_transform */
+    U64S_MINIBLOCKS = 0x04, /* miniblocks of MINIBLOCK_POINTS residuals each, else one miniblock */
+    U64S_PATCHES = 0x08,   /* some residuals are listed */
+    U64S_PLANES = 0x10,    /* byte planes instead of miniblocks */
+    U64S_FACTOR = 0x20,    /* the u64s are base + factor * what follows */
+    U64S_FRACTION = 0x40,  /* the slope has a fraction */
 };
 
-enum words_transform {
+enum u64s_transform {
     TRANSFORM_NONE = 0,
-    TRANSFORM_DELTA = 1,  /* from the word before; one residual less than words */
-    TRANSFORM_LINEAR = 2, /* from a straight line */
+    TRANSFORM_DELTA = 1,  /* from the u64 before; one residual less than u64s */
+    TRANSFORM_LINEAR = 2, /* from slope * i */
     TRANSFORM_COUNT = 3,
 };
 
 enum {
-    FRAME_RADIX = 0x80,     /* flag in a frame's width byte: a radix byte follows */
-    LINE_FRACTION_BITS = 16,
+    MINIBLOCK_RADIX = 0x80,     /* flag in a miniblock's width byte: a radix byte follows */
+    LINEAR_FRACTION_BITS = 16,
 };
 
 /* Kinds of a plane, two bits each. */
 enum plane_kind { PLANE_ZERO = 0, PLANE_CONSTANT = 1, PLANE_RAW = 2, PLANE_ZSTD = 3 };
 
-/* The straight line's value at place i. */
-static inline uint64_t line_at(uint64_t slope, uint32_t fraction, uint32_t i)
+/* What TRANSFORM_LINEAR predicts for value i. */
+static inline uint64_t linear_at(uint64_t slope, uint32_t fraction, uint32_t i)
 {
-    return slope * i + ((i * fraction) >> LINE_FRACTION_BITS);
+    return slope * i + ((i * fraction) >> LINEAR_FRACTION_BITS);
 }
 
-/* Appends the words in whatever form is smallest. 1 <= count <= COLUMN_POINTS_MAX. words: of the scratch arrays it may
- * be columns->words only, which stays as it is. 0 or -ENOMEM. */
-int words_encode(struct columns *columns, const uint64_t *words, uint32_t count, struct buffer *out);
-/* Reads `count` words. 0 or -EBADMSG. */
-int words_decode(struct columns *columns, struct column_reader *reader, uint64_t *words, uint32_t count,
+/* Appends the u64s in whatever form is smallest. 1 <= count <= COLUMN_POINTS_MAX. u64s: of the scratch arrays
+ * it may be columns->u64s only, which stays as it is. 0 or -ENOMEM. */
+int u64s_encode(struct columns *columns, const uint64_t *u64s, uint32_t count, struct buffer *out);
+/* Reads `count` u64s. 0 or -EBADMSG. */
+int u64s_decode(struct columns *columns, struct column_reader *reader, uint64_t *u64s, uint32_t count,
     struct error *ret_error);
 
 /* ---- columns_numbers.c ---- */
-int lane_encode(struct columns *columns, const struct lane *lane, uint32_t from, uint32_t count, struct buffer *out);
-/* Sets kind, exponent and the first `count` words of the lane. */
-int lane_decode(struct columns *columns, struct column_reader *reader, struct lane *lane, uint32_t count,
-    struct error *ret_error);
+int numbers_encode(struct columns *columns, const struct numbers *numbers, uint32_t from, uint32_t count,
+    struct buffer *out);
+/* Sets kind, exponent and the first `count` u64s of the numbers. */
+int numbers_decode(struct columns *columns, struct column_reader *reader, struct numbers *numbers,
+    uint32_t count, struct error *ret_error);
 
 /* ---- columns_bytes.c: runs of bytes whose size the reader knows: raw, or zstd when that pays ---- */
 enum { BYTES_RAW = 0, BYTES_ZSTD = 1 };

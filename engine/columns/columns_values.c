@@ -12,7 +12,7 @@ enum {
     DICTIONARY_PROBE = 256,     /* points after which it must be clear that values repeat */
 };
 
-/* ---- narrowing ---- */
+/* ---- retyping ---- */
 
 static bool is_number(uint8_t head)
 {
@@ -25,10 +25,10 @@ static bool is_boolean(uint8_t head)
 }
 
 /* Points of a mixed batch may all be numbers or all booleans here: then they take that form. 1 = in
- * columns->narrow, 0 = they do not fit one. */
-static int narrow(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count)
+ * columns->retyped, 0 = they do not fit one. */
+static int retype(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count)
 {
-    struct batch *to = &columns->narrow;
+    struct batch *to = &columns->retyped;
     const uint8_t *data = batch->msgpack.data;
     bool numbers = is_number(data[batch_msgpack_offset(batch, from)]);
     for (uint32_t i = from; i < from + count; i++) {
@@ -39,9 +39,9 @@ static int narrow(struct columns *columns, const struct batch *batch, uint32_t f
     batch_clear(to);
     for (uint32_t i = from; i < from + count; i++) {
         uint32_t start = batch_msgpack_offset(batch, i);
-        int result = batch_push_msgpack(to, 0, data + start, batch->msgpack_ends[i] - start);
-        if (result < 0)
-            return result;
+        int r = batch_push_msgpack(to, 0, data + start, batch->msgpack_ends[i] - start);
+        if (r < 0)
+            return r;
         if (to->form == VALUES_MSGPACK)
             return 0;
     }
@@ -58,13 +58,13 @@ struct dictionary {
 static bool slot_holds(const struct columns *columns, const struct dictionary_slot *slot, uint32_t hash,
     const uint8_t *value, uint32_t size)
 {
-    uint32_t place = slot->entry - 1;
-    return slot->hash == hash && columns->entry_sizes[place] == size &&
-        memcmp(columns->entries[place], value, size) == 0;
+    uint32_t index = slot->entry - 1;
+    return slot->hash == hash && columns->entry_sizes[index] == size &&
+        memcmp(columns->entries[index], value, size) == 0;
 }
 
-/* The place of the value, added if new; DICTIONARY_ENTRIES_MAX when it has no room. */
-static uint32_t dictionary_place(struct columns *columns, struct dictionary *dictionary, const uint8_t *value,
+/* The index of the value, added if new; DICTIONARY_ENTRIES_MAX when it has no room. */
+static uint32_t dictionary_index(struct columns *columns, struct dictionary *dictionary, const uint8_t *value,
     uint32_t size)
 {
     uint32_t hash = (uint32_t)checksum(value, size, 0), s = hash % DICTIONARY_SLOTS;
@@ -72,18 +72,18 @@ static uint32_t dictionary_place(struct columns *columns, struct dictionary *dic
         if (slot_holds(columns, &columns->slots[s], hash, value, size))
             return columns->slots[s].entry - 1;
     }
-    uint32_t place = dictionary->count;
-    if (place == DICTIONARY_ENTRIES_MAX)
-        return place;
-    columns->slots[s] = (struct dictionary_slot){place + 1, hash};
-    columns->entries[place] = value;
-    columns->entry_sizes[place] = size;
+    uint32_t index = dictionary->count;
+    if (index == DICTIONARY_ENTRIES_MAX)
+        return index;
+    columns->slots[s] = (struct dictionary_slot){index + 1, hash};
+    columns->entries[index] = value;
+    columns->entry_sizes[index] = size;
     dictionary->count++;
     dictionary->bytes += size;
-    return place;
+    return index;
 }
 
-/* Sets columns->words to the codes. false when values repeat too little. */
+/* Sets columns->u64s to the codes. false when values repeat too little. */
 static bool dictionary_build(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
     struct dictionary *dictionary)
 {
@@ -92,10 +92,10 @@ static bool dictionary_build(struct columns *columns, const struct batch *batch,
     for (uint32_t i = 0; i < count; i++) {
         uint32_t start = batch_msgpack_offset(batch, from + i);
         uint32_t size = batch->msgpack_ends[from + i] - start;
-        uint32_t place = dictionary_place(columns, dictionary, batch->msgpack.data + start, size);
-        if (place == DICTIONARY_ENTRIES_MAX || (i == DICTIONARY_PROBE && dictionary->count > i / 2))
+        uint32_t index = dictionary_index(columns, dictionary, batch->msgpack.data + start, size);
+        if (index == DICTIONARY_ENTRIES_MAX || (i == DICTIONARY_PROBE && dictionary->count > i / 2))
             return false;
-        columns->words[i] = place;
+        columns->u64s[i] = index;
     }
     return dictionary->count <= count / 2;
 }
@@ -108,17 +108,17 @@ static int dictionary_encode(struct columns *columns, uint32_t count, const stru
         return -ENOMEM;
     out->data[out->size++] = COLUMN_DICTIONARY;
     out->size = (size_t)(varint_put(out->data + out->size, dictionary->count) - out->data);
-    int result = words_encode(columns, columns->words, count, out);
-    if (result < 0)
-        return result;
+    int r = u64s_encode(columns, columns->u64s, count, out);
+    if (r < 0)
+        return r;
     for (uint32_t i = 0; i < dictionary->count; i++) {
         memcpy(columns->bytes.data + columns->bytes.size, columns->entries[i], columns->entry_sizes[i]);
         columns->bytes.size += columns->entry_sizes[i];
-        columns->words[i] = columns->entry_sizes[i];
+        columns->u64s[i] = columns->entry_sizes[i];
     }
-    result = words_encode(columns, columns->words, dictionary->count, out);
-    if (result < 0)
-        return result;
+    r = u64s_encode(columns, columns->u64s, dictionary->count, out);
+    if (r < 0)
+        return r;
     return bytes_encode(columns, columns->bytes.data, columns->bytes.size, VALUES_LEVEL, VALUES_WORTH, out);
 }
 
@@ -129,15 +129,15 @@ static int plain_encode(struct columns *columns, const struct batch *batch, uint
 {
     uint32_t start = batch_msgpack_offset(batch, from), last = start;
     for (uint32_t i = 0; i < count; i++) {
-        columns->words[i] = batch->msgpack_ends[from + i] - last;
+        columns->u64s[i] = batch->msgpack_ends[from + i] - last;
         last = batch->msgpack_ends[from + i];
     }
     if (buffer_reserve(out, 1) < 0)
         return -ENOMEM;
     out->data[out->size++] = COLUMN_VALUES;
-    int result = words_encode(columns, columns->words, count, out);
-    if (result < 0)
-        return result;
+    int r = u64s_encode(columns, columns->u64s, count, out);
+    if (r < 0)
+        return r;
     return bytes_encode(columns, batch->msgpack.data + start, last - start, VALUES_LEVEL, VALUES_WORTH, out);
 }
 
@@ -145,11 +145,11 @@ int values_encode(struct columns *columns, const struct batch *batch, uint32_t f
     struct buffer *out)
 {
     struct dictionary dictionary;
-    int result = narrow(columns, batch, from, count);
-    if (result < 0)
-        return result;
-    if (result > 0)
-        return columns_encode_values(columns, &columns->narrow, 0, count, out);
+    int r = retype(columns, batch, from, count);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return columns_encode_values(columns, &columns->retyped, 0, count, out);
     if (count > 1 && dictionary_build(columns, batch, from, count, &dictionary))
         return dictionary_encode(columns, count, &dictionary, out);
     return plain_encode(columns, batch, from, count, out);
@@ -162,9 +162,9 @@ static int read_sizes(struct columns *columns, struct column_reader *reader, uin
     size_t *ret_total, struct error *ret_error)
 {
     uint64_t total = 0;
-    int result = words_decode(columns, reader, columns->words, count, ret_error);
-    for (uint32_t i = 0; result == 0 && i < count; i++) {
-        uint64_t size = columns->words[i];
+    int r = u64s_decode(columns, reader, columns->u64s, count, ret_error);
+    for (uint32_t i = 0; r == 0 && i < count; i++) {
+        uint64_t size = columns->u64s[i];
         if (size == 0 || size > COLUMN_BYTES_MAX - total)
             return error_set(ret_error, EBADMSG, "a value of %llu bytes after %llu", (unsigned long long)size,
                 (unsigned long long)total);
@@ -172,7 +172,7 @@ static int read_sizes(struct columns *columns, struct column_reader *reader, uin
         ends[i] = (uint32_t)total;
     }
     *ret_total = (size_t)total;
-    return result;
+    return r;
 }
 
 static int validate(const uint8_t *data, const uint32_t *ends, uint32_t count, struct error *ret_error)
@@ -192,15 +192,15 @@ static int read_values(struct columns *columns, struct column_reader *reader, st
     uint32_t count, struct error *ret_error)
 {
     size_t total;
-    int result = read_sizes(columns, reader, ends, count, &total, ret_error);
-    if (result < 0)
-        return result;
+    int r = read_sizes(columns, reader, ends, count, &total, ret_error);
+    if (r < 0)
+        return r;
     bytes->size = 0;
     if (buffer_reserve(bytes, total) < 0)
         return -ENOMEM;
-    result = bytes_decode(columns, reader, bytes->data, total, ret_error);
-    if (result < 0)
-        return result;
+    r = bytes_decode(columns, reader, bytes->data, total, ret_error);
+    if (r < 0)
+        return r;
     bytes->size = total;
     return validate(bytes->data, ends, count, ret_error);
 }
@@ -239,25 +239,25 @@ static int dictionary_decode(struct columns *columns, struct column_reader *read
     uint32_t count, struct error *ret_error)
 {
     uint64_t entries;
-    int result = column_read_varint(reader, count, &entries, ret_error);
-    if (result == 0 && entries == 0)
+    int r = column_read_varint(reader, count, &entries, ret_error);
+    if (r == 0 && entries == 0)
         return error_set(ret_error, EBADMSG, "an empty dictionary");
-    if (result == 0)
-        result = words_decode(columns, reader, columns->scaled, count, ret_error);
-    if (result == 0)
-        result = read_values(columns, reader, &columns->bytes, columns->entry_ends, (uint32_t)entries, ret_error);
-    if (result == 0)
-        result = expand(columns, batch, count, (uint32_t)entries, ret_error);
-    return result;
+    if (r == 0)
+        r = u64s_decode(columns, reader, columns->scaled, count, ret_error);
+    if (r == 0)
+        r = read_values(columns, reader, &columns->bytes, columns->entry_ends, (uint32_t)entries, ret_error);
+    if (r == 0)
+        r = expand(columns, batch, count, (uint32_t)entries, ret_error);
+    return r;
 }
 
 int values_decode(struct columns *columns, struct column_reader *reader, struct batch *batch, uint32_t count,
     struct error *ret_error)
 {
     uint8_t tag;
-    int result = column_read_byte(reader, &tag, ret_error);
-    if (result < 0)
-        return result;
+    int r = column_read_byte(reader, &tag, ret_error);
+    if (r < 0)
+        return r;
     batch->msgpack_start = 0;
     if (tag == COLUMN_DICTIONARY)
         return dictionary_decode(columns, reader, batch, count, ret_error);

@@ -129,11 +129,11 @@ int io_replace_file(struct io *io, const char *directory, const char *name, cons
     struct error *ret_error)
 {
     bool renamed;
-    return io_replace_file_told(io, directory, name, data, size, &renamed, ret_error);
+    return io_replace_file_result(io, directory, name, data, size, &renamed, ret_error);
 }
 
-int io_replace_file_told(struct io *io, const char *directory, const char *name, const void *data, size_t size, bool *ret_renamed,
-    struct error *ret_error)
+int io_replace_file_result(struct io *io, const char *directory, const char *name, const void *data,
+    size_t size, bool *ret_renamed, struct error *ret_error)
 {
     *ret_renamed = false;
     char path[PATH_MAX];

@@ -82,7 +82,7 @@ int io_make_directory(struct io *io, const char *path, mode_t mode, struct error
 int io_replace_file(struct io *io, const char *directory, const char *name, const void *data, size_t size,
     struct error *ret_error);
 /* The same; *ret_renamed: false = the old file is in its place for certain, true = after a failure, power loss may bring back either. */
-int io_replace_file_told(struct io *io, const char *directory, const char *name, const void *data, size_t size, bool *ret_renamed,
-    struct error *ret_error);
+int io_replace_file_result(struct io *io, const char *directory, const char *name, const void *data,
+    size_t size, bool *ret_renamed, struct error *ret_error);
 
 #endif

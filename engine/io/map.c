@@ -87,20 +87,20 @@ int map_install_handler(struct error *ret_error)
 {
     struct sigaction action = {.sa_sigaction = handle_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
     struct sigaction present;
-    int result = 0;
+    int r = 0;
     pthread_mutex_lock(&slots_lock);
     page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGBUS, NULL, &present) < 0)
-        result = -errno;
-    if (result == 0 && !((present.sa_flags & SA_SIGINFO) && present.sa_sigaction == handle_bus_error)) {
+        r = -errno;
+    if (r == 0 && !((present.sa_flags & SA_SIGINFO) && present.sa_sigaction == handle_bus_error)) {
         previous_action = present;
         if (sigaction(SIGBUS, &action, NULL) < 0)
-            result = -errno;
+            r = -errno;
     }
     pthread_mutex_unlock(&slots_lock);
-    if (result < 0)
-        return error_set(ret_error, -result, "cannot handle SIGBUS: %s", strerror(-result));
+    if (r < 0)
+        return error_set(ret_error, -r, "cannot handle SIGBUS: %s", strerror(-r));
     return 0;
 }
 
@@ -159,26 +159,26 @@ static int map_file(struct map *map, int file, uint64_t size, struct error *ret_
 
 int map_open(const char *path, uint64_t size, struct map **ret_map, struct error *ret_error)
 {
-    int file = -1, result;
+    int file = -1, r;
     struct map *map = calloc(1, sizeof(*map));
     if (!map || !(map->path = strdup(path))) {
-        result = error_set(ret_error, ENOMEM, "%s: out of memory", path);
+        r = error_set(ret_error, ENOMEM, "%s: out of memory", path);
         goto done;
     }
     file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
-        result = error_set(ret_error, errno, "%s: cannot be opened: %s", path, strerror(errno));
+        r = error_set(ret_error, errno, "%s: cannot be opened: %s", path, strerror(errno));
         goto done;
     }
-    result = map_file(map, file, size, ret_error);
+    r = map_file(map, file, size, ret_error);
 done:
     if (file >= 0)
         close(file);
-    if (result < 0)
+    if (r < 0)
         map_close(map);
     else
         *ret_map = map;
-    return result;
+    return r;
 }
 
 void map_close(struct map *map)

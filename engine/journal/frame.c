@@ -109,7 +109,7 @@ static void put_values(uint8_t *payload, const struct layout *layout, const stru
 {
     switch (batch->form) {
     case VALUES_NUMBERS:
-        put_column(payload, layout->values, layout->msgpack, batch->numbers.words,
+        put_column(payload, layout->values, layout->msgpack, batch->numbers.u64s,
             batch->count * sizeof(uint64_t));
         break;
     case VALUES_BOOLEANS:
@@ -135,7 +135,7 @@ void frame_pack_payload(uint8_t *to, uint64_t nonce, struct frame *frame, const 
         struct layout layout = lay_out(&header, batch->count);
         CHECK(sizeof(struct frame_header) + layout.end <= FRAME_BYTES_MAX);
         memcpy(payload, &header, sizeof(header));
-        memcpy(payload + layout.times, batch->times.words, batch->count * sizeof(uint64_t));
+        memcpy(payload + layout.times, batch->times.u64s, batch->count * sizeof(uint64_t));
         put_values(payload, &layout, batch);
         if (batch->has_senders) {
             put_column(payload, layout.names, layout.senders, batch->sender_names.data, header.sender_bytes);
@@ -278,9 +278,10 @@ static int bad(struct error *ret_error, const struct frame *frame, const char *w
         (unsigned long long)frame->offset, (unsigned long long)frame->series_id, frame->count, what);
 }
 
-static bool lane_kind_valid(uint8_t kind, uint8_t exponent)
+static bool numbers_kind_valid(uint8_t kind, uint8_t exponent)
 {
-    return (kind == LANE_DECIMAL && exponent <= LANE_EXPONENT_MAX) || (kind == LANE_DOUBLE && exponent == 0);
+    return (kind == NUMBERS_AS_DECIMALS && exponent <= DECIMAL_EXPONENT_MAX) ||
+        (kind == NUMBERS_AS_DOUBLES && exponent == 0);
 }
 
 /* The header's fields make sense and the columns fill the payload exactly. */
@@ -290,11 +291,11 @@ static const char *header_wrong(const struct payload_header *header, const struc
     static const uint8_t zeros[sizeof(header->reserved)];
     if (memcmp(header->reserved, zeros, sizeof(zeros)) != 0 || header->reserved2 != 0)
         return "reserved bytes are not 0";
-    if (!lane_kind_valid(header->time_kind, header->time_exponent))
+    if (!numbers_kind_valid(header->time_kind, header->time_exponent))
         return "unknown kind of times";
     if (header->form < VALUES_NUMBERS || header->form > VALUES_MSGPACK)
         return "unknown form of values";
-    if (header->form == VALUES_NUMBERS ? !lane_kind_valid(header->number_kind, header->number_exponent)
+    if (header->form == VALUES_NUMBERS ? !numbers_kind_valid(header->number_kind, header->number_exponent)
                                        : header->number_kind || header->number_exponent)
         return "unknown kind of numbers";
     if ((header->form == VALUES_MSGPACK) != (header->msgpack_bytes > 0))
@@ -308,29 +309,30 @@ static const char *header_wrong(const struct payload_header *header, const struc
     return NULL;
 }
 
-static const char *lane_wrong(const struct lane *lane, uint32_t count)
+static const char *numbers_wrong(const struct numbers *numbers, uint32_t count)
 {
     /* No branch in the loop: `wrong` gathers, so that the compiler can use vectors. */
     bool wrong = false;
-    if (lane->kind == LANE_DOUBLE) {
+    if (numbers->kind == NUMBERS_AS_DOUBLES) {
         for (uint32_t i = 0; i < count; i++)
-            wrong |= !isfinite(lane->doubles[i]);
+            wrong |= !isfinite(numbers->doubles[i]);
         return wrong ? "a number is not finite" : NULL;
     }
-    if (lane->exponent == 0)
+    if (numbers->exponent == 0)
         return NULL;
     for (uint32_t i = 0; i < count; i++)
-        wrong |= (uint64_t)lane->integers[i] + (uint64_t)LANE_DECIMAL_MAX > 2 * (uint64_t)LANE_DECIMAL_MAX;
+        wrong |= (uint64_t)numbers->integers[i] + (uint64_t)DECIMAL_INTEGER_MAX >
+            2 * (uint64_t)DECIMAL_INTEGER_MAX;
     return wrong ? "a decimal is out of range" : NULL;
 }
 
 static const char *times_wrong(const struct batch *view, const struct frame *frame)
 {
-    const char *wrong = lane_wrong(&view->times, view->count);
+    const char *wrong = numbers_wrong(&view->times, view->count);
     if (wrong)
         return wrong;
     bool decrease = false;
-    if (view->times.kind == LANE_DECIMAL) {
+    if (view->times.kind == NUMBERS_AS_DECIMALS) {
         for (uint32_t i = 1; i < view->count; i++)
             decrease |= view->times.integers[i] < view->times.integers[i - 1];
     } else {
@@ -376,7 +378,7 @@ static const char *values_wrong(const struct batch *view)
 {
     bool wrong = false;
     if (view->form == VALUES_NUMBERS)
-        return lane_wrong(&view->numbers, view->count);
+        return numbers_wrong(&view->numbers, view->count);
     if (view->form == VALUES_BOOLEANS) {
         for (uint32_t i = 0; i < view->count; i++)
             wrong |= view->booleans[i] > 1;
@@ -398,14 +400,14 @@ static void borrow(const struct payload_header *header, const struct layout *lay
 {
     uint8_t *base = (uint8_t *)(uintptr_t)payload;
     view->count = count;
-    view->times = (struct lane){.kind = (enum lane_kind)header->time_kind,
+    view->times = (struct numbers){.kind = (enum numbers_kind)header->time_kind,
         .exponent = header->time_exponent,
-        .words = (uint64_t *)(void *)(base + layout->times)};
+        .u64s = (uint64_t *)(void *)(base + layout->times)};
     view->form = (enum value_form)header->form;
     if (view->form == VALUES_NUMBERS) {
-        view->numbers = (struct lane){.kind = (enum lane_kind)header->number_kind,
+        view->numbers = (struct numbers){.kind = (enum numbers_kind)header->number_kind,
             .exponent = header->number_exponent,
-            .words = (uint64_t *)(void *)(base + layout->values)};
+            .u64s = (uint64_t *)(void *)(base + layout->values)};
     } else if (view->form == VALUES_BOOLEANS) {
         view->booleans = base + layout->values;
     } else {

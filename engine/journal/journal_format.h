@@ -50,7 +50,7 @@ static_assert(sizeof(struct frame_header) % FRAME_ALIGNMENT == 0, "the payload f
 
 /* The columns follow, each padded with zeros to 8 bytes: times, values, senders. */
 struct payload_header {
-    uint8_t time_kind; /* enum lane_kind */
+    uint8_t time_kind; /* enum numbers_kind */
     uint8_t time_exponent;
     uint8_t form;        /* enum value_form */
     uint8_t number_kind; /* VALUES_NUMBERS, else 0 */

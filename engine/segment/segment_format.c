@@ -53,8 +53,8 @@ int segment_header_check(const struct segment_header *header, uint64_t segment_i
         return differs("no segment", path, 0, SEGMENT_MAGIC, header->magic, ret_error);
     if (header->checksum != expected)
         return differs("the header is damaged", path, 8, expected, header->checksum, ret_error);
-    int result = check_version(header->version, header->flags, path, ret_error);
-    return result < 0 ? result : check_id(segment_id, header->segment_id, path, ret_error);
+    int r = check_version(header->version, header->flags, path, ret_error);
+    return r < 0 ? r : check_id(segment_id, header->segment_id, path, ret_error);
 }
 
 static uint64_t footer_checksum(const struct segment_footer *footer, uint64_t segment_id)
@@ -75,17 +75,17 @@ static int check_footer_bytes(const struct segment_footer *footer, uint64_t segm
         return differs("cut off or damaged", path, offset, SEGMENT_FOOTER_MAGIC, footer->magic, ret_error);
     if (footer->checksum != expected)
         return differs("the footer is damaged", path, offset + 8, expected, footer->checksum, ret_error);
-    int result = check_version(footer->version, footer->flags, path, ret_error);
-    return result < 0 ? result : check_id(segment_id, footer->segment_id, path, ret_error);
+    int r = check_version(footer->version, footer->flags, path, ret_error);
+    return r < 0 ? r : check_id(segment_id, footer->segment_id, path, ret_error);
 }
 
 int segment_footer_check(const struct segment_footer *footer, uint64_t segment_id, uint64_t file_size,
     const char *path, struct segment_layout *ret_layout, struct error *ret_error)
 {
     uint64_t footer_offset = file_size - sizeof(*footer);
-    int result = check_footer_bytes(footer, segment_id, footer_offset, path, ret_error);
-    if (result < 0)
-        return result;
+    int r = check_footer_bytes(footer, segment_id, footer_offset, path, ret_error);
+    if (r < 0)
+        return r;
     struct segment_layout layout = {.footer_offset = footer_offset};
     const uint64_t per_block = sizeof(struct index_entry) + sizeof(struct aggregate_entry);
     /* Each size is below file_size before anything is added, so that no sum can wrap. */
@@ -190,12 +190,13 @@ int block_header_parse(const uint8_t *data, uint64_t size, struct block_header *
 
 /* ---- aggregates ---- */
 
-void aggregate_compute(const struct lane *lane, uint32_t from, uint32_t count, struct block_aggregate *ret_aggregate)
+void aggregate_compute(const struct numbers *numbers, uint32_t from, uint32_t count,
+    struct block_aggregate *ret_aggregate)
 {
     *ret_aggregate = (struct block_aggregate){0};
-    if (lane->kind != LANE_DECIMAL)
+    if (numbers->kind != NUMBERS_AS_DECIMALS)
         return;
-    const int64_t *integers = lane->integers + from;
+    const int64_t *integers = numbers->integers + from;
     int64_t min = integers[0], max = integers[0];
     int128 sum = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -203,9 +204,9 @@ void aggregate_compute(const struct lane *lane, uint32_t from, uint32_t count, s
         max = integers[i] > max ? integers[i] : max;
         sum += integers[i];
     }
-    double power = POWERS_OF_TEN[lane->exponent];
+    double power = POWERS_OF_TEN[numbers->exponent];
     *ret_aggregate = (struct block_aggregate){.valid = true, .count = count, .min = (double)min / power,
-        .max = (double)max / power, .exponent = lane->exponent, .sum = sum};
+        .max = (double)max / power, .exponent = numbers->exponent, .sum = sum};
 }
 
 void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_entry *entry)

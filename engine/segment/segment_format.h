@@ -149,8 +149,9 @@ const uint8_t *directory_entry_get(const uint8_t *from, const uint8_t *end, stru
     uint64_t blocks_end, uint64_t index_count, struct segment_series *ret_series);
 
 /* ---- aggregates ---- */
-/* Over points [from, from + count) of the lane; not valid for doubles. */
-void aggregate_compute(const struct lane *lane, uint32_t from, uint32_t count, struct block_aggregate *ret_aggregate);
+/* Over points [from, from + count) of the numbers; not valid for doubles. */
+void aggregate_compute(const struct numbers *numbers, uint32_t from, uint32_t count,
+    struct block_aggregate *ret_aggregate);
 void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_entry *entry);
 void aggregate_unpack(const struct aggregate_entry *entry, struct block_aggregate *ret_aggregate);
 

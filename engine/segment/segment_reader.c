@@ -42,19 +42,19 @@ static int check_parts(struct segment *segment, struct error *ret_error)
     memcpy(&segment->footer, data + size - sizeof(segment->footer), sizeof(segment->footer));
     const struct segment_footer *footer = &segment->footer;
     struct segment_layout *layout = &segment->layout;
-    int result = segment_header_check(&header, segment->id, path, ret_error);
-    if (result == 0)
-        result = segment_footer_check(footer, segment->id, size, path, layout, ret_error);
-    if (result == 0)
-        result = check_part(segment, "block index", layout->index_offset,
+    int r = segment_header_check(&header, segment->id, path, ret_error);
+    if (r == 0)
+        r = segment_footer_check(footer, segment->id, size, path, layout, ret_error);
+    if (r == 0)
+        r = check_part(segment, "block index", layout->index_offset,
             footer->index_count * sizeof(struct index_entry), footer->index_checksum, ret_error);
-    if (result == 0)
-        result = check_part(segment, "table of aggregates", layout->aggregates_offset,
+    if (r == 0)
+        r = check_part(segment, "table of aggregates", layout->aggregates_offset,
             footer->index_count * sizeof(struct aggregate_entry), footer->aggregates_checksum, ret_error);
-    if (result == 0)
-        result = check_part(segment, "series directory", layout->directory_offset, footer->directory_size,
+    if (r == 0)
+        r = check_part(segment, "series directory", layout->directory_offset, footer->directory_size,
             footer->directory_checksum, ret_error);
-    return check_faulted(segment, ret_error) < 0 ? -EIO : result;
+    return check_faulted(segment, ret_error) < 0 ? -EIO : r;
 }
 
 void segment_prefetch(const struct segment *segment, uint64_t offset, uint64_t size)
@@ -75,16 +75,16 @@ int segment_open(const char *path, uint64_t segment_id, struct segment **ret_seg
     if (!segment)
         return error_set(ret_error, ENOMEM, "%s: out of memory", path);
     segment->id = segment_id;
-    int result = map_open(path, 0, &segment->map, ret_error);
-    if (result == 0)
-        result = check_parts(segment, ret_error);
-    if (result == 0)
+    int r = map_open(path, 0, &segment->map, ret_error);
+    if (r == 0)
+        r = check_parts(segment, ret_error);
+    if (r == 0)
         map_expect(segment->map, true);
-    if (result < 0)
+    if (r < 0)
         segment_close(segment);
     else
         *ret_segment = segment;
-    return result;
+    return r;
 }
 
 void segment_close(struct segment *segment)
@@ -157,9 +157,9 @@ void segment_aggregate_entry(const struct segment *segment, uint64_t number, str
 
 static int directory_damaged(const struct segment *segment, uint64_t page, struct error *ret_error)
 {
-    int result = check_faulted(segment, ret_error);
-    if (result < 0)
-        return result;
+    int r = check_faulted(segment, ret_error);
+    if (r < 0)
+        return r;
     return error_set(ret_error, EBADMSG, "%s: page %llu of the series directory at offset %llu is damaged",
         map_path(segment->map), (unsigned long long)page, (unsigned long long)segment->layout.directory_offset);
 }
@@ -210,16 +210,16 @@ static int each_of_page(const struct segment *segment, uint64_t page,
     struct directory_cursor cursor;
     const uint8_t *from, *end;
     uint32_t count;
-    int result = segment_page(segment, page, &cursor, &from, &end, &count, ret_error);
-    for (uint32_t i = 0; i < count && result == 0; i++) {
+    int r = segment_page(segment, page, &cursor, &from, &end, &count, ret_error);
+    for (uint32_t i = 0; i < count && r == 0; i++) {
         struct segment_series series;
         from = directory_entry_get(from, end, &cursor, segment->footer.blocks_end, segment->footer.index_count,
             &series);
         if (!from)
             return directory_damaged(segment, page, ret_error);
-        result = visit(context, &series);
+        r = visit(context, &series);
     }
-    return result;
+    return r;
 }
 
 struct search {
@@ -246,25 +246,25 @@ int segment_find(const struct segment *segment, uint64_t series_id, struct segme
     struct segment_series series;
     struct search search = {series_id, &series};
     uint64_t page = find_page(segment, series_id);
-    int result = 0;
+    int r = 0;
     if (page < segment->layout.page_count)
-        result = each_of_page(segment, page, compare_series, &search, ret_error);
-    if (result >= 0 && check_faulted(segment, ret_error) < 0)
-        result = -EIO;
-    if (result == SEARCH_FOUND)
+        r = each_of_page(segment, page, compare_series, &search, ret_error);
+    if (r >= 0 && check_faulted(segment, ret_error) < 0)
+        r = -EIO;
+    if (r == SEARCH_FOUND)
         *ret_series = series;
-    return result == SEARCH_PASSED ? 0 : result;
+    return r == SEARCH_PASSED ? 0 : r;
 }
 
 int segment_each_series(const struct segment *segment,
     int (*visit)(void *context, const struct segment_series *series), void *context, struct error *ret_error)
 {
-    int result = 0;
-    for (uint64_t page = 0; page < segment->layout.page_count && result == 0; page++)
-        result = each_of_page(segment, page, visit, context, ret_error);
-    if (result == 0)
-        result = check_faulted(segment, ret_error);
-    return result;
+    int r = 0;
+    for (uint64_t page = 0; page < segment->layout.page_count && r == 0; page++)
+        r = each_of_page(segment, page, visit, context, ret_error);
+    if (r == 0)
+        r = check_faulted(segment, ret_error);
+    return r;
 }
 
 /* ---- blocks ---- */
@@ -272,9 +272,9 @@ int segment_each_series(const struct segment *segment,
 static int index_damaged(const struct segment *segment, const struct segment_series *series, uint64_t number,
     struct error *ret_error)
 {
-    int result = check_faulted(segment, ret_error);
-    if (result < 0)
-        return result;
+    int r = check_faulted(segment, ret_error);
+    if (r < 0)
+        return r;
     return error_set(ret_error, EBADMSG, "%s: entry %llu of the block index at offset %llu (series %llu) is damaged",
         map_path(segment->map), (unsigned long long)number, (unsigned long long)(segment->layout.index_offset +
         number * sizeof(struct index_entry)), (unsigned long long)series->series_id);
@@ -328,10 +328,10 @@ int segment_block_by_index(const struct segment *segment, const struct segment_s
         else
             high = middle - 1;
     }
-    int result = check_faulted(segment, ret_error);
-    if (result == 0)
+    int r = check_faulted(segment, ret_error);
+    if (r == 0)
         *ret_number = low;
-    return result;
+    return r;
 }
 
 int segment_block_after_time(const struct segment *segment, const struct segment_series *series, double time,
@@ -351,31 +351,33 @@ int segment_block_after_time(const struct segment *segment, const struct segment
         else
             low = middle + 1;
     }
-    int result = check_faulted(segment, ret_error);
-    if (result == 0)
+    int r = check_faulted(segment, ret_error);
+    if (r == 0)
         *ret_number = low;
-    return result;
+    return r;
 }
 
 int segment_decode_block(const uint8_t *data, const struct block_header *header, struct columns *columns,
     bool times_only, struct batch *batch, struct error *ret_error)
 {
     const uint8_t *column = data + header->header_size;
-    int result = batch_reserve(batch, header->count);
-    if (result < 0)
-        return error_set(ret_error, -result, "no memory for %u points", header->count);
-    result = columns_decode_times(columns, column, (size_t)header->times_size, header->count, batch, ret_error);
+    int r = batch_reserve(batch, header->count);
+    if (r < 0)
+        return error_set(ret_error, -r, "no memory for %u points", header->count);
+    r = columns_decode_times(columns, column, (size_t)header->times_size, header->count, batch, ret_error);
     column += header->times_size;
-    if (result == 0 && !times_only)
-        result = columns_decode_values(columns, column, (size_t)header->values_size, header->count, batch, ret_error);
+    if (r == 0 && !times_only)
+        r = columns_decode_values(columns, column, (size_t)header->values_size, header->count, batch,
+            ret_error);
     column += header->values_size;
-    if (result == 0 && !times_only && header->senders_size > 0)
-        result = columns_decode_senders(columns, column, (size_t)header->senders_size, header->count, batch, ret_error);
-    if (result == 0)
+    if (r == 0 && !times_only && header->senders_size > 0)
+        r = columns_decode_senders(columns, column, (size_t)header->senders_size, header->count, batch,
+            ret_error);
+    if (r == 0)
         batch->count = header->count;
-    else if (result == -ENOMEM)
+    else if (r == -ENOMEM)
         error_set(ret_error, ENOMEM, "no memory for a block of %llu bytes", (unsigned long long)header->size);
-    return result;
+    return r;
 }
 
 static int check_block_header(const struct block_header *header, const struct segment_series *series,
@@ -401,12 +403,12 @@ static int read_block(const struct segment *segment, const struct segment_series
         return error_set(ret_error, EBADMSG, "a block of %u bytes", block->size);
     if (!block_is_sealed(data, block->size, segment->id, block->offset))
         return error_set(ret_error, EBADMSG, "its checksum does not match");
-    int result = block_header_parse(data, block->size, &header, ret_error);
-    if (result == 0)
-        result = check_block_header(&header, series, block, ret_error);
-    if (result == 0)
-        result = segment_decode_block(data, &header, columns, times_only, batch, ret_error);
-    return result;
+    int r = block_header_parse(data, block->size, &header, ret_error);
+    if (r == 0)
+        r = check_block_header(&header, series, block, ret_error);
+    if (r == 0)
+        r = segment_decode_block(data, &header, columns, times_only, batch, ret_error);
+    return r;
 }
 
 int segment_read_block(const struct segment *segment, const struct segment_series *series,
@@ -416,16 +418,16 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
     CHECK(block->offset <= segment->footer.blocks_end && block->size <= segment->footer.blocks_end - block->offset);
     batch_clear(batch);
     segment_prefetch(segment, block->offset, block->size);
-    int result = read_block(segment, series, block, columns, times_only, batch, ret_error);
-    if (result < 0)
+    int r = read_block(segment, series, block, columns, times_only, batch, ret_error);
+    if (r < 0)
         error_prefix(ret_error, "%s: block at offset %llu (series %llu, index %llu)", map_path(segment->map),
             (unsigned long long)block->offset, (unsigned long long)series->series_id,
             (unsigned long long)block->first_index);
     if (check_faulted(segment, ret_error) < 0)
-        result = -EIO;
-    if (result < 0)
+        r = -EIO;
+    if (r < 0)
         batch_clear(batch);
-    return result;
+    return r;
 }
 
 int segment_block_aggregate(const struct segment *segment, const struct segment_series *series, uint32_t number,
@@ -435,12 +437,12 @@ int segment_block_aggregate(const struct segment *segment, const struct segment_
     struct aggregate_entry entry = {0};
     if (series->block_count > 1)
         segment_aggregate_entry(segment, series->block_index_start + number, &entry);
-    int result = check_faulted(segment, ret_error);
-    if (result == 0 && entry.exponent > LANE_EXPONENT_MAX)
-        result = index_damaged(segment, series, series->block_index_start + number, ret_error);
-    if (result == 0)
+    int r = check_faulted(segment, ret_error);
+    if (r == 0 && entry.exponent > DECIMAL_EXPONENT_MAX)
+        r = index_damaged(segment, series, series->block_index_start + number, ret_error);
+    if (r == 0)
         aggregate_unpack(&entry, ret_aggregate);
-    return result;
+    return r;
 }
 
 void segment_forget(const struct segment *segment, const struct segment_block *block)

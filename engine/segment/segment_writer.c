@@ -37,11 +37,11 @@ struct segment_writer {
     uint64_t point_count;
 };
 
-static int fail(struct segment_writer *writer, int result)
+static int fail(struct segment_writer *writer, int r)
 {
-    if (result < 0 && writer->failed == 0)
-        writer->failed = result;
-    return result;
+    if (r < 0 && writer->failed == 0)
+        writer->failed = r;
+    return r;
 }
 
 static int fail_memory(struct segment_writer *writer, struct error *ret_error)
@@ -54,24 +54,24 @@ int segment_writer_open(struct io *io, const char *path, uint64_t segment_id, st
 {
     struct segment_header header;
     struct segment_writer *writer = calloc(1, sizeof(*writer));
-    int result = -ENOMEM;
+    int r = -ENOMEM;
     if (writer) {
         batch_init(&writer->pending);
         writer->segment_id = segment_id;
         writer->path = strdup(path);
-        result = columns_open(&writer->columns);
+        r = columns_open(&writer->columns);
     }
-    if (result < 0 || !writer->path) {
+    if (r < 0 || !writer->path) {
         segment_writer_close(writer);
         return error_set(ret_error, ENOMEM, "%s: out of memory", path);
     }
     segment_header_pack(&header, segment_id);
-    result = file_writer_open(io, path, SEGMENT_MODE, &writer->file, ret_error);
-    if (result == 0)
-        result = file_writer_append(writer->file, &header, sizeof(header), ret_error);
-    if (result < 0) {
+    r = file_writer_open(io, path, SEGMENT_MODE, &writer->file, ret_error);
+    if (r == 0)
+        r = file_writer_append(writer->file, &header, sizeof(header), ret_error);
+    if (r < 0) {
         segment_writer_close(writer);
-        return result;
+        return r;
     }
     *ret_writer = writer;
     return 0;
@@ -100,33 +100,33 @@ static int encode_columns(struct segment_writer *writer, const struct batch *bat
     struct block_header *header, struct block_aggregate *ret_aggregate)
 {
     struct buffer *block = &writer->block;
-    struct lane lane;
+    struct numbers numbers;
     if (buffer_reserve(block, BLOCK_HEADER_BYTES_MAX) < 0)
         return -ENOMEM;
     size_t start = block->size = BLOCK_HEADER_BYTES_MAX;
-    int result = columns_encode_times(writer->columns, batch, from, count, block);
+    int r = columns_encode_times(writer->columns, batch, from, count, block);
     header->times_size = block->size - start;
     start = block->size;
-    if (result == 0)
-        result = columns_encode_values(writer->columns, batch, from, count, block);
+    if (r == 0)
+        r = columns_encode_values(writer->columns, batch, from, count, block);
     header->values_size = block->size - start;
     start = block->size;
     *ret_aggregate = (struct block_aggregate){0};
-    if (result == 0 && columns_encoded_decimals(writer->columns, &lane))
-        aggregate_compute(&lane, 0, count, ret_aggregate);
-    if (result == 0)
-        result = columns_encode_senders(writer->columns, batch, from, count, block);
+    if (r == 0 && columns_encoded_decimals(writer->columns, &numbers))
+        aggregate_compute(&numbers, 0, count, ret_aggregate);
+    if (r == 0)
+        r = columns_encode_senders(writer->columns, batch, from, count, block);
     header->senders_size = block->size - start;
-    return result;
+    return r;
 }
 
 static int add_index_entry(struct segment_writer *writer, const struct index_entry *entry,
     const struct aggregate_entry *aggregate)
 {
-    int result = buffer_append(&writer->index, entry, sizeof(*entry));
-    if (result == 0)
-        result = buffer_append(&writer->aggregates, aggregate, sizeof(*aggregate));
-    return result;
+    int r = buffer_append(&writer->index, entry, sizeof(*entry));
+    if (r == 0)
+        r = buffer_append(&writer->aggregates, aggregate, sizeof(*aggregate));
+    return r;
 }
 
 /* Counts a written block in for series and index. */
@@ -135,7 +135,7 @@ static int note_block(struct segment_writer *writer, const struct index_entry *e
 {
     struct segment_series *series = &writer->series;
     struct aggregate_entry aggregate_entry;
-    int result = 0;
+    int r = 0;
     aggregate_pack(aggregate, &aggregate_entry);
     if (series->block_count == 0) {
         writer->first_entry = *entry;
@@ -143,16 +143,16 @@ static int note_block(struct segment_writer *writer, const struct index_entry *e
         series->time_first = entry->time_first;
     } else {
         if (series->block_count == 1)
-            result = add_index_entry(writer, &writer->first_entry, &writer->first_aggregate);
-        if (result == 0)
-            result = add_index_entry(writer, entry, &aggregate_entry);
+            r = add_index_entry(writer, &writer->first_entry, &writer->first_aggregate);
+        if (r == 0)
+            r = add_index_entry(writer, entry, &aggregate_entry);
     }
     series->block_count++;
     series->block_size += size;
     series->count += count;
     series->time_last = entry->time_last;
     writer->point_count += count;
-    return result;
+    return r;
 }
 
 static int write_block(struct segment_writer *writer, const struct batch *batch, uint32_t from, uint32_t count,
@@ -169,9 +169,9 @@ static int write_block(struct segment_writer *writer, const struct batch *batch,
         return fail(writer, error_set(ret_error, EFBIG, "%s: a block of %llu bytes at offset %llu is too large",
             writer->path, (unsigned long long)header.size, (unsigned long long)offset));
     block_seal(block, header.size, writer->segment_id, offset);
-    int result = file_writer_append(writer->file, block, (size_t)header.size, ret_error);
-    if (result < 0)
-        return fail(writer, result);
+    int r = file_writer_append(writer->file, block, (size_t)header.size, ret_error);
+    if (r < 0)
+        return fail(writer, r);
     struct index_entry entry = {.first_index = header.first_index, .time_first = batch_time(batch, from),
         .time_last = batch_time(batch, from + count - 1), .place = offset | header.size << BLOCK_OFFSET_BITS};
     if (note_block(writer, &entry, header.size, count, &aggregate) < 0)
@@ -183,9 +183,9 @@ static int flush_pending(struct segment_writer *writer, struct error *ret_error)
 {
     if (writer->pending.count == 0)
         return 0;
-    int result = write_block(writer, &writer->pending, 0, writer->pending.count, ret_error);
+    int r = write_block(writer, &writer->pending, 0, writer->pending.count, ret_error);
     batch_clear(&writer->pending);
-    return result;
+    return r;
 }
 
 /* ---- series ---- */
@@ -202,10 +202,10 @@ static int end_series(struct segment_writer *writer, struct error *ret_error)
 {
     if (!writer->series_open)
         return 0;
-    int result = flush_pending(writer, ret_error);
+    int r = flush_pending(writer, ret_error);
     writer->series_open = false;
-    if (result < 0 || writer->series.count == 0)
-        return result;
+    if (r < 0 || writer->series.count == 0)
+        return r;
     if ((writer->series_count % DIRECTORY_PAGE_ENTRIES == 0 && start_page(writer) < 0) ||
         buffer_reserve(&writer->directory, DIRECTORY_ENTRY_BYTES_MAX) < 0)
         return fail_memory(writer, ret_error);
@@ -221,9 +221,9 @@ int segment_writer_series(struct segment_writer *writer, uint64_t series_id, uin
     if (writer->failed < 0)
         return error_set(ret_error, -writer->failed, "%s: an earlier write failed", writer->path);
     CHECK(series_id > writer->series.series_id || (!writer->series_open && writer->series_count == 0));
-    int result = end_series(writer, ret_error);
-    if (result < 0)
-        return result;
+    int r = end_series(writer, ret_error);
+    if (r < 0)
+        return r;
     if (writer->series_count == 0)
         writer->cursor.block_offset = sizeof(struct segment_header);
     writer->series = (struct segment_series){.series_id = series_id, .first_index = first_index,
@@ -236,7 +236,7 @@ int segment_writer_series(struct segment_writer *writer, uint64_t series_id, uin
 
 static void check_times(const struct segment_writer *writer, const struct batch *batch)
 {
-    const struct lane *times = &batch->times;
+    const struct numbers *times = &batch->times;
     const struct batch *pending = &writer->pending;
     bool ordered = !batch->missing_times;
     if (batch->count > 0 && pending->count > 0)
@@ -244,7 +244,7 @@ static void check_times(const struct segment_writer *writer, const struct batch 
     else if (batch->count > 0 && writer->series.count > 0)
         ordered &= writer->series.time_last <= batch_time(batch, 0);
     for (uint32_t i = 1; i < batch->count; i++)
-        ordered &= times->kind == LANE_DECIMAL ? times->integers[i - 1] <= times->integers[i]
+        ordered &= times->kind == NUMBERS_AS_DECIMALS ? times->integers[i - 1] <= times->integers[i]
                                                : times->doubles[i - 1] <= times->doubles[i];
     CHECK(ordered);
 }
@@ -307,9 +307,9 @@ int segment_writer_append(struct segment_writer *writer, const struct batch *bat
     CHECK(writer->series_open);
     check_times(writer, batch);
     for (uint32_t from = 0, count; from < batch->count; from += count) {
-        int result = append_some(writer, batch, from, &count, ret_error);
-        if (result < 0)
-            return result;
+        int r = append_some(writer, batch, from, &count, ret_error);
+        if (r < 0)
+            return r;
     }
     writer->series.logical_bytes += batch_logical_bytes(batch, 0, batch->count);
     return 0;
@@ -324,17 +324,18 @@ static int fetch_block(struct segment_writer *writer, const struct segment *from
     writer->block.size = 0;
     if (block->size < BLOCK_HEADER_BYTES_MIN || buffer_append(&writer->block, data, block->size) < 0)
         return error_set(ret_error, ENOMEM, "%s: out of memory", writer->path);
-    int result = 0;
+    int r = 0;
     if (!block_is_sealed(writer->block.data, block->size, from->id, block->offset) || map_faulted(from->map))
-        result = error_set(ret_error, EBADMSG, "%s: block at offset %llu (series %llu): its checksum does not match",
-            map_path(from->map), (unsigned long long)block->offset, (unsigned long long)series->series_id);
-    if (result == 0)
-        result = block_header_parse(writer->block.data, block->size, header, ret_error);
-    if (result == 0 && (header->series_id != series->series_id || header->first_index != block->first_index ||
+        r = error_set(ret_error, EBADMSG,
+            "%s: block at offset %llu (series %llu): its checksum does not match", map_path(from->map),
+            (unsigned long long)block->offset, (unsigned long long)series->series_id);
+    if (r == 0)
+        r = block_header_parse(writer->block.data, block->size, header, ret_error);
+    if (r == 0 && (header->series_id != series->series_id || header->first_index != block->first_index ||
                            header->count != block->count || header->size != block->size))
-        result = error_set(ret_error, EBADMSG, "%s: block at offset %llu: is not the block that the index names",
+        r = error_set(ret_error, EBADMSG, "%s: block at offset %llu: is not the block that the index names",
             map_path(from->map), (unsigned long long)block->offset);
-    return result;
+    return r;
 }
 
 int segment_writer_copy_block(struct segment_writer *writer, const struct segment *from,
@@ -346,24 +347,24 @@ int segment_writer_copy_block(struct segment_writer *writer, const struct segmen
     if (writer->failed < 0)
         return error_set(ret_error, -writer->failed, "%s: an earlier write failed", writer->path);
     CHECK(writer->series_open && series->block_count > 1);
-    int result = flush_pending(writer, ret_error);
-    if (result == 0)
-        result = segment_block(from, series, number, &block, ret_error);
-    if (result == 0)
-        result = segment_block_aggregate(from, series, number, &aggregate, ret_error);
-    if (result == 0)
-        result = fetch_block(writer, from, series, &block, &header, ret_error);
-    if (result < 0)
-        return fail(writer, result);
+    int r = flush_pending(writer, ret_error);
+    if (r == 0)
+        r = segment_block(from, series, number, &block, ret_error);
+    if (r == 0)
+        r = segment_block_aggregate(from, series, number, &aggregate, ret_error);
+    if (r == 0)
+        r = fetch_block(writer, from, series, &block, &header, ret_error);
+    if (r < 0)
+        return fail(writer, r);
     CHECK(block.first_index == writer->series.first_index + writer->series.count);
     uint64_t offset = file_writer_offset(writer->file);
     if (offset + block.size > SEGMENT_BYTES_MAX)
         return fail(writer, error_set(ret_error, EFBIG, "%s: larger than %llu bytes", writer->path,
             (unsigned long long)SEGMENT_BYTES_MAX));
     block_seal(writer->block.data, block.size, writer->segment_id, offset);
-    result = file_writer_append(writer->file, writer->block.data, block.size, ret_error);
-    if (result < 0)
-        return fail(writer, result);
+    r = file_writer_append(writer->file, writer->block.data, block.size, ret_error);
+    if (r < 0)
+        return fail(writer, r);
     struct index_entry entry = {.first_index = block.first_index, .time_first = block.time_first,
         .time_last = block.time_last, .place = offset | (uint64_t)block.size << BLOCK_OFFSET_BITS};
     if (note_block(writer, &entry, block.size, block.count, &aggregate) < 0)
@@ -397,10 +398,10 @@ static int write_parts(struct segment_writer *writer, struct error *ret_error)
     uint64_t blocks_end = file_writer_offset(writer->file);
     size_t padding = (size_t)(align_up(blocks_end, SEGMENT_ALIGNMENT) - blocks_end);
     const struct buffer *parts[] = {&writer->index, &writer->aggregates, &writer->directory};
-    int result = file_writer_append(writer->file, zeros, padding, ret_error);
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && result == 0; i++)
-        result = file_writer_append(writer->file, parts[i]->data, parts[i]->size, ret_error);
-    return result;
+    int r = file_writer_append(writer->file, zeros, padding, ret_error);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && r == 0; i++)
+        r = file_writer_append(writer->file, parts[i]->data, parts[i]->size, ret_error);
+    return r;
 }
 
 static int write_footer(struct segment_writer *writer, uint64_t blocks_end, struct error *ret_error)
@@ -422,15 +423,15 @@ int segment_writer_finish(struct segment_writer *writer, struct error *ret_error
 {
     if (writer->failed < 0)
         return error_set(ret_error, -writer->failed, "%s: an earlier write failed", writer->path);
-    int result = end_series(writer, ret_error);
+    int r = end_series(writer, ret_error);
     uint64_t blocks_end = file_writer_offset(writer->file);
-    if (result == 0 && buffer_append(&writer->directory, writer->page_table.data, writer->page_table.size) < 0)
+    if (r == 0 && buffer_append(&writer->directory, writer->page_table.data, writer->page_table.size) < 0)
         return fail_memory(writer, ret_error);
-    if (result == 0)
-        result = write_parts(writer, ret_error);
-    if (result == 0)
-        result = write_footer(writer, blocks_end, ret_error);
-    if (result == 0)
-        result = file_writer_finish(writer->file, ret_error);
-    return fail(writer, result);
+    if (r == 0)
+        r = write_parts(writer, ret_error);
+    if (r == 0)
+        r = write_footer(writer, blocks_end, ret_error);
+    if (r == 0)
+        r = file_writer_finish(writer->file, ret_error);
+    return fail(writer, r);
 }

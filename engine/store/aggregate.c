@@ -35,19 +35,19 @@ static void add_range(struct store_aggregate *to, uint64_t count, double min, do
     to->approximate_sum += sum;
 }
 
-static void add_decimals(struct store_aggregate *to, const struct lane *lane, uint32_t count)
+static void add_decimals(struct store_aggregate *to, const struct numbers *numbers, uint32_t count)
 {
-    int64_t min = lane->integers[0], max = min;
+    int64_t min = numbers->integers[0], max = min;
     int128 sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        min = lane->integers[i] < min ? lane->integers[i] : min;
-        max = lane->integers[i] > max ? lane->integers[i] : max;
-        sum += lane->integers[i];
+        min = numbers->integers[i] < min ? numbers->integers[i] : min;
+        max = numbers->integers[i] > max ? numbers->integers[i] : max;
+        sum += numbers->integers[i];
     }
-    double power = POWERS_OF_TEN[lane->exponent];
+    double power = POWERS_OF_TEN[numbers->exponent];
     add_range(to, count, (double)min / power, (double)max / power, (double)sum / power);
     if (to->exact)
-        add_exact(to, sum, lane->exponent);
+        add_exact(to, sum, numbers->exponent);
 }
 
 static void add_doubles(struct store_aggregate *to, const double *doubles, uint32_t count)
@@ -96,7 +96,7 @@ static void add_msgpack(struct store_aggregate *to, const uint8_t *value)
         }
         return;
     }
-    add_decimals(to, &(struct lane){.kind = LANE_DECIMAL, .integers = &integer}, 1);
+    add_decimals(to, &(struct numbers){.kind = NUMBERS_AS_DECIMALS, .integers = &integer}, 1);
 }
 
 static void add_points(struct store_aggregate *to, const struct batch *batch)
@@ -104,7 +104,7 @@ static void add_points(struct store_aggregate *to, const struct batch *batch)
     to->points += batch->count;
     if (batch->count == 0 || batch->form == VALUES_BOOLEANS)
         return;
-    if (batch->form == VALUES_NUMBERS && batch->numbers.kind == LANE_DECIMAL) {
+    if (batch->form == VALUES_NUMBERS && batch->numbers.kind == NUMBERS_AS_DECIMALS) {
         add_decimals(to, &batch->numbers, batch->count);
     } else if (batch->form == VALUES_NUMBERS) {
         add_doubles(to, batch->numbers.doubles, batch->count);

@@ -7,11 +7,11 @@
 
 static void times_to_doubles(struct batch *batch)
 {
-    if (batch->times.kind == LANE_DOUBLE)
+    if (batch->times.kind == NUMBERS_AS_DOUBLES)
         return;
     for (uint32_t i = 0; i < batch->count; i++)
-        batch->times.doubles[i] = lane_double(&batch->times, i);
-    batch->times.kind = LANE_DOUBLE;
+        batch->times.doubles[i] = numbers_double(&batch->times, i);
+    batch->times.kind = NUMBERS_AS_DOUBLES;
     batch->times.exponent = 0;
 }
 
@@ -23,7 +23,7 @@ static int order_error(uint32_t point, double time, double before, struct error 
 int batch_check_times(const struct batch *batch, double previous, struct error *ret_error)
 {
     double before = previous;
-    if (batch->times.kind == LANE_DECIMAL && batch->count > 0) {
+    if (batch->times.kind == NUMBERS_AS_DECIMALS && batch->count > 0) {
         const int64_t *integers = batch->times.integers;
         for (uint32_t i = 1; i < batch->count; i++) {
             if (integers[i] < integers[i - 1])

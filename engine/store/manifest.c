@@ -192,7 +192,8 @@ int manifest_write_result(struct io *io, const char *directory, const struct man
     if (!image)
         return error_set(ret_error, ENOMEM, "out of memory");
     pack(image, manifest, header);
-    int r = io_replace_file_told(io, directory, MANIFEST_NAME, image, header.file_size, &renamed, ret_error);
+    int r = io_replace_file_result(io, directory, MANIFEST_NAME, image, header.file_size, &renamed,
+        ret_error);
     *ret_in_doubt = r < 0 && renamed;
     free(image);
     return r;

@@ -4,7 +4,7 @@
 
 #include "catalog_fixture.h"
 #include "database.h"
-#include "io.h"
+#include "io_fault.h"
 #include "server.h"
 #include "sql.h"
 #include "store_model.h"

@@ -47,7 +47,7 @@ static void decode_encoded(struct batch *batch, uint32_t count)
 
 static void give_times(struct batch *batch)
 {
-    batch->times = (struct lane){.kind = LANE_DECIMAL, .integers = batch->times.integers};
+    batch->times = (struct numbers){.kind = NUMBERS_AS_DECIMALS, .integers = batch->times.integers};
     for (uint32_t i = 0; i < batch->count; i++)
         batch->times.integers[i] = i;
 }
@@ -86,9 +86,9 @@ static void round_trip(const uint8_t *data, size_t size, unsigned shift, bool do
         uint64_t word = load_u64(data + 8 * i);
         if (doubles && !isfinite(bits_double(word)))
             word &= ~(UINT64_C(1) << 62);
-        decoded.numbers.words[i] = doubles ? word : (uint64_t)((int64_t)word >> shift);
+        decoded.numbers.u64s[i] = doubles ? word : (uint64_t)((int64_t)word >> shift);
     }
-    decoded.numbers.kind = doubles ? LANE_DOUBLE : LANE_DECIMAL;
+    decoded.numbers.kind = doubles ? NUMBERS_AS_DOUBLES : NUMBERS_AS_DECIMALS;
     give_times(&decoded);
     encode_values(&decoded);
     batch_clear(&again);

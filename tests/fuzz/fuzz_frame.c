@@ -38,9 +38,9 @@ static void touch_points(const struct batch *view)
         const char *sender = batch_sender(view, i, &size);
         for (size_t at = 0; at < size; at++)
             sum += (uint8_t)sender[at];
-        sum += view->times.words[i];
+        sum += view->times.u64s[i];
         if (view->form == VALUES_NUMBERS)
-            sum += view->numbers.words[i];
+            sum += view->numbers.u64s[i];
         else if (view->form == VALUES_BOOLEANS)
             sum += view->booleans[i];
         if (view->form != VALUES_MSGPACK)

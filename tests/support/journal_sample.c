@@ -132,12 +132,12 @@ void sample_append(struct journal_file *journal, uint64_t from, unsigned count, 
 
 /* ---- dump ---- */
 
-static void dump_number(FILE *to, const struct lane *lane, uint32_t i)
+static void dump_number(FILE *to, const struct numbers *numbers, uint32_t i)
 {
-    if (lane->kind == LANE_DECIMAL)
-        fprintf(to, "%llde-%u", (long long)lane->integers[i], lane->exponent);
+    if (numbers->kind == NUMBERS_AS_DECIMALS)
+        fprintf(to, "%llde-%u", (long long)numbers->integers[i], numbers->exponent);
     else
-        fprintf(to, "f%016llx", (unsigned long long)lane->words[i]);
+        fprintf(to, "f%016llx", (unsigned long long)numbers->u64s[i]);
 }
 
 static void dump_value(FILE *to, const struct batch *view, uint32_t i)

@@ -283,7 +283,7 @@ static size_t value_of_random_double(uint8_t *to, struct test_random *random)
 static size_t value_of_random_integer(uint8_t *to, struct test_random *random)
 {
     static const int64_t special[] = {INT64_MIN, INT64_MAX, (INT64_C(1) << 53) + 1, -(INT64_C(1) << 53) - 1, 0, -1,
-        LANE_DECIMAL_MAX, LANE_DECIMAL_MAX + 1};
+        DECIMAL_INTEGER_MAX, DECIMAL_INTEGER_MAX + 1};
     uint64_t pick = test_random_below(random, 64);
     if (pick == 0)
         return value_of_unsigned(to, UINT64_MAX - test_random_below(random, 3));

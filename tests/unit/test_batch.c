@@ -23,22 +23,22 @@ static void assert_value(const struct batch *batch, uint32_t i, const char *expe
     sink_memory_free(&sink);
 }
 
-/* What a push is followed by: the lane or form that must come out of it. */
-static void test_number_lanes(void **state)
+/* What a push is followed by: the kind and form that must come out of it. */
+static void test_number_kinds(void **state)
 {
     (void)state;
     static const struct {
         double value;
         enum value_form form;
-        enum lane_kind kind;
+        enum numbers_kind kind;
         uint8_t exponent;
     } steps[] = {
-        {5, VALUES_NUMBERS, LANE_DECIMAL, 0},       {20.5, VALUES_NUMBERS, LANE_DECIMAL, 1},
-        {20.51, VALUES_NUMBERS, LANE_DECIMAL, 2},   {-3, VALUES_NUMBERS, LANE_DECIMAL, 2},
-        {1e-6, VALUES_NUMBERS, LANE_DECIMAL, 6},    {1e6, VALUES_NUMBERS, LANE_DECIMAL, 6},
-        {1e-18, VALUES_NUMBERS, LANE_DOUBLE, 0},    {0.1 + 0.2, VALUES_NUMBERS, LANE_DOUBLE, 0},
-        {-0.0, VALUES_NUMBERS, LANE_DOUBLE, 0},     {0x1p63, VALUES_NUMBERS, LANE_DOUBLE, 0},
-        {0x1p64, VALUES_NUMBERS, LANE_DOUBLE, 0},   {5e-324, VALUES_NUMBERS, LANE_DOUBLE, 0},
+        {5, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 0},       {20.5, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 1},
+        {20.51, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 2},   {-3, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 2},
+        {1e-6, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 6},    {1e6, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 6},
+        {1e-18, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},    {0.1 + 0.2, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {-0.0, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},     {0x1p63, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {0x1p64, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},   {5e-324, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
     };
     struct batch batch;
     batch_init(&batch);
@@ -49,7 +49,7 @@ static void test_number_lanes(void **state)
         assert_int_equal(batch.numbers.kind, steps[i].kind);
         assert_int_equal(batch.numbers.exponent, steps[i].exponent);
         for (uint32_t j = 0; j <= i; j++)
-            assert_int_equal(double_bits(lane_double(&batch.numbers, j)), double_bits(steps[j].value));
+            assert_int_equal(double_bits(numbers_double(&batch.numbers, j)), double_bits(steps[j].value));
     }
     static const char *const texts[] = {"5", "20.5", "20.51", "-3", "0.000001", "1000000", "1e-18",
         "0.30000000000000004", "-0", "9223372036854775808", "18446744073709552000", "5e-324"};
@@ -122,12 +122,15 @@ static void test_times(void **state)
     (void)state;
     static const struct {
         double time;
-        enum lane_kind kind;
+        enum numbers_kind kind;
         uint8_t exponent;
     } steps[] = {
-        {1480000000, LANE_DECIMAL, 0}, {1480000000.5, LANE_DECIMAL, 1}, {1480000000.123, LANE_DECIMAL, 3},
-        {1480000001, LANE_DECIMAL, 3}, {1480000001.123456, LANE_DECIMAL, 6}, {1480000001.1234567, LANE_DOUBLE, 0},
-        {1e300, LANE_DOUBLE, 0}, {-5, LANE_DOUBLE, 0}, {NAN, LANE_DOUBLE, 0}, {7, LANE_DOUBLE, 0},
+        {1480000000, NUMBERS_AS_DECIMALS, 0}, {1480000000.5, NUMBERS_AS_DECIMALS, 1},
+        {1480000000.123, NUMBERS_AS_DECIMALS, 3},
+        {1480000001, NUMBERS_AS_DECIMALS, 3}, {1480000001.123456, NUMBERS_AS_DECIMALS, 6},
+        {1480000001.1234567, NUMBERS_AS_DOUBLES, 0},
+        {1e300, NUMBERS_AS_DOUBLES, 0}, {-5, NUMBERS_AS_DOUBLES, 0}, {NAN, NUMBERS_AS_DOUBLES, 0},
+        {7, NUMBERS_AS_DOUBLES, 0},
     };
     struct batch batch;
     batch_init(&batch);
@@ -142,7 +145,7 @@ static void test_times(void **state)
     batch_clear(&batch);
     assert_int_equal(batch_push_integer(&batch, 1, 1), 0);
     assert_int_equal(batch_push_integer(&batch, 9007199254740994.0, 1), 0); /* beyond 2^53: a double at once */
-    assert_int_equal(batch.times.kind, LANE_DOUBLE);
+    assert_int_equal(batch.times.kind, NUMBERS_AS_DOUBLES);
     assert_false(batch.missing_times);
     batch_free(&batch);
 }
@@ -175,7 +178,7 @@ static void test_forms_widen(void **state)
     batch_clear(&batch);
     assert_int_equal(batch_push_msgpack(&batch, 1, five_as_float, sizeof(five_as_float)), 0);
     assert_int_equal(batch.form, VALUES_NUMBERS);
-    assert_int_equal(batch.numbers.kind, LANE_DECIMAL);
+    assert_int_equal(batch.numbers.kind, NUMBERS_AS_DECIMALS);
     batch_free(&batch);
 }
 
@@ -218,7 +221,7 @@ static void test_logical_bytes_of_every_exponent(void **state)
     (void)state;
     struct test_random random = {7};
     for (unsigned round = 0; round < 400; round++) {
-        uint8_t exponent = (uint8_t)(round % (LANE_EXPONENT_MAX + 1));
+        uint8_t exponent = (uint8_t)(round % (DECIMAL_EXPONENT_MAX + 1));
         struct batch batch;
         batch_init(&batch);
         uint64_t total = 0;
@@ -572,7 +575,7 @@ static void test_misuse_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_number_lanes),
+        cmocka_unit_test(test_number_kinds),
         cmocka_unit_test(test_big_integers),
         cmocka_unit_test(test_unsigned_integers),
         cmocka_unit_test(test_times),

@@ -206,15 +206,15 @@ static const struct {
 };
 enum { SHAPES_COUNT = sizeof(SHAPES) / sizeof(SHAPES[0]) };
 
-/* Each shape in both lanes: as the batch keeps it, and as raw doubles (which the codec must probe). */
+/* Each shape in both columns of numbers: as the batch keeps it, and as raw doubles, which the codec probes. */
 static void make_doubles(struct batch *batch)
 {
-    struct lane *lanes[] = {&batch->times, &batch->numbers};
+    struct numbers *runs[] = {&batch->times, &batch->numbers};
     for (int l = 0; l < 2; l++) {
         for (uint32_t i = 0; i < batch->count; i++)
-            lanes[l]->doubles[i] = lane_double(lanes[l], i);
-        lanes[l]->kind = LANE_DOUBLE;
-        lanes[l]->exponent = 0;
+            runs[l]->doubles[i] = numbers_double(runs[l], i);
+        runs[l]->kind = NUMBERS_AS_DOUBLES;
+        runs[l]->exponent = 0;
     }
 }
 
@@ -465,7 +465,7 @@ static void mixed_values_turn_narrow_where_they_can(void **state)
 {
     (void)state;
     struct batch batch;
-    struct lane lane;
+    struct numbers numbers;
     struct buffer out = {0};
     batch_init(&batch);
     for (uint32_t i = 0; i < 1000; i++)
@@ -478,10 +478,10 @@ static void mixed_values_turn_narrow_where_they_can(void **state)
     assert_true(round_trip(&batch, 1001, 1000).values < 140);
     round_trip(&batch, 0, batch.count);
     assert_int_equal(columns_encode_values(columns, &batch, 10, 100, &out), 0);
-    assert_true(columns_encoded_decimals(columns, &lane));
-    assert_int_equal(lane.integers[99], 109);
+    assert_true(columns_encoded_decimals(columns, &numbers));
+    assert_int_equal(numbers.integers[99], 109);
     assert_int_equal(columns_encode_values(columns, &batch, 0, batch.count, &out), 0);
-    assert_false(columns_encoded_decimals(columns, &lane));
+    assert_false(columns_encoded_decimals(columns, &numbers));
     buffer_free(&out);
     batch_free(&batch);
 }
@@ -628,9 +628,9 @@ static void decimals_keep_their_bounds(void **state)
 {
     (void)state;
     static const struct { uint8_t exponent; int64_t integer; int expected; } cases[] = {
-        {0, INT64_MIN, 0}, {0, INT64_MAX, 0}, {1, LANE_DECIMAL_MAX, 0}, {1, -LANE_DECIMAL_MAX, 0},
-        {1, LANE_DECIMAL_MAX + 1, -EBADMSG}, {18, -LANE_DECIMAL_MAX - 1, -EBADMSG}, {1, INT64_MIN, -EBADMSG},
-        {1, INT64_MAX, -EBADMSG}, {19, 0, -EBADMSG}};
+        {0, INT64_MIN, 0}, {0, INT64_MAX, 0}, {1, DECIMAL_INTEGER_MAX, 0}, {1, -DECIMAL_INTEGER_MAX, 0},
+        {1, DECIMAL_INTEGER_MAX + 1, -EBADMSG}, {18, -DECIMAL_INTEGER_MAX - 1, -EBADMSG},
+        {1, INT64_MIN, -EBADMSG}, {1, INT64_MAX, -EBADMSG}, {19, 0, -EBADMSG}};
     for (unsigned c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
         uint8_t column[3 + VARINT_BYTES_MAX] = {cases[c].exponent, 0x00};
         uint8_t *end = varint_put(column + 2, zigzag_encode(cases[c].integer));

@@ -2,7 +2,7 @@
 #include "store_model.h"
 
 #include "files.h"
-#include "io.h"
+#include "io_fault.h"
 
 #include <limits.h>
 #include <unistd.h>

@@ -84,8 +84,8 @@ static void assert_round_trip(const struct batch *batch)
             assert_int_equal(frame_view(image, &parsed, untrusted, &view, NULL), 0);
             assert_true(batch_equal(&view, batch));
             assert_int_equal(view.capacity, 0);
-            assert_true(view.times.words > (uint64_t *)(void *)image &&
-                        view.times.words < (uint64_t *)(void *)(image + size));
+            assert_true(view.times.u64s > (uint64_t *)(void *)image &&
+                        view.times.u64s < (uint64_t *)(void *)(image + size));
         }
     }
     free(image);
@@ -136,7 +136,8 @@ static void too_large_a_batch_has_no_size(void **state)
     (void)state;
     int64_t one = 1; /* frame_bytes reads no number */
     struct batch batch = {.count = (FRAME_BYTES_MAX - 88 - 24) / 16, .form = VALUES_NUMBERS,
-        .times = {.kind = LANE_DECIMAL, .integers = &one}, .numbers = {.kind = LANE_DECIMAL, .integers = &one}};
+        .times = {.kind = NUMBERS_AS_DECIMALS, .integers = &one},
+        .numbers = {.kind = NUMBERS_AS_DECIMALS, .integers = &one}};
     assert_int_equal(frame_bytes(&batch), FRAME_BYTES_MAX);
     batch.count++;
     assert_int_equal(frame_bytes(&batch), 0);
@@ -245,16 +246,16 @@ struct nonsense {
 };
 
 static const struct nonsense NONSENSE[] = {
-    {"time lane 0", 0, 0, 1, 0, BOTH},
-    {"time lane 3", 0, 0, 1, 3, BOTH},
+    {"time kind 0", 0, 0, 1, 0, BOTH},
+    {"time kind 3", 0, 0, 1, 3, BOTH},
     {"time exponent 19", 0, 1, 1, 19, BOTH},
-    {"exponent of a double lane", 2, 1, 1, 1, BOTH},
+    {"exponent of doubles", 2, 1, 1, 1, BOTH},
     {"form 0", 0, 2, 1, 0, BOTH},
     {"form 4", 0, 2, 1, 4, BOTH},
     {"numbers as booleans", 0, 2, 1, 2, BOTH},
-    {"number lane 0", 0, 3, 1, 0, BOTH},
-    {"number lane 3", 0, 3, 1, 3, BOTH},
-    {"number lane of booleans", 1, 3, 1, 1, BOTH},
+    {"number kind 0", 0, 3, 1, 0, BOTH},
+    {"number kind 3", 0, 3, 1, 3, BOTH},
+    {"number kind of booleans", 1, 3, 1, 1, BOTH},
     {"number exponent 19", 0, 4, 1, 19, BOTH},
     {"number exponent of msgpack", 3, 4, 1, 1, BOTH},
     {"senders 2", 0, 5, 1, 2, BOTH},

@@ -51,7 +51,7 @@ static void test_rest_rules(void **state)
         check_text(cases[i].text, false, 0, NULL, cases[i].printed);
 }
 
-/* Texts that are the same points however they are laid out and whatever lane they need. */
+/* Texts that are the same points however they are laid out and whatever kind of numbers they need. */
 static void test_points(void **state)
 {
     (void)state;
@@ -315,7 +315,7 @@ static void test_missing_times_are_marked(void **state)
     batch_clear(&batch);
     assert_int_equal(read_text(text_of("[{\"t\":1,\"d\":1}]"), false, 10, &batch, &error), 0);
     assert_false(batch.missing_times);
-    assert_int_equal(batch.times.kind, LANE_DECIMAL);
+    assert_int_equal(batch.times.kind, NUMBERS_AS_DECIMALS);
     batch_free(&batch);
 }
 

@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "bytes.h"
-#include "lane.h"
+#include "numbers.h"
 #include "number.h"
 #include "number_internal.h"
 
@@ -87,7 +87,7 @@ static void test_literals(void **state)
         {"1e-18", "1e-18", NUMBER_DECIMAL, 18},
         {"1e-19", "1e-19", NUMBER_DOUBLE, 0},
         {"1.5e-18", "1.5e-18", NUMBER_DOUBLE, 0},
-        {"450359962737049.5", "450359962737049.5", NUMBER_DECIMAL, 1}, /* LANE_DECIMAL_MAX */
+        {"450359962737049.5", "450359962737049.5", NUMBER_DECIMAL, 1}, /* DECIMAL_INTEGER_MAX */
         {"450359962737049.6", "450359962737049.6", NUMBER_DOUBLE, 0},
         {"4503599627370495.5", "4503599627370495.5", NUMBER_DOUBLE, 0},
         {"4503599627370496.5", "4503599627370496", NUMBER_DECIMAL, 0}, /* rounds to an even integer */
@@ -386,7 +386,7 @@ static void test_random_decimals(void **state)
     (void)state;
     struct test_random random = {3};
     for (uint64_t i = random_count(); i-- > 0;) {
-        uint8_t exponent = (uint8_t)test_random_below(&random, LANE_EXPONENT_MAX + 1);
+        uint8_t exponent = (uint8_t)test_random_below(&random, DECIMAL_EXPONENT_MAX + 1);
         int64_t integer = (int64_t)(test_random_next(&random) >> (12 + test_random_below(&random, 52)));
         if (i % 2)
             integer = -integer;
@@ -411,9 +411,9 @@ static void test_decimal_bounds(void **state)
 {
     (void)state;
     int64_t integer;
-    for (uint8_t exponent = 0; exponent <= LANE_EXPONENT_MAX; exponent++) {
+    for (uint8_t exponent = 0; exponent <= DECIMAL_EXPONENT_MAX; exponent++) {
         for (int64_t below = 0; below < 1000; below++) { /* near the bound two roundings nearly meet */
-            int64_t expected = LANE_DECIMAL_MAX - below;
+            int64_t expected = DECIMAL_INTEGER_MAX - below;
             double value = (double)expected / POWERS_OF_TEN[exponent];
             assert_true(decimal_from_double(value, exponent, &integer));
             assert_int_equal(integer, expected);
@@ -421,7 +421,7 @@ static void test_decimal_bounds(void **state)
             assert_int_equal(integer, -expected);
         }
     }
-    assert_false(decimal_from_double((double)LANE_DECIMAL_MAX + 1, 0, &integer));
+    assert_false(decimal_from_double((double)DECIMAL_INTEGER_MAX + 1, 0, &integer));
     assert_false(decimal_from_double(-0.0, 0, &integer));
     assert_false(decimal_from_double(NAN, 0, &integer));
     assert_false(decimal_from_double(INFINITY, 0, &integer));

@@ -131,7 +131,7 @@ static uint64_t verify(struct store *store, uint64_t series)
         for (uint32_t i = 0; i < batch->count; i++, count++) {
             double time = batch_time(batch, i);
             assert_true(time > last);
-            assert_true(lane_double(&batch->numbers, i) == value_of(series, (uint64_t)(time - 1000)));
+            assert_true(numbers_double(&batch->numbers, i) == value_of(series, (uint64_t)(time - 1000)));
             last = time;
         }
     }

@@ -59,7 +59,7 @@ static void append_blocks(struct segment_writer *writer, struct batch *batch, ui
     for (uint32_t b = 0; b < blocks; b++) {
         assert_int_equal(segment_writer_append(writer, batch, NULL), 0);
         for (uint32_t i = 0; i < batch->count; i++) {
-            if (batch->times.kind == LANE_DOUBLE)
+            if (batch->times.kind == NUMBERS_AS_DOUBLES)
                 batch->times.doubles[i] += BLOCK_POINTS_MAX;
             else
                 batch->times.integers[i] += BLOCK_POINTS_MAX;

@@ -20,7 +20,7 @@ static void batch_of_times(struct batch *batch, const double *times, size_t coun
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(batch_push_integer(batch, isinf(times[i]) ? (double)NAN : times[i], (int64_t)i), 0);
         if (isinf(times[i])) { /* no push takes it; a caller that fills columns by hand could */
-            assert_int_equal(batch->times.kind, LANE_DOUBLE);
+            assert_int_equal(batch->times.kind, NUMBERS_AS_DOUBLES);
             batch->times.doubles[i] = times[i];
             batch->missing_times = false;
         }

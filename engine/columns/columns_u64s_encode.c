@@ -1,4 +1,4 @@
-/* Writing a run of words in the form that columns_plan.c chose. */
+/* Writing a run of u64s in the form that columns_plan.c chose. */
 #include "columns_plan.h"
 
 #include "check.h"
@@ -20,14 +20,14 @@ static void put_varint(struct buffer *out, uint64_t value)
     out->size = (size_t)(varint_put(out->data + out->size, value) - out->data);
 }
 
-/* offsets: scratch for the residuals' distances from the frame's minimum. */
-static void put_frame(struct buffer *out, const uint64_t *residuals, uint64_t *offsets, uint32_t count,
+/* offsets: scratch for the residuals' distances from the miniblock's minimum. */
+static void put_miniblock(struct buffer *out, const uint64_t *residuals, uint64_t *offsets, uint32_t count,
     struct range range, int64_t min_before)
 {
     struct packing packing = packing_choose(range_size(range), count);
     uint64_t min = (uint64_t)range.min;
     put_signed(out, min - (uint64_t)min_before);
-    out->data[out->size++] = (uint8_t)(packing.width | (packing.radix != 0 ? FRAME_RADIX : 0));
+    out->data[out->size++] = (uint8_t)(packing.width | (packing.radix != 0 ? MINIBLOCK_RADIX : 0));
     if (packing.radix != 0)
         out->data[out->size++] = (uint8_t)packing.radix;
     if (packing.width == 0 && packing.radix == 0)
@@ -40,7 +40,8 @@ static void put_frame(struct buffer *out, const uint64_t *residuals, uint64_t *o
     out->size = (size_t)(to - out->data);
 }
 
-/* Lists the residuals outside `whole` and puts its minimum in their places, in a copy that the plan takes over. */
+/* Lists the residuals outside `whole` and puts its minimum where they were, in a copy that the plan takes
+ * over. */
 static void put_patches(struct buffer *out, struct plan *plan, uint64_t *copy)
 {
     uint32_t last = 0;
@@ -58,18 +59,18 @@ static void put_patches(struct buffer *out, struct plan *plan, uint64_t *copy)
     plan->residuals = copy;
 }
 
-static void put_frames(struct buffer *out, const struct plan *plan, uint64_t *offsets)
+static void put_miniblocks(struct buffer *out, const struct plan *plan, uint64_t *offsets)
 {
-    if (!plan->framed) {
+    if (!plan->split) {
         if (plan->count > 0)
-            put_frame(out, plan->residuals, offsets, plan->count, plan->whole, 0);
+            put_miniblock(out, plan->residuals, offsets, plan->count, plan->whole, 0);
         return;
     }
     int64_t min_before = 0;
-    for (uint32_t start = 0, f = 0; start < plan->count; start += FRAME_POINTS, f++) {
-        put_frame(out, plan->residuals + start, offsets, frame_points(plan->count, start), plan->frames[f],
-            min_before);
-        min_before = plan->frames[f].min;
+    for (uint32_t start = 0, f = 0; start < plan->count; start += MINIBLOCK_POINTS, f++) {
+        put_miniblock(out, plan->residuals + start, offsets, miniblock_points(plan->count, start),
+            plan->miniblocks[f], min_before);
+        min_before = plan->miniblocks[f].min;
     }
 }
 
@@ -114,7 +115,7 @@ static void put_planes(struct columns *columns, struct buffer *out, struct plan 
     size_t kinds_at = out->size;
     unsigned kinds = 0;
     out->size += 2;
-    for (unsigned plane = 0; plane < WORD_PLANES; plane++)
+    for (unsigned plane = 0; plane < BYTE_PLANES; plane++)
         kinds |= (unsigned)put_plane(columns, out, plan, 8 * plane) << (2 * plane);
     store_u16(out->data + kinds_at, (uint16_t)kinds);
 }
@@ -123,10 +124,11 @@ static int put_choice(struct columns *columns, struct choice *choice, bool has_f
     uint64_t factor, struct buffer *out)
 {
     struct plan *plan = choice->best;
-    unsigned head = plan->transform | (plan->patch_count != 0 ? WORDS_PATCHES : 0u) |
-        (choice->planes ? WORDS_PLANES : plan->framed ? WORDS_FRAMES : 0u) | (has_factor ? WORDS_FACTOR : 0u) |
-        (plan->fraction != 0 ? WORDS_FRACTION : 0u);
-    /* Nothing is larger than eight raw planes or than frames of 64 bits with the headers of 16 frames. */
+    unsigned head = plan->transform | (plan->patch_count != 0 ? U64S_PATCHES : 0u) |
+        (choice->planes ? U64S_PLANES : plan->split ? U64S_MINIBLOCKS : 0u) |
+        (has_factor ? U64S_FACTOR : 0u) |
+        (plan->fraction != 0 ? U64S_FRACTION : 0u);
+    /* Nothing is larger than eight raw planes or than miniblocks of 64 bits with 16 headers. */
     if (buffer_reserve(out, 512 + (size_t)plan->count * 10) < 0)
         return -ENOMEM;
     out->data[out->size++] = (uint8_t)head;
@@ -147,23 +149,23 @@ static int put_choice(struct columns *columns, struct choice *choice, bool has_f
     if (choice->planes)
         put_planes(columns, out, plan);
     else
-        put_frames(out, plan, columns->offsets);
+        put_miniblocks(out, plan, columns->offsets);
     return 0;
 }
 
-int words_encode(struct columns *columns, const uint64_t *words, uint32_t count, struct buffer *out)
+int u64s_encode(struct columns *columns, const uint64_t *u64s, uint32_t count, struct buffer *out)
 {
     struct choice choice;
     uint64_t factor = 1;
     CHECK(count >= 1 && count <= COLUMN_POINTS_MAX);
-    words_choose(columns, words, count, &choice);
+    u64s_choose(columns, u64s, count, &choice);
     uint64_t base = choice.base;
     size_t size = choice.best->size;
-    if (size < FACTOR_BYTES_MIN || !factor_out(words, count, base, columns->scaled, &factor))
+    if (size < FACTOR_BYTES_MIN || !factor_out(u64s, count, base, columns->scaled, &factor))
         return put_choice(columns, &choice, false, 0, 1, out);
-    words_choose(columns, columns->scaled, count, &choice);
+    u64s_choose(columns, columns->scaled, count, &choice);
     if (choice.best->size + signed_size(base) + varint_size(factor) < size)
         return put_choice(columns, &choice, true, base, factor, out);
-    words_choose(columns, words, count, &choice);
+    u64s_choose(columns, u64s, count, &choice);
     return put_choice(columns, &choice, false, 0, 1, out);
 }
