@@ -84,7 +84,7 @@ static int start_server(struct service *service, struct error *ret_error)
 }
 
 /* Of the store's background threads: inserts go on for a while, and then answer 503. */
-static void complain(void *context, const struct error *error)
+static void report_background_error(void *context, const struct error *error)
 {
     (void)context;
     log_error("data cannot be moved on in the background, it is tried again: %s", error->message);
@@ -98,7 +98,7 @@ int service_open(const struct service_options *options, struct service **ret_ser
         return error_set(ret_error, ENOMEM, "out of memory");
     service->options = *options;
     struct store_options store_options = options->configuration->store;
-    store_options.complain = complain;
+    store_options.report = report_background_error;
     int r = database_open_as(place->directory, options->role, &store_options, &service->database, ret_error);
     if (r < 0)
         goto failed;

@@ -4,15 +4,12 @@
  * there are a dozen segments each at most; see docs/decisions/0008-merging.md for both figures. A thread of its own at low priority;
  * appending, sealing and reading never wait for it. (O'Neil et al., "The log-structured merge-tree", Acta Informatica
  * 1996; Dong et al., "Optimizing space amplification in RocksDB", CIDR 2017, for its universal compaction.) */
-#include "check.h"
+#include "merger.h"
+
 #include "segment_iterator.h"
-#include "store_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     MERGE_RUN = 12,            /* neighbours that are worth a merge */
@@ -24,12 +21,45 @@ enum {
     FULL_BLOCK_POINTS = BLOCK_POINTS_MAX * 3 / 4, /* a block this full is copied as it is */
     FULL_BLOCK_BYTES = 4 << 10, /* and so is one this large that others follow: it was full of long values */
     DELETED_PERCENT_MAX = 30,
-    MERGER_NICE = 10,
-    MERGE_RETRY_MS = 10000,    /* after a failure, unless something new comes */
 };
 #define TIER_BYTES_FIRST (UINT64_C(8) << 20)
 #define MERGE_BYTES_MAX (UINT64_C(64) << 30)   /* larger segments stay as they are */
 #define MERGED_BYTES_MAX (UINT64_C(192) << 30) /* sources of one merge, all told: well below what a segment can be */
+
+struct merger {
+    struct io *io;
+    struct files *files;
+    struct scratch_pool *scratch;
+    atomic_bool stop;
+    pthread_mutex_t lock;     /* one merge at a time; `damaged` of segments, and the fields below */
+    uint64_t deleted_looked;  /* sequence of deletions and segment count when nothing was left to reclaim */
+    uint32_t segments_looked;
+};
+
+struct merger *merger_new(struct io *io, struct files *files, struct scratch_pool *scratch)
+{
+    struct merger *merger = calloc(1, sizeof(*merger));
+    if (!merger)
+        return NULL;
+    merger->io = io;
+    merger->files = files;
+    merger->scratch = scratch;
+    (void)pthread_mutex_init(&merger->lock, NULL);
+    return merger;
+}
+
+void merger_free(struct merger *merger)
+{
+    if (!merger)
+        return;
+    (void)pthread_mutex_destroy(&merger->lock);
+    free(merger);
+}
+
+void merger_stop(struct merger *merger)
+{
+    atomic_store(&merger->stop, true);
+}
 
 /* ---- planning ---- */
 
@@ -81,7 +111,7 @@ static struct run run_of(const uint64_t *sizes, uint32_t count, uint32_t largest
     return run;
 }
 
-/* Where the fewest bytes are written for every segment less. */
+/* Fewest bytes written per segment removed. */
 static bool is_cheaper(const struct run *run, const struct run *than)
 {
     return (double)run->bytes / (run->count - 1) < (double)than->bytes / (than->count - 1);
@@ -124,14 +154,14 @@ static unsigned deleted_percent(const struct segment *segment, const uint64_t *d
 
 /* A segment of which too much is deleted, if any; looked for only when deletions or segments changed. Without memory nothing is
  * reclaimed now. */
-static void plan_reclaim(struct store *store, struct plan *plan)
+static void plan_reclaim(struct merger *merger, struct plan *plan)
 {
     const struct version *version = plan->version;
-    uint64_t sequence = files_delete_sequence(store->files);
+    uint64_t sequence = files_delete_sequence(merger->files);
     uint64_t *deleted;
     size_t count;
-    if ((sequence == store->deleted_looked && version->segment_count == store->segments_looked) ||
-        files_list_deleted(store->files, sequence, &deleted, &count) < 0)
+    if ((sequence == merger->deleted_looked && version->segment_count == merger->segments_looked) ||
+        files_list_deleted(merger->files, sequence, &deleted, &count) < 0)
         return;
     for (uint32_t i = 0; plan->count == 0 && i < version->segment_count; i++) {
         if (size_of(version, i) <= MERGE_BYTES_MAX && deleted_percent(version->segments[i]->segment, deleted, count) > DELETED_PERCENT_MAX) {
@@ -140,15 +170,15 @@ static void plan_reclaim(struct store *store, struct plan *plan)
         }
     }
     if (plan->count == 0) {
-        store->deleted_looked = sequence;
-        store->segments_looked = version->segment_count;
+        merger->deleted_looked = sequence;
+        merger->segments_looked = version->segment_count;
     }
     free(deleted);
 }
 
-static int plan_merge(struct store *store, struct plan *ret_plan, struct error *ret_error)
+static int plan_merge(struct merger *merger, struct plan *ret_plan, struct error *ret_error)
 {
-    struct plan plan = {.version = files_version(store->files)};
+    struct plan plan = {.version = files_version(merger->files)};
     uint64_t *sizes = calloc(plan.version->segment_count + 1, sizeof(*sizes));
     if (!sizes) {
         version_release(plan.version);
@@ -157,7 +187,7 @@ static int plan_merge(struct store *store, struct plan *ret_plan, struct error *
     for (uint32_t i = 0; i < plan.version->segment_count; i++)
         sizes[i] = size_of(plan.version, i);
     if (!merger_choose(sizes, plan.version->segment_count, &plan.from, &plan.count))
-        plan_reclaim(store, &plan);
+        plan_reclaim(merger, &plan);
     free(sizes);
     *ret_plan = plan;
     return 0;
@@ -166,7 +196,7 @@ static int plan_merge(struct store *store, struct plan *ret_plan, struct error *
 /* ---- rewriting ---- */
 
 struct merge {
-    struct store *store;
+    const struct merger *merger;
     struct segment_writer *writer;
     struct read_scratch *scratch;
     struct segment_iterator sources[MERGE_RUN_MAX]; /* in order of age */
@@ -174,14 +204,6 @@ struct merge {
     uint32_t source_count;
     uint32_t reading; /* the source that was read last */
 };
-
-static bool is_stopped(struct store *store)
-{
-    (void)pthread_mutex_lock(&store->background.lock);
-    bool stop = store->background.stop;
-    (void)pthread_mutex_unlock(&store->background.lock);
-    return stop;
-}
 
 static bool is_full(const struct segment_series *series, uint32_t number, const struct segment_block *block)
 {
@@ -216,7 +238,7 @@ static int merge_series(struct merge *merge, uint64_t series_id, struct error *r
 {
     bool begun = false;
     uint64_t expected = 0;
-    if (files_is_deleted(merge->store->files, series_id))
+    if (files_is_deleted(merge->merger->files, series_id))
         return 0;
     for (uint32_t i = 0; i < merge->source_count; i++) {
         const struct segment_iterator *source = &merge->sources[i];
@@ -267,7 +289,7 @@ static int merge_all(struct merge *merge, struct error *ret_error)
         }
         if (!any)
             return 0;
-        if (is_stopped(merge->store))
+        if (atomic_load(&merge->merger->stop))
             return error_set(ret_error, ECANCELED, "the store is being closed");
         int r = merge_series(merge, lowest, ret_error);
         for (uint32_t i = 0; r == 0 && i < merge->source_count; i++) {
@@ -279,48 +301,41 @@ static int merge_all(struct merge *merge, struct error *ret_error)
     }
 }
 
-/* Merging stopped because a source is damaged: it is left alone from now on, so that the others do not pile up behind it. Its blocks
- * that are sound stay readable. */
-static void leave_alone(struct store *store, struct segment_file *file, const struct error *error)
-{
-    file->damaged = true;
-    (void)pthread_mutex_lock(&store->background.lock);
-    store->background.damage_error = *error;
-    (void)pthread_mutex_unlock(&store->background.lock);
-}
-
-/* Writes the merged segment; *ret_file stays NULL when nothing is left of the run. */
-static int write_merged(struct store *store, const struct plan *plan, uint64_t id, struct segment_file **ret_file,
-    struct error *ret_error)
+/* Writes the merged segment; *ret_file stays NULL when nothing is left of the run. A damaged source is left alone from now on, so that
+ * the others do not pile up behind it; its blocks that are sound stay readable. */
+static int write_merged(struct merger *merger, const struct plan *plan, uint64_t id, struct segment_file **ret_file,
+    struct error *ret_damage, struct error *ret_error)
 {
     *ret_file = NULL;
-    char *path = files_path(store->files, "segment-%llu", id);
+    char *path = files_path(merger->files, "segment-%llu", id);
     struct merge *merge = calloc(1, sizeof(*merge));
     int r = path && merge ? 0 : -ENOMEM;
     if (r == 0) {
-        merge->store = store;
+        merge->merger = merger;
         merge->source_count = plan->count;
         for (uint32_t i = 0; i < plan->count; i++)
             segment_iterator_start(&merge->sources[i], plan->version->segments[plan->from + i]->segment);
-        merge->scratch = scratch_take(store);
+        merge->scratch = scratch_take(merger->scratch);
         if (!merge->scratch)
             r = -ENOMEM;
     }
     if (r < 0)
         (void)error_set(ret_error, ENOMEM, "out of memory for merging");
     if (r == 0)
-        r = segment_writer_open(store->io, path, id, &merge->writer, ret_error);
+        r = segment_writer_open(merger->io, path, id, &merge->writer, ret_error);
     if (r == 0) {
         r = merge_all(merge, ret_error);
         struct segment_file *file = plan->version->segments[plan->from + merge->reading];
-        if (r == -EBADMSG || (r == -EIO && segment_is_faulted(file->segment)))
-            leave_alone(store, file, ret_error);
+        if (r == -EBADMSG || (r == -EIO && segment_is_faulted(file->segment))) {
+            file->damaged = true;
+            *ret_damage = *ret_error;
+        }
     }
     if (r == 0 && segment_writer_points(merge->writer) > 0)
-        r = segment_file_finish(store->io, store->directory, merge->writer, path, id, ret_file, ret_error);
+        r = segment_file_finish(merger->io, files_directory(merger->files), merge->writer, path, id, ret_file, ret_error);
     if (merge) {
         segment_writer_close(merge->writer);
-        scratch_give(store, merge->scratch);
+        scratch_give(merger->scratch, merge->scratch);
     }
     free(merge);
     free(path);
@@ -329,9 +344,9 @@ static int write_merged(struct store *store, const struct plan *plan, uint64_t i
 
 /* ---- publishing ---- */
 
-static int publish_merged(struct store *store, const struct plan *plan, struct segment_file *file, struct error *ret_error)
+static int publish_merged(struct merger *merger, const struct plan *plan, struct segment_file *file, struct error *ret_error)
 {
-    return files_apply(store->files, &(struct files_edit){
+    return files_apply(merger->files, &(struct files_edit){
         .remove_segments = plan->version->segments + plan->from,
         .remove_segment_count = plan->count,
         .add_segments = &file,
@@ -340,67 +355,28 @@ static int publish_merged(struct store *store, const struct plan *plan, struct s
     }, NULL, ret_error);
 }
 
-/* Carries out one merge if one is due. 1 = did, 0 = nothing to do, negative: error. */
-int merge_next(struct store *store, struct error *ret_error)
+int merger_merge_next(struct merger *merger, struct merge_result *ret_result, struct error *ret_error)
 {
+    struct merge_result result = {0};
     struct plan plan = {0};
-    (void)pthread_mutex_lock(&store->merge_lock);
-    int r = plan_merge(store, &plan, ret_error);
+    (void)pthread_mutex_lock(&merger->lock);
+    int r = plan_merge(merger, &plan, ret_error);
     if (plan.count > 0) {
-        uint64_t id = files_take_ids(store->files, 1);
         struct segment_file *file;
-        uint64_t bytes = 0;
-        r = write_merged(store, &plan, id, &file, ret_error);
+        r = write_merged(merger, &plan, files_take_ids(merger->files, 1), &file, &result.damage, ret_error);
+        uint64_t bytes = r == 0 && file ? segment_file_size(file->segment) : 0; /* of deleted series nothing is left */
         if (r == 0) {
-            bytes = file ? segment_file_size(file->segment) : 0; /* nothing is left of deleted series */
-            r = publish_merged(store, &plan, file, ret_error);
+            r = publish_merged(merger, &plan, file, ret_error);
             segment_file_release(file);
         }
         if (r == 0) {
-            (void)pthread_mutex_lock(&store->background.lock);
-            store->background.merged_segments += plan.count;
-            store->background.merged_bytes += bytes;
-            (void)pthread_mutex_unlock(&store->background.lock);
+            result.segments = plan.count;
+            result.bytes = bytes;
             r = 1;
         }
     }
     version_release(plan.version);
-    (void)pthread_mutex_unlock(&store->merge_lock);
+    (void)pthread_mutex_unlock(&merger->lock);
+    *ret_result = result;
     return r;
-}
-
-int store_merge(struct store *store, struct error *ret_error)
-{
-    struct error error = {0};
-    int r;
-    do
-        r = merge_next(store, &error);
-    while (r == 1);
-    if (r < 0 && ret_error)
-        *ret_error = error;
-    return r;
-}
-
-/* ---- the thread ---- */
-
-void *merger_work(void *argument)
-{
-    struct store *store = argument;
-    struct background *background = &store->background;
-    bool failed = false;
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), MERGER_NICE); /* refused at worst: then it is as nice as it can */
-    while (background_wait(background, &background->merge, &background->merge_wake, failed, MERGE_RETRY_MS)) {
-        struct error error = {0};
-        failed = store_merge(store, &error) < 0;
-        background_note(store, &background->merge_error, &error);
-    }
-    return NULL;
-}
-
-void merger_wake(struct store *store)
-{
-    (void)pthread_mutex_lock(&store->background.lock);
-    store->background.merge = true;
-    (void)pthread_cond_signal(&store->background.merge_wake);
-    (void)pthread_mutex_unlock(&store->background.lock);
 }

@@ -37,9 +37,9 @@ struct store_options {
     struct io *io;                 /* borrowed; NULL = the store opens the default one */
     /* Called from a background thread, which waits for it, when sealing, merging or preparing the next journal fails; once for
      * each reason in a row, not for each attempt. With no_threads from within store_work. May be NULL. */
-    void (*complain)(void *context, const struct error *error);
-    void *complain_context;
-    bool no_threads;               /* the caller does the background's work with store_work: every run is then like the other. Not
+    void (*report)(void *context, const struct error *error);
+    void *report_context;
+    bool no_threads;               /* the caller does the background's work with store_work: runs are deterministic. Not
                                       with STORE_FSYNC_INTERVAL (-EINVAL). */
 };
 

@@ -1,6 +1,6 @@
 /* A consistent copy of a running store: segments never change, so they are linked where the file system allows it;
  * of each journal the published part is copied, and the copy's manifest calls it durable up to there. */
-#include "store_internal.h"
+#include "snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static int copy_segment(struct io *io, const struct segment *segment, const char
     return r;
 }
 
-static int add_segments(struct store *store, const struct version *version, const char *directory,
+static int add_segments(struct io *io, const struct version *version, const char *directory,
     struct manifest *manifest, struct error *ret_error)
 {
     int r = 0;
@@ -56,7 +56,7 @@ static int add_segments(struct store *store, const struct version *version, cons
         char *path;
         if (asprintf(&path, "%s/segment-%llu", directory, (unsigned long long)segment_id(segment)) < 0)
             return error_set(ret_error, ENOMEM, "out of memory for a backup");
-        r = copy_segment(store->io, segment, path, ret_error);
+        r = copy_segment(io, segment, path, ret_error);
         free(path);
         if (r == 0 && manifest_add_segment(manifest, (struct manifest_segment){
                           .id = segment_id(segment),
@@ -68,7 +68,7 @@ static int add_segments(struct store *store, const struct version *version, cons
     return r;
 }
 
-static int add_journals(struct store *store, const struct files_moment *moment, const char *directory,
+static int add_journals(struct io *io, const struct files_moment *moment, const char *directory,
     struct manifest *manifest, struct error *ret_error)
 {
     const struct version *version = moment->version;
@@ -81,7 +81,7 @@ static int add_journals(struct store *store, const struct files_moment *moment, 
             continue;
         if (asprintf(&path, "%s/journal-%llu", directory, (unsigned long long)file->id) < 0)
             return error_set(ret_error, ENOMEM, "out of memory for a backup");
-        r = new_file(store->io, path, map_data(file->map), ends[i], file->size, ret_error);
+        r = new_file(io, path, map_data(file->map), ends[i], file->size, ret_error);
         free(path);
         if (r == 0 && map_faulted(file->map))
             r = error_set(ret_error, EIO, "%s: cannot be read", file->path);
@@ -93,27 +93,28 @@ static int add_journals(struct store *store, const struct files_moment *moment, 
 }
 
 /* What was deleted at the snapshot's moment. */
-static int add_deletions(struct store *store, uint64_t sequence, struct manifest *manifest, struct error *ret_error)
+static int add_deletions(struct files *files, uint64_t sequence, struct manifest *manifest, struct error *ret_error)
 {
     uint64_t *ids;
     size_t count;
-    int r = files_list_deleted(store->files, sequence, &ids, &count);
+    int r = files_list_deleted(files, sequence, &ids, &count);
     for (size_t i = 0; r == 0 && i < count; i++)
         r = manifest_add_deleted(manifest, ids[i]);
     free(ids);
     return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for a backup") : 0;
 }
 
-int store_write_backup(struct store *store, const struct files_moment *moment, const char *directory, struct error *ret_error)
+int store_snapshot_backup(struct store_snapshot *snapshot, const char *directory, struct error *ret_error)
 {
-    struct manifest manifest = {.version = 1, .next_file_id = files_next_id(store->files)};
-    int r = add_deletions(store, moment->sequence, &manifest, ret_error);
+    const struct files_moment *moment = snapshot->moment;
+    struct manifest manifest = {.version = 1, .next_file_id = files_next_id(snapshot->files)};
+    int r = add_deletions(snapshot->files, moment->sequence, &manifest, ret_error);
     if (r == 0)
-        r = add_segments(store, moment->version, directory, &manifest, ret_error);
+        r = add_segments(snapshot->io, moment->version, directory, &manifest, ret_error);
     if (r == 0)
-        r = add_journals(store, moment, directory, &manifest, ret_error);
+        r = add_journals(snapshot->io, moment, directory, &manifest, ret_error);
     if (r == 0)
-        r = manifest_write(store->io, directory, &manifest, ret_error);
+        r = manifest_write(snapshot->io, directory, &manifest, ret_error);
     manifest_free(&manifest);
     return r;
 }

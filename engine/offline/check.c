@@ -1,5 +1,9 @@
 /* Verifies a store directory that nobody has open: every checksum and every invariant that spans files. Reads only. */
-#include "store_internal.h"
+#include "id_map.h"
+#include "journal_file.h"
+#include "manifest.h"
+#include "segment.h"
+#include "store.h"
 
 #include <errno.h>
 #include <stdarg.h>

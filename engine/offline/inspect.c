@@ -1,6 +1,10 @@
 /* Prints what is in a store directory's files, with recovery's own readers. */
 #include "check.h"
-#include "store_internal.h"
+#include "journal_file.h"
+#include "manifest.h"
+#include "merger.h"
+#include "segment.h"
+#include "store.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -2,10 +2,10 @@
  * appended to: the end of the log is copied into a new, synced journal, and appending goes on there. (What the page
  * cache shows of a file whose sync failed or never came need not be on disk.) Journals that the manifest calls
  * durable to their end are kept as they are and wait for the sealer. */
-#include "check.h"
+#include "recover.h"
+
 #include "bytes.h"
 #include "clock.h"
-#include "store_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,14 +17,27 @@
 
 enum { COPY_BUFFER_BYTES = 4 << 20 };
 
+struct recovery {
+    const struct store_options *options;
+    struct io *io;
+    struct files *files;
+    struct states *states;
+    struct version *version; /* what the manifest names */
+    struct journal_scan *scans;
+    uint32_t kept;          /* how many of its journals stay as they are, the oldest ones */
+    struct journal **fresh; /* what the others are copied to */
+    uint32_t fresh_count, fresh_capacity;
+    struct store_recovery result;
+};
+
 /* ---- trash ---- */
 
-static int make_trash(struct store *store, struct error *ret_error)
+static int make_trash(struct recovery *recovery, struct error *ret_error)
 {
-    char *path = files_path(store->files, "trash", 0);
+    char *path = files_path(recovery->files, "trash", 0);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory");
-    int r = store->io->operations->make_directory(store->io, path, 0700);
+    int r = recovery->io->operations->make_directory(recovery->io, path, 0700);
     if (r == -EEXIST)
         r = 0;
     if (r < 0)
@@ -53,100 +66,92 @@ static bool is_named(const struct version *version, const char *name)
     return false;
 }
 
-static int trash_file(struct store *store, const char *name, struct error *ret_error)
+static int trash_file(struct recovery *recovery, const char *name, struct error *ret_error)
 {
-    int r = make_trash(store, ret_error);
+    int r = make_trash(recovery, ret_error);
     if (r < 0)
         return r;
     char *from = NULL, *to = NULL;
-    if (asprintf(&from, "%s/%s", store->directory, name) < 0 ||
-        asprintf(&to, "%s/trash/%s.%llu", store->directory, name, (unsigned long long)files_manifest_version(store->files)) < 0)
+    if (asprintf(&from, "%s/%s", files_directory(recovery->files), name) < 0 ||
+        asprintf(&to, "%s/trash/%s.%llu", files_directory(recovery->files), name, (unsigned long long)files_manifest_version(recovery->files)) < 0)
         r = error_set(ret_error, ENOMEM, "out of memory");
     if (r == 0) {
-        r = store->io->operations->rename(store->io, from, to);
+        r = recovery->io->operations->rename(recovery->io, from, to);
         if (r < 0)
             (void)error_set(ret_error, -r, "%s: cannot be moved to %s", from, to);
     }
     free(from);
     free(to);
-    store->recovery.trashed_files++;
+    recovery->result.trashed_files++;
     return r;
 }
 
 /* Moves what the manifest does not name into trash: an interrupted segment, a spare journal, a foreign file. */
-static int trash_unnamed(struct store *store, const struct version *version, struct error *ret_error)
+static int trash_unnamed(struct recovery *recovery, struct error *ret_error)
 {
-    DIR *directory = opendir(store->directory);
+    DIR *directory = opendir(files_directory(recovery->files));
     if (!directory)
-        return error_set(ret_error, errno, "%s: %s", store->directory, strerror(errno));
+        return error_set(ret_error, errno, "%s: %s", files_directory(recovery->files), strerror(errno));
     int r = 0;
     const struct dirent *entry;
     while (r == 0 && (entry = readdir(directory))) {
         const char *name = entry->d_name;
-        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_named(version, name))
-            r = trash_file(store, name, ret_error);
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !is_named(recovery->version, name))
+            r = trash_file(recovery, name, ret_error);
     }
     (void)closedir(directory);
     return r;
 }
 
 /* Keeps a copy of the bytes that are cut off a journal's end. */
-static int trash_tail(struct store *store, const struct journal_file *file, const struct journal_scan *scan,
+static int trash_tail(struct recovery *recovery, const struct journal_file *file, const struct journal_scan *scan,
     struct error *ret_error)
 {
     if (scan->torn_bytes == 0)
         return 0;
-    int r = make_trash(store, ret_error);
+    int r = make_trash(recovery, ret_error);
     char *path = NULL;
-    if (r == 0 && asprintf(&path, "%s/trash/journal-%llu.tail-%llu.%llu", store->directory, (unsigned long long)file->id,
-                      (unsigned long long)scan->end, (unsigned long long)files_manifest_version(store->files)) < 0)
+    if (r == 0 && asprintf(&path, "%s/trash/journal-%llu.tail-%llu.%llu", files_directory(recovery->files), (unsigned long long)file->id,
+                      (unsigned long long)scan->end, (unsigned long long)files_manifest_version(recovery->files)) < 0)
         r = error_set(ret_error, ENOMEM, "out of memory");
     if (r == 0) {
-        int copy = store->io->operations->open(store->io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        int copy = recovery->io->operations->open(recovery->io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (copy < 0)
             r = error_set(ret_error, -copy, "%s: %s", path, strerror(-copy));
         else
-            r = io_write_all(store->io, copy, path, map_data(file->map) + scan->end, scan->torn_bytes, 0, ret_error);
+            r = io_write_all(recovery->io, copy, path, map_data(file->map) + scan->end, scan->torn_bytes, 0, ret_error);
         if (copy >= 0) {
-            int synced = store->io->operations->sync(store->io, copy);
+            int synced = recovery->io->operations->sync(recovery->io, copy);
             if (r == 0 && synced < 0)
                 r = error_set(ret_error, -synced, "%s: sync failed", path);
             (void)close(copy);
         }
     }
     free(path);
-    store->recovery.torn_bytes += scan->torn_bytes;
+    recovery->result.torn_bytes += scan->torn_bytes;
     return r;
 }
 
 /* ---- what is there ---- */
 
-struct found {
-    struct version *version; /* what the manifest names */
-    struct journal_scan *scans;
-    uint32_t kept;          /* how many of its journals stay as they are, the oldest ones */
-    struct journal **fresh; /* what the others are copied to */
-    uint32_t fresh_count, fresh_capacity;
-};
-
 /* One frame of a journal becomes known: to its journal's index, to the series' state, to the deletions. */
-static int take_frame(struct store *store, struct journal *journal, const struct frame *frame,
+static int take_frame(struct recovery *recovery, struct journal *journal, const struct frame *frame,
     struct error *ret_error)
 {
     int r = head_index_add(&journal->index, frame);
     if (r == 0 && frame->kind == FRAME_TOMBSTONE) {
-        r = files_mark_deleted(store->files, frame->series_id);
-        struct series_state *state = id_map_get(&store->commit.states, frame->series_id);
+        r = files_mark_deleted(recovery->files, frame->series_id);
+        struct series_state *state = states_find(recovery->states, frame->series_id);
         if (state)
             state->deleted = true;
     } else if (r == 0) {
-        const struct series_state *before = id_map_get(&store->commit.states, frame->series_id);
+        const struct series_state *before = states_find(recovery->states, frame->series_id);
         if (before && before->length != frame->first_index)
             return error_set(ret_error, EBADMSG, "%s: offset %llu: series %llu goes on at index %llu, expected %llu; see "
                                                  "`connectordb repair`", journal->file->path,
                 (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
                 (unsigned long long)frame->first_index, (unsigned long long)before->length);
-        r = commit_put_state(store, frame->series_id, &(struct series_state){
+        r = states_put(recovery->states, frame->series_id, &(struct series_state){
             .length = frame->first_index + frame->count,
             .time_last = frame->time_last,
             .logical_bytes = frame->logical_bytes,
@@ -158,7 +163,7 @@ static int take_frame(struct store *store, struct journal *journal, const struct
 }
 
 struct visit {
-    struct store *store;
+    struct recovery *recovery;
     struct journal *journal;
     struct error *error;
 };
@@ -166,40 +171,40 @@ struct visit {
 static int visit_frame(void *context, const struct frame *frame)
 {
     struct visit *visit = context;
-    return take_frame(visit->store, visit->journal, frame, visit->error);
+    return take_frame(visit->recovery, visit->journal, frame, visit->error);
 }
 
-static int scan_journals(struct store *store, struct found *found, struct error *ret_error)
+static int scan_journals(struct recovery *recovery, struct error *ret_error)
 {
-    for (uint32_t i = 0; i < found->version->journal_count; i++) {
-        struct journal *journal = found->version->journals[i];
-        struct visit visit = {.store = store, .journal = journal, .error = ret_error};
-        int r = journal_file_scan(journal->file, journal->clean_end, visit_frame, &visit, &found->scans[i], ret_error);
+    for (uint32_t i = 0; i < recovery->version->journal_count; i++) {
+        struct journal *journal = recovery->version->journals[i];
+        struct visit visit = {.recovery = recovery, .journal = journal, .error = ret_error};
+        int r = journal_file_scan(journal->file, journal->clean_end, visit_frame, &visit, &recovery->scans[i], ret_error);
         if (r < 0)
             return r;
-        journal->reserved_end = found->scans[i].end;
-        files_publish(store->files, journal, found->scans[i].end);
-        store->recovery.frames += found->scans[i].frames;
-        store->recovery.points += found->scans[i].points;
-        store->recovery.clean = store->recovery.clean && journal->clean_end != 0;
+        journal->reserved_end = recovery->scans[i].end;
+        files_publish(recovery->files, journal, recovery->scans[i].end);
+        recovery->result.frames += recovery->scans[i].frames;
+        recovery->result.points += recovery->scans[i].points;
+        recovery->result.clean = recovery->result.clean && journal->clean_end != 0;
     }
-    store->recovery.journal_count = found->version->journal_count;
+    recovery->result.journal_count = recovery->version->journal_count;
     return 0;
 }
 
 /* How many of the oldest journals may stay as they are: all before the first whose end is not known to be durable. But what a clean
  * close left in small ones is copied together rather than made into tiny segments. */
-static uint32_t count_kept(const struct store *store, const struct found *found)
+static uint32_t count_kept(const struct recovery *recovery)
 {
     uint32_t kept = 0;
-    while (kept < found->version->journal_count && found->version->journals[kept]->clean_end != 0)
+    while (kept < recovery->version->journal_count && recovery->version->journals[kept]->clean_end != 0)
         kept++;
     uint64_t bytes = 0;
-    if (kept < found->version->journal_count)
+    if (kept < recovery->version->journal_count)
         return kept;
     while (kept > 0) {
-        bytes += found->scans[kept - 1].end - JOURNAL_HEADER_BYTES;
-        if (bytes > (store->options.journal_bytes - JOURNAL_HEADER_BYTES) / 2)
+        bytes += recovery->scans[kept - 1].end - JOURNAL_HEADER_BYTES;
+        if (bytes > (recovery->options->journal_bytes - JOURNAL_HEADER_BYTES) / 2)
             break;
         kept--;
     }
@@ -209,8 +214,7 @@ static uint32_t count_kept(const struct store *store, const struct found *found)
 /* ---- copying the end of the log ---- */
 
 struct copy {
-    struct store *store;
-    struct found *found;
+    struct recovery *recovery;
     struct journal *to; /* the journal being filled, or NULL */
     uint8_t *buffer;
     size_t used;
@@ -222,7 +226,7 @@ struct copy {
 static int copy_flush(struct copy *copy, bool sync)
 {
     struct journal_file *file = copy->to->file;
-    int r = io_write_sync(copy->store->io, file->file, file->path, copy->buffer, copy->used, copy->written, sync, copy->error);
+    int r = io_write_sync(copy->recovery->io, file->file, file->path, copy->buffer, copy->used, copy->written, sync, copy->error);
     copy->written += copy->used;
     copy->used = 0;
     return r;
@@ -235,25 +239,25 @@ static int copy_end(struct copy *copy)
         return 0;
     int r = copy_flush(copy, true);
     copy->to->reserved_end = copy->written;
-    files_publish(copy->store->files, copy->to, copy->written);
+    files_publish(copy->recovery->files, copy->to, copy->written);
     atomic_store(&copy->to->synced_end, copy->written);
     return r;
 }
 
 /* Takes the file over, also when memory is short: then NULL. */
-static struct journal *add_fresh(struct found *found, struct journal_file *file, struct recycler *recycler)
+static struct journal *add_fresh(struct recovery *recovery, struct journal_file *file)
 {
-    if (found->fresh_count == found->fresh_capacity) {
-        uint32_t capacity = found->fresh_capacity ? found->fresh_capacity * 2 : 16;
-        struct journal **fresh = realloc(found->fresh, capacity * sizeof(struct journal *));
+    if (recovery->fresh_count == recovery->fresh_capacity) {
+        uint32_t capacity = recovery->fresh_capacity ? recovery->fresh_capacity * 2 : 16;
+        struct journal **fresh = realloc(recovery->fresh, capacity * sizeof(struct journal *));
         if (fresh) {
-            found->fresh = fresh;
-            found->fresh_capacity = capacity;
+            recovery->fresh = fresh;
+            recovery->fresh_capacity = capacity;
         }
     }
-    struct journal *journal = found->fresh_count < found->fresh_capacity ? journal_new(file, recycler) : NULL;
+    struct journal *journal = recovery->fresh_count < recovery->fresh_capacity ? journal_new(file, files_recycler(recovery->files)) : NULL;
     if (journal)
-        found->fresh[found->fresh_count++] = journal;
+        recovery->fresh[recovery->fresh_count++] = journal;
     else
         journal_file_close(file);
     return journal;
@@ -261,23 +265,23 @@ static struct journal *add_fresh(struct found *found, struct journal_file *file,
 
 static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
 {
-    struct store *store = copy->store;
+    struct recovery *recovery = copy->recovery;
     int r = copy_end(copy);
     if (r < 0)
         return r;
     if (copy->to)
         copy->to->closed = true;
-    uint64_t size = store->options.journal_bytes;
+    uint64_t size = recovery->options->journal_bytes;
     if (size < frame_bytes_needed + JOURNAL_HEADER_BYTES)
         size = align_up(frame_bytes_needed + JOURNAL_HEADER_BYTES, JOURNAL_HEADER_BYTES);
-    struct recycler *recycler = files_recycler(store->files);
+    struct recycler *recycler = files_recycler(recovery->files);
     struct journal_file *file;
-    r = journal_file_prepare(store->io, store->directory, files_take_ids(store->files, 1), size, recycler_take(recycler), &file,
+    r = journal_file_prepare(recovery->io, files_directory(recovery->files), files_take_ids(recovery->files, 1), size, recycler_take(recycler), &file,
         copy->error);
     recycler_done(recycler);
     if (r < 0)
         return r;
-    copy->to = add_fresh(copy->found, file, recycler);
+    copy->to = add_fresh(recovery, file);
     copy->written = JOURNAL_HEADER_BYTES;
     return copy->to ? 0 : error_set(copy->error, ENOMEM, "out of memory for a journal");
 }
@@ -317,7 +321,7 @@ static int copy_frame(void *context, const struct frame *old)
     frame_pack(to, copy->to->file->nonce, &frame, old->kind == FRAME_POINTS ? &view : NULL);
     int r = 0;
     if (large) {
-        r = io_write_all(copy->store->io, copy->to->file->file, copy->to->file->path, large, size, copy->written, copy->error);
+        r = io_write_all(copy->recovery->io, copy->to->file->file, copy->to->file->path, large, size, copy->written, copy->error);
         copy->written += size;
         free(large);
     } else {
@@ -325,24 +329,24 @@ static int copy_frame(void *context, const struct frame *old)
     }
     if (r == 0 && head_index_add(&copy->to->index, &frame) < 0)
         r = error_set(copy->error, ENOMEM, "out of memory for the index of %s", copy->to->file->path);
-    struct series_state *state = id_map_get(&copy->store->commit.states, frame.series_id);
+    struct series_state *state = states_find(copy->recovery->states, frame.series_id);
     if (state)
         state->journal_id = copy->to->file->id;
     return r;
 }
 
-static int copy_journals(struct store *store, struct found *found, struct error *ret_error)
+static int copy_journals(struct recovery *recovery, struct error *ret_error)
 {
-    struct copy copy = {.store = store, .found = found, .error = ret_error};
+    struct copy copy = {.recovery = recovery, .error = ret_error};
     copy.buffer = malloc(COPY_BUFFER_BYTES);
     if (!copy.buffer)
         return error_set(ret_error, ENOMEM, "out of memory for recovery");
     int r = 0;
-    for (uint32_t i = found->kept; r == 0 && i < found->version->journal_count; i++) {
+    for (uint32_t i = recovery->kept; r == 0 && i < recovery->version->journal_count; i++) {
         struct journal_scan scan;
-        copy.from = found->version->journals[i];
-        r = trash_tail(store, copy.from->file, &found->scans[i], ret_error);
-        if (r == 0 && found->scans[i].frames > 0)
+        copy.from = recovery->version->journals[i];
+        r = trash_tail(recovery, copy.from->file, &recovery->scans[i], ret_error);
+        if (r == 0 && recovery->scans[i].frames > 0)
             r = journal_file_scan(copy.from->file, copy.from->clean_end, copy_frame, &copy, &scan, ret_error);
     }
     if (r == 0 && !copy.to)
@@ -356,55 +360,54 @@ static int copy_journals(struct store *store, struct found *found, struct error 
 /* ---- putting it together ---- */
 
 /* The manifest names the new journals instead of those that were copied. Without that it is as if the open had not been tried. */
-static int name_journals(struct store *store, struct found *found, struct error *ret_error)
+static int name_journals(struct recovery *recovery, struct error *ret_error)
 {
-    for (uint32_t i = 0; i < found->fresh_count; i++) {
-        if (found->fresh[i]->closed)
-            found->fresh[i]->clean_end = found->fresh[i]->reserved_end;
+    for (uint32_t i = 0; i < recovery->fresh_count; i++) {
+        if (recovery->fresh[i]->closed)
+            recovery->fresh[i]->clean_end = recovery->fresh[i]->reserved_end;
     }
-    return files_apply(store->files, &(struct files_edit){
-        .add_journals = found->fresh,
-        .add_journal_count = found->fresh_count,
-        .remove_journals = found->version->journals + found->kept,
-        .remove_journal_count = found->version->journal_count - found->kept,
+    return files_apply(recovery->files, &(struct files_edit){
+        .add_journals = recovery->fresh,
+        .add_journal_count = recovery->fresh_count,
+        .remove_journals = recovery->version->journals + recovery->kept,
+        .remove_journal_count = recovery->version->journal_count - recovery->kept,
     }, NULL, ret_error);
 }
 
-static int assemble(struct store *store, struct found *found, struct error *ret_error)
+static int assemble(struct recovery *recovery, struct error *ret_error)
 {
-    int r = trash_unnamed(store, found->version, ret_error);
+    int r = trash_unnamed(recovery, ret_error);
     if (r == 0)
-        r = scan_journals(store, found, ret_error);
+        r = scan_journals(recovery, ret_error);
     if (r < 0)
         return r;
-    found->kept = count_kept(store, found);
-    r = copy_journals(store, found, ret_error);
+    recovery->kept = count_kept(recovery);
+    r = copy_journals(recovery, ret_error);
     if (r < 0) {
-        for (uint32_t i = 0; i < found->fresh_count; i++)
-            atomic_store(&found->fresh[i]->obsolete, true);
+        for (uint32_t i = 0; i < recovery->fresh_count; i++)
+            atomic_store(&recovery->fresh[i]->obsolete, true);
         return r;
     }
-    r = name_journals(store, found, ret_error);
-    if (r == 0)
-        store->commit.active = journal_hold(found->fresh[found->fresh_count - 1]);
-    return r;
+    return name_journals(recovery, ret_error);
 }
 
-int recover(struct store *store, struct error *ret_error)
+int recover(const struct store_options *options, struct io *io, struct files *files, struct states *states,
+    struct journal **ret_active, struct store_recovery *ret_recovery, struct error *ret_error)
 {
     uint64_t begun = clock_monotonic_ns();
-    int r = files_open(store->io, store->directory, &store->files, ret_error);
-    if (r < 0)
-        return r;
-    store->recovery.clean = true;
-    struct found found = {.version = files_version(store->files)};
-    found.scans = calloc((size_t)found.version->journal_count + 1, sizeof(struct journal_scan));
-    r = found.scans ? assemble(store, &found, ret_error) : error_set(ret_error, ENOMEM, "out of memory for recovery");
-    for (uint32_t i = 0; i < found.fresh_count; i++)
-        journal_release(found.fresh[i]);
-    version_release(found.version);
-    free(found.scans);
-    free(found.fresh);
-    store->recovery.seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
+    struct recovery recovery = {.options = options, .io = io, .files = files, .states = states, .version = files_version(files)};
+    recovery.result.clean = true;
+    recovery.scans = calloc((size_t)recovery.version->journal_count + 1, sizeof(struct journal_scan));
+    int r = recovery.scans ? assemble(&recovery, ret_error) : error_set(ret_error, ENOMEM, "out of memory for recovery");
+    if (r == 0) {
+        *ret_active = journal_hold(recovery.fresh[recovery.fresh_count - 1]);
+        *ret_recovery = recovery.result;
+        ret_recovery->seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
+    }
+    for (uint32_t i = 0; i < recovery.fresh_count; i++)
+        journal_release(recovery.fresh[i]);
+    version_release(recovery.version);
+    free(recovery.scans);
+    free(recovery.fresh);
     return r;
 }

@@ -1,10 +1,15 @@
 /* Rebuilds a damaged store from what of its files is sound, block by block and frame by frame: every piece that
  * validates is taken, in order of index; what is lost is said; later points of a series with a hole move down to close
  * it (indexes are places in a sequence, times stay). The result is a new directory; the old one is kept whole. */
+#include "append_times.h"
 #include "bytes.h"
 #include "check.h"
+#include "id_map.h"
+#include "journal_file.h"
+#include "manifest.h"
+#include "segment.h"
 #include "segment_private.h"
-#include "store_internal.h"
+#include "store.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* The times of a batch on its way into the store: checked, stamped where they are missing, moved where asked. */
 #include "clock.h"
-#include "store_internal.h"
+#include "append_times.h"
+#include "store.h"
 
 #include <errno.h>
 #include <math.h>

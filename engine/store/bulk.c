@@ -1,10 +1,13 @@
 /* Bulk load: series go straight into segments in a staging directory, which then move into the store in one step.
  * The staging's own small manifest names what is finished there, so that a killed load can go on. */
+#include "bulk.h"
+
+#include "append_times.h"
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"
+#include "segment.h"
 #include "staging_format.h"
-#include "store_internal.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -21,10 +24,13 @@ enum {
     BULK_NAME_BYTES_MAX = 64,
     BULK_SEGMENT_BYTES = 64 << 20, /* a segment this large is finished before the next series: what resuming may lose */
     STAGING_BYTES_MAX = 1 << 30,
+    FILE_IDS_PER_BULK = 1 << 16, /* taken in advance: one change of the set of files for so many */
 };
 
 struct store_bulk {
-    struct store *store;
+    struct io *io;
+    struct files *files;
+    struct wake wake;
     char *directory;
     pthread_mutex_t lock; /* the fields below */
     uint64_t next_file_id, file_id_end;
@@ -64,7 +70,7 @@ static int write_staging(struct store_bulk *bulk, struct error *ret_error)
     if (bulk->entry_count > 0)
         memcpy(bytes + sizeof(header), bulk->entries, bulk->entry_count * sizeof(struct staging_entry));
     store_u64(bytes, checksum(bytes + sizeof(uint64_t), size - sizeof(uint64_t), 0));
-    int r = io_replace_file(bulk->store->io, bulk->directory, STAGING_NAME, bytes, size, ret_error);
+    int r = io_replace_file(bulk->io, bulk->directory, STAGING_NAME, bytes, size, ret_error);
     free(bytes);
     return r;
 }
@@ -162,7 +168,7 @@ static void clear_directory(const struct store_bulk *bulk, bool keep_staged)
             continue;
         char *path = bulk_path(bulk, name, 0);
         if (path)
-            (void)bulk->store->io->operations->unlink(bulk->store->io, path);
+            (void)bulk->io->operations->unlink(bulk->io, path);
         free(path);
     }
     if (directory)
@@ -185,35 +191,36 @@ static bool name_is_valid(const char *name)
 
 static int take_file_ids(struct store_bulk *bulk, struct error *ret_error)
 {
-    struct store *store = bulk->store;
-    bulk->next_file_id = files_take_ids(store->files, FILE_IDS_PER_BULK);
+    bulk->next_file_id = files_take_ids(bulk->files, FILE_IDS_PER_BULK);
     bulk->file_id_end = bulk->next_file_id + FILE_IDS_PER_BULK;
-    return files_apply(store->files, &(struct files_edit){0}, NULL, ret_error); /* the staging keeps its files over a crash */
+    return files_apply(bulk->files, &(struct files_edit){0}, NULL, ret_error); /* the staging keeps its files over a crash */
 }
 
-static int bulk_new(struct store *store, const char *name, struct store_bulk **ret_bulk, struct error *ret_error)
+static int bulk_new(struct io *io, struct files *files, const char *name, struct store_bulk **ret_bulk, struct error *ret_error)
 {
     if (!name_is_valid(name))
         return error_set(ret_error, EINVAL, "'%s' is no name for a staging", name);
     struct store_bulk *bulk = calloc(1, sizeof(*bulk));
-    if (!bulk || asprintf(&bulk->directory, "%s/import-%s", store->directory, name) < 0) {
+    if (!bulk || asprintf(&bulk->directory, "%s/import-%s", files_directory(files), name) < 0) {
         free(bulk);
         return error_set(ret_error, ENOMEM, "out of memory for the staging");
     }
-    bulk->store = store;
+    bulk->io = io;
+    bulk->files = files;
     (void)pthread_mutex_init(&bulk->lock, NULL);
     *ret_bulk = bulk;
     return 0;
 }
 
-int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk,
+int bulk_open(struct io *io, struct files *files, struct wake wake, const char *name, bool resume, struct store_bulk **ret_bulk,
     struct error *ret_error)
 {
     struct store_bulk *bulk;
-    int r = bulk_new(store, name, &bulk, ret_error);
+    int r = bulk_new(io, files, name, &bulk, ret_error);
     if (r < 0)
         return r;
-    r = store->io->operations->make_directory(store->io, bulk->directory, 0700);
+    bulk->wake = wake;
+    r = io->operations->make_directory(io, bulk->directory, 0700);
     if (r == -EEXIST && resume) {
         r = read_staging(bulk, ret_error);
         if (r == 0)
@@ -223,9 +230,9 @@ int store_bulk_open(struct store *store, const char *name, bool resume, struct s
     } else if (r < 0) {
         (void)error_set(ret_error, -r, "%s: %s", bulk->directory, strerror(-r));
     } else {
-        r = store->io->operations->sync_directory(store->io, store->directory);
+        r = io->operations->sync_directory(io, files_directory(files));
         if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
+            (void)error_set(ret_error, -r, "%s: sync failed", files_directory(files));
     }
     if (r == 0)
         r = take_file_ids(bulk, ret_error);
@@ -251,10 +258,10 @@ void store_bulk_close(struct store_bulk *bulk, bool keep)
     free(bulk);
 }
 
-int store_bulk_discard(struct store *store, const char *name, struct error *ret_error)
+int bulk_discard(struct io *io, struct files *files, const char *name, struct error *ret_error)
 {
     struct store_bulk *bulk;
-    int r = bulk_new(store, name, &bulk, ret_error);
+    int r = bulk_new(io, files, name, &bulk, ret_error);
     if (r == 0)
         store_bulk_close(bulk, false);
     return r;
@@ -316,14 +323,14 @@ static int begin_segment(struct store_bulk_writer *writer, struct error *ret_err
     writer->path = bulk_path(bulk, NULL, writer->segment_id);
     if (!writer->path)
         return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
-    return segment_writer_open(bulk->store->io, writer->path, writer->segment_id, &writer->segment, ret_error);
+    return segment_writer_open(bulk->io, writer->path, writer->segment_id, &writer->segment, ret_error);
 }
 
 /* Finishes the segment and names its series in the staging. */
 static int end_segment(struct store_bulk_writer *writer, struct error *ret_error)
 {
     struct store_bulk *bulk = writer->bulk;
-    struct io *io = bulk->store->io;
+    struct io *io = bulk->io;
     if (!writer->segment)
         return 0;
     int r = segment_writer_finish(writer->segment, ret_error);
@@ -372,23 +379,17 @@ static int add_pending(struct store_bulk_writer *writer, uint64_t series_id, uin
     return 0;
 }
 
-static int check_is_new(struct store *store, uint64_t series_id, struct error *ret_error)
+static int check_is_new(struct files *files, uint64_t series_id, struct error *ret_error)
 {
-    struct store_snapshot *snapshot;
-    struct store_series series;
-    int r = store_snapshot_open(store, &snapshot, ret_error);
-    if (r < 0)
-        return r;
-    r = store_snapshot_series(snapshot, series_id, &series, ret_error);
-    store_snapshot_close(snapshot);
-    if (r == 0 && series.length > 0)
-        r = error_set(ret_error, EEXIST, "series %llu holds points already", (unsigned long long)series_id);
-    return r;
+    struct version *version = files_version(files);
+    bool holds = version_holds(version, series_id) && !files_is_deleted(files, series_id);
+    version_release(version);
+    return holds ? error_set(ret_error, EEXIST, "series %llu holds points already", (unsigned long long)series_id) : 0;
 }
 
 int store_bulk_series(struct store_bulk_writer *writer, uint64_t series_id, uint64_t tag, struct error *ret_error)
 {
-    int r = check_is_new(writer->bulk->store, series_id, ret_error);
+    int r = check_is_new(writer->bulk->files, series_id, ret_error);
     if (r == 0 && writer->segment && writer->pending_count > 0 &&
         (series_id <= writer->pending[writer->pending_count - 1].series_id ||
             segment_writer_size(writer->segment) > BULK_SEGMENT_BYTES))
@@ -458,7 +459,7 @@ static int list_moves(struct store_bulk *bulk, struct move **ret_moves, uint32_t
         moves[count] = (struct move){
             .id = id,
             .from = bulk_path(bulk, NULL, id),
-            .to = files_path(bulk->store->files, "segment-%llu", id),
+            .to = files_path(bulk->files, "segment-%llu", id),
         };
         r = moves[count].from && moves[count].to ? 0 : -ENOMEM;
         count++;
@@ -478,9 +479,9 @@ static void free_moves(struct move *moves, uint32_t count)
     free(moves);
 }
 
-static int move_segment(struct store *store, struct move *move, struct error *ret_error)
+static int move_segment(struct io *io, struct move *move, struct error *ret_error)
 {
-    int r = store->io->operations->rename(store->io, move->from, move->to);
+    int r = io->operations->rename(io, move->from, move->to);
     if (r < 0)
         return error_set(ret_error, -r, "%s: cannot be moved to %s: %s", move->from, move->to, strerror(-r));
     move->moved = true;
@@ -490,10 +491,10 @@ static int move_segment(struct store *store, struct move *move, struct error *re
         return r;
     if (segment_point_count(segment) == 0) { /* only empty series: nothing to keep */
         segment_close(segment);
-        (void)store->io->operations->unlink(store->io, move->to);
+        (void)io->operations->unlink(io, move->to);
         return 0;
     }
-    move->file = segment_file_new(store->io, segment);
+    move->file = segment_file_new(io, segment);
     if (!move->file) {
         segment_close(segment);
         return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
@@ -501,7 +502,7 @@ static int move_segment(struct store *store, struct move *move, struct error *re
     return 0;
 }
 
-static int name_segments(struct store *store, struct move *moves, uint32_t count, enum files_outcome *ret_outcome,
+static int name_segments(struct files *files, struct move *moves, uint32_t count, enum files_outcome *ret_outcome,
     struct error *ret_error)
 {
     *ret_outcome = FILES_REFUSED;
@@ -515,7 +516,7 @@ static int name_segments(struct store *store, struct move *moves, uint32_t count
     }
     int r = 0;
     if (segment_count > 0)
-        r = files_apply(store->files, &(struct files_edit){
+        r = files_apply(files, &(struct files_edit){
             .add_segments = segments,
             .add_segment_count = segment_count,
             .keep_refused = true, /* they go back to the staging */
@@ -526,7 +527,6 @@ static int name_segments(struct store *store, struct move *moves, uint32_t count
 
 int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
 {
-    struct store *store = bulk->store;
     struct move *moves = NULL;
     uint32_t count = 0;
     (void)pthread_mutex_lock(&bulk->lock);
@@ -534,21 +534,21 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
     if (r < 0)
         (void)error_set(ret_error, ENOMEM, "out of memory for a bulk load");
     for (uint32_t i = 0; r == 0 && i < count; i++)
-        r = move_segment(store, &moves[i], ret_error);
+        r = move_segment(bulk->io, &moves[i], ret_error);
     if (r == 0) {
-        r = store->io->operations->sync_directory(store->io, store->directory);
+        r = bulk->io->operations->sync_directory(bulk->io, files_directory(bulk->files));
         if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", store->directory);
+            (void)error_set(ret_error, -r, "%s: sync failed", files_directory(bulk->files));
     }
     enum files_outcome outcome = FILES_REFUSED;
     if (r == 0) {
-        r = name_segments(store, moves, count, &outcome, ret_error);
+        r = name_segments(bulk->files, moves, count, &outcome, ret_error);
         bulk->published = r == 0;
-        merger_wake(store);
+        bulk->wake.call(bulk->wake.context);
     }
     for (uint32_t i = 0; r < 0 && outcome == FILES_REFUSED && i < count; i++) { /* back into the staging, so that a resumed load finds them */
         if (moves[i].moved)
-            (void)store->io->operations->rename(store->io, moves[i].to, moves[i].from);
+            (void)bulk->io->operations->rename(bulk->io, moves[i].to, moves[i].from);
     }
     free_moves(moves, moves ? count : 0);
     (void)pthread_mutex_unlock(&bulk->lock);

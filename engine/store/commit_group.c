@@ -1,11 +1,13 @@
 /* Commit groups: where frames gather on their way to the journal. A group is used again and again, from a pool: the
  * memory for its frames is mapped once and what a usual group needs of it stays. */
+#include "commit_private.h"
 #include "futex.h"
-#include "store_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+enum { GROUP_BYTES_HOT = 2 << 20 }; /* memory that a pooled group keeps */
 
 struct group *group_new(size_t capacity)
 {
@@ -33,22 +35,8 @@ void group_free(struct group *group)
     free(group);
 }
 
-static bool pool_put(struct commit *commit, struct group *group)
+void group_clear(struct group *group)
 {
-    for (unsigned i = 0; i < GROUP_POOL; i++) {
-        if (!commit->pool[i]) {
-            commit->pool[i] = group;
-            return true;
-        }
-    }
-    return false;
-}
-
-void group_release(struct store *store, struct group *group)
-{
-    struct commit *commit = &store->commit;
-    if (atomic_fetch_sub(&group->references, 1) > 1)
-        return;
     journal_release(group->journal);
     group->journal = NULL;
     if (group->size > GROUP_BYTES_HOT)
@@ -57,21 +45,25 @@ void group_release(struct store *store, struct group *group)
     group->frame_count = 0;
     group->result = 0;
     atomic_store(&group->done, false);
-    (void)pthread_mutex_lock(&commit->lock);
-    bool pooled = pool_put(commit, group);
-    if (pooled)
-        (void)pthread_cond_broadcast(&commit->room);
-    (void)pthread_mutex_unlock(&commit->lock);
-    if (!pooled)
-        group_free(group);
 }
 
-struct group *group_from_pool(struct commit *commit)
+bool group_pool_put(struct group **pool, struct group *group)
 {
     for (unsigned i = 0; i < GROUP_POOL; i++) {
-        struct group *group = commit->pool[i];
+        if (!pool[i]) {
+            pool[i] = group;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct group *group_pool_take(struct group **pool)
+{
+    for (unsigned i = 0; i < GROUP_POOL; i++) {
+        struct group *group = pool[i];
         if (group) {
-            commit->pool[i] = NULL;
+            pool[i] = NULL;
             atomic_store(&group->references, 1);
             return group;
         }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct store_cursor {
-    struct store *store;
+    struct scratch_pool *pool;
     struct parts parts;
     uint32_t part;       /* the part that holds `position` */
     uint64_t position;   /* index of the next point */
@@ -27,8 +27,8 @@ int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint6
     struct store_cursor *cursor = calloc(1, sizeof(*cursor));
     if (!cursor)
         return error_set(ret_error, ENOMEM, "out of memory for a read");
-    cursor->store = snapshot->store;
-    cursor->scratch = scratch_take(snapshot->store);
+    cursor->pool = snapshot->scratch;
+    cursor->scratch = scratch_take(cursor->pool);
     int r = cursor->scratch ? parts_find(snapshot, series_id, &cursor->parts, ret_error)
                             : error_set(ret_error, ENOMEM, "out of memory for a read");
     if (r < 0) {
@@ -47,7 +47,7 @@ void store_cursor_close(struct store_cursor *cursor)
 {
     if (!cursor)
         return;
-    scratch_give(cursor->store, cursor->scratch);
+    scratch_give(cursor->pool, cursor->scratch);
     free(cursor->parts.list);
     free(cursor);
 }

@@ -128,6 +128,17 @@ void manifest_free(struct manifest *manifest)
     *manifest = (struct manifest){0};
 }
 
+bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id)
+{
+    size_t length = strlen(prefix);
+    char *end;
+    if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
+        return false;
+    errno = 0;
+    *ret_id = strtoull(name + length, &end, 10);
+    return errno == 0 && *end == 0;
+}
+
 /* ---- bytes ---- */
 
 static uint64_t image_checksum(const uint8_t *image, uint64_t size)

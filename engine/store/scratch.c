@@ -1,11 +1,28 @@
-/* Working memory of reads, kept from one to the next. */
-#include "store_internal.h"
+#include "scratch.h"
 
+#include "segment.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 
-struct read_scratch *scratch_take(struct store *store)
+enum { SCRATCH_POOL = 16, SCRATCH_BYTES_KEPT = 1 << 20 };
+
+struct scratch_pool {
+    pthread_mutex_t lock;
+    struct read_scratch *first;
+    unsigned count;
+};
+
+struct scratch_pool *scratch_pool_new(void)
 {
-    struct scratch_pool *pool = &store->scratch;
+    struct scratch_pool *pool = calloc(1, sizeof(*pool));
+    if (pool)
+        (void)pthread_mutex_init(&pool->lock, NULL);
+    return pool;
+}
+
+struct read_scratch *scratch_take(struct scratch_pool *pool)
+{
     (void)pthread_mutex_lock(&pool->lock);
     struct read_scratch *scratch = pool->first;
     if (scratch) {
@@ -33,11 +50,10 @@ static void scratch_free(struct read_scratch *scratch)
     free(scratch);
 }
 
-void scratch_give(struct store *store, struct read_scratch *scratch)
+void scratch_give(struct scratch_pool *pool, struct read_scratch *scratch)
 {
     if (!scratch)
         return;
-    struct scratch_pool *pool = &store->scratch;
     bool keep = scratch->batch.msgpack.capacity <= SCRATCH_BYTES_KEPT && scratch->batch.capacity <= 2 * BLOCK_POINTS_MAX;
     (void)pthread_mutex_lock(&pool->lock);
     keep = keep && pool->count < SCRATCH_POOL;
@@ -53,10 +69,13 @@ void scratch_give(struct store *store, struct read_scratch *scratch)
 
 void scratch_pool_free(struct scratch_pool *pool)
 {
+    if (!pool)
+        return;
     while (pool->first) {
         struct read_scratch *scratch = pool->first;
         pool->first = scratch->next;
         scratch_free(scratch);
     }
     (void)pthread_mutex_destroy(&pool->lock);
+    free(pool);
 }

@@ -6,15 +6,16 @@
 
 /* ---- life ---- */
 
-int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapshot, struct error *ret_error)
+int snapshot_open(struct io *io, struct files *files, struct scratch_pool *scratch, struct store_snapshot **ret_snapshot,
+    struct error *ret_error)
 {
     struct store_snapshot *snapshot = malloc(sizeof(*snapshot));
-    struct files_moment *moment = snapshot ? files_moment_take(store->files) : NULL;
+    struct files_moment *moment = snapshot ? files_moment_take(files) : NULL;
     if (!moment) {
         free(snapshot);
         return error_set(ret_error, ENOMEM, "out of memory for a snapshot");
     }
-    *snapshot = (struct store_snapshot){.store = store, .moment = moment};
+    *snapshot = (struct store_snapshot){.io = io, .files = files, .scratch = scratch, .moment = moment};
     *ret_snapshot = snapshot;
     return 0;
 }
@@ -25,11 +26,6 @@ void store_snapshot_close(struct store_snapshot *snapshot)
         return;
     files_moment_free(snapshot->moment);
     free(snapshot);
-}
-
-int store_snapshot_backup(struct store_snapshot *snapshot, const char *directory, struct error *ret_error)
-{
-    return store_write_backup(snapshot->store, snapshot->moment, directory, ret_error);
 }
 
 /* ---- parts ---- */
@@ -81,7 +77,7 @@ int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts
     const struct version *version = snapshot->moment->version;
     struct parts parts = {0};
     *ret_parts = parts;
-    if (files_was_deleted(snapshot->store->files, series_id, snapshot->moment->sequence))
+    if (files_was_deleted(snapshot->files, series_id, snapshot->moment->sequence))
         return 0;
     parts.list = malloc((version->segment_count + version->journal_count + 1) * sizeof(*parts.list));
     if (!parts.list)
@@ -180,12 +176,12 @@ static uint32_t count_until(const struct batch *batch, double time)
     return low;
 }
 
-static int index_in_segment(struct store *store, const struct part *part, double time, uint64_t *ret_index,
+static int index_in_segment(struct scratch_pool *pool, const struct part *part, double time, uint64_t *ret_index,
     struct error *ret_error)
 {
     struct segment_block block;
     uint32_t number;
-    struct read_scratch *scratch = scratch_take(store);
+    struct read_scratch *scratch = scratch_take(pool);
     if (!scratch)
         return error_set(ret_error, ENOMEM, "out of memory for a read");
     int r = segment_block_after_time(part->segment, &part->series, time, &number, ret_error);
@@ -195,7 +191,7 @@ static int index_in_segment(struct store *store, const struct part *part, double
         r = segment_read_block(part->segment, &part->series, &block, scratch->columns, true, &scratch->batch, ret_error);
     if (r == 0)
         *ret_index = block.first_index + count_until(&scratch->batch, time);
-    scratch_give(store, scratch);
+    scratch_give(pool, scratch);
     return r;
 }
 
@@ -234,7 +230,7 @@ int store_snapshot_index_of_time(struct store_snapshot *snapshot, uint64_t serie
     if (i == parts.count)
         *ret_index = parts.count > 0 ? parts.list[parts.count - 1].end_index : 0;
     else if (parts.list[i].segment)
-        r = index_in_segment(snapshot->store, &parts.list[i], time, ret_index, ret_error);
+        r = index_in_segment(snapshot->scratch, &parts.list[i], time, ret_index, ret_error);
     else
         r = index_in_journal(&parts.list[i], time, ret_index, ret_error);
     free(parts.list);

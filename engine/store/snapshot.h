@@ -3,12 +3,20 @@
 #ifndef CONNECTORDB_SNAPSHOT_H
 #define CONNECTORDB_SNAPSHOT_H
 
-#include "store_internal.h"
+#include "files.h"
+#include "scratch.h"
+#include "store.h"
 
 struct store_snapshot {
-    struct store *store;
+    struct io *io;
+    struct files *files;
+    struct scratch_pool *scratch;
     struct files_moment *moment;
 };
+
+/* What store_snapshot_open promises (store.h). All are borrowed. */
+int snapshot_open(struct io *io, struct files *files, struct scratch_pool *scratch, struct store_snapshot **ret_snapshot,
+    struct error *ret_error);
 
 struct part {
     struct segment *segment; /* NULL: the part is in a journal */

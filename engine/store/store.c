@@ -1,26 +1,23 @@
-/* The store's life: create, open, close, statistics, reconciliation. */
-#include "store_internal.h"
+/* The store: composes its parts, and is the door to them. */
+#include "store_private.h"
 
-#include "check.h"
+#include "bulk.h"
+#include "map.h"
+#include "recover.h"
+#include "snapshot.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id)
-{
-    size_t length = strlen(prefix);
-    char *end;
-    if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
-        return false;
-    errno = 0;
-    *ret_id = strtoull(name + length, &end, 10);
-    return errno == 0 && *end == 0;
-}
+enum {
+    JOURNALS_MAX_DEFAULT = 4,
+    WAIT_MS_DEFAULT = 5000,
+    FLIGHT_BYTES_DEFAULT = 128 << 20,
+};
 
 /* A store is never overwritten, however damaged its manifest is. */
 static int refuse_existing(const char *directory, struct error *ret_error)
@@ -83,36 +80,37 @@ static int take_options(struct store *store, const struct store_options *options
     return 0;
 }
 
-static void init_locks(struct store *store)
-{
-    pthread_condattr_t attributes;
-    (void)pthread_mutex_init(&store->listener_lock, NULL);
-    (void)pthread_mutex_init(&store->scratch.lock, NULL);
-    (void)pthread_mutex_init(&store->background.lock, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&store->background.wake, &attributes);
-    (void)pthread_cond_init(&store->background.done, &attributes);
-    (void)pthread_cond_init(&store->background.merge_wake, &attributes);
-    (void)pthread_mutex_init(&store->merge_lock, NULL);
-    (void)pthread_condattr_destroy(&attributes);
-}
-
 static void store_free(struct store *store)
 {
-    commit_free(store);
+    background_free(store->background);
+    commit_free(store->commit);
     files_close(store->files);
-    scratch_pool_free(&store->scratch);
-    (void)pthread_cond_destroy(&store->background.wake);
-    (void)pthread_cond_destroy(&store->background.done);
-    (void)pthread_cond_destroy(&store->background.merge_wake);
-    (void)pthread_mutex_destroy(&store->merge_lock);
-    (void)pthread_mutex_destroy(&store->background.lock);
-    (void)pthread_mutex_destroy(&store->listener_lock);
+    scratch_pool_free(store->scratch);
     if (store->io_owned)
         io_close(store->io);
-    free(store->directory);
     free(store);
+}
+
+static int open_parts(struct store *store, const char *directory, struct error *ret_error)
+{
+    struct states *states = states_new();
+    struct journal *active = NULL;
+    store->scratch = scratch_pool_new();
+    store->background = background_new(&store->options);
+    int r = states && store->scratch && store->background ? 0 : error_set(ret_error, ENOMEM, "out of memory for a store");
+    if (r == 0)
+        r = files_open(store->io, directory, &store->files, ret_error);
+    if (r == 0)
+        r = recover(&store->options, store->io, store->files, states, &active, &store->recovery, ret_error);
+    if (r < 0) {
+        states_free(states);
+        return r;
+    }
+    r = commit_new(&store->options, store->io, store->files, (struct wake){background_wake_sealer, store->background}, states, active,
+        &store->commit, ret_error);
+    if (r == 0)
+        r = background_start(store->background, store->io, store->files, store->commit, store->scratch, ret_error);
+    return r;
 }
 
 int store_open(const char *directory, const struct store_options *options, struct store **ret_store,
@@ -124,22 +122,12 @@ int store_open(const char *directory, const struct store_options *options, struc
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
         return error_set(ret_error, ENOMEM, "out of memory");
-    init_locks(store);
     r = take_options(store, options, ret_error);
-    if (r == 0) {
-        store->directory = strdup(directory);
-        if (!store->directory)
-            r = error_set(ret_error, ENOMEM, "out of memory");
-    }
-    int committing = commit_init(store, ret_error);
     if (r == 0)
-        r = committing;
-    if (r == 0)
-        r = recover(store, ret_error);
-    if (r == 0)
-        r = background_start(store, ret_error);
+        r = open_parts(store, directory, ret_error);
     if (r < 0) {
-        background_stop(store);
+        if (store->background)
+            background_stop(store->background);
         store_free(store);
         return r;
     }
@@ -167,11 +155,9 @@ int store_close(struct store *store, struct error *ret_error)
 {
     if (!store)
         return 0;
-    background_stop(store);
-    int r = 0;
-    if (store->commit.dead)
-        r = error_set(ret_error, EIO, "%s", store->commit.dead_error.message);
-    else
+    background_stop(store->background);
+    int r = commit_check_alive(store->commit, ret_error);
+    if (r == 0)
         r = record_clean_ends(store, ret_error);
     store_free(store);
     return r;
@@ -190,14 +176,8 @@ const char *store_io_name(const struct store *store)
 void store_get_stats(struct store *store, struct store_stats *ret_stats)
 {
     struct store_stats stats = {0};
-    (void)pthread_mutex_lock(&store->commit.lock);
-    stats.appended_points = store->commit.appended_points;
-    stats.appended_batches = store->commit.appended_batches;
-    stats.commits = store->commit.commits;
-    stats.inserts_waited = store->commit.waited;
-    stats.journal_bytes_written = store->commit.written_bytes;
-    stats.journal_dead = store->commit.dead;
-    (void)pthread_mutex_unlock(&store->commit.lock);
+    commit_get_stats(store->commit, &stats);
+    background_get_stats(store->background, &stats);
     struct version *version = files_version(store->files);
     stats.journal_count = version->journal_count;
     for (uint32_t i = 0; i < version->journal_count; i++)
@@ -209,17 +189,56 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     }
     version_release(version);
     stats.deleted_series = files_delete_sequence(store->files);
-    (void)pthread_mutex_lock(&store->background.lock);
-    stats.sealed_journals = store->background.sealed_journals;
-    const struct error *errors[] = {&store->background.seal_error, &store->background.prepare_error, &store->background.merge_error,
-        &store->background.damage_error};
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]) && stats.background_error.code == 0; i++)
-        stats.background_error = *errors[i];
-    stats.merged_segments = store->background.merged_segments;
-    stats.sealed_bytes_written = store->background.sealed_bytes;
-    stats.merged_bytes_written = store->background.merged_bytes;
-    (void)pthread_mutex_unlock(&store->background.lock);
     *ret_stats = stats;
+}
+
+/* ---- the door to the parts ---- */
+
+int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags, uint64_t *ret_first_index,
+    struct error *ret_error)
+{
+    return commit_append(store->commit, series_id, batch, flags, ret_first_index, ret_error);
+}
+
+int store_delete_series(struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error)
+{
+    return commit_delete_series(store->commit, series_ids, count, ret_error);
+}
+
+void store_set_listener(struct store *store, store_listener listener, void *context)
+{
+    commit_set_listener(store->commit, listener, context);
+}
+
+int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapshot, struct error *ret_error)
+{
+    return snapshot_open(store->io, store->files, store->scratch, ret_snapshot, ret_error);
+}
+
+int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk, struct error *ret_error)
+{
+    return bulk_open(store->io, store->files, (struct wake){background_wake_merger, store->background}, name, resume, ret_bulk,
+        ret_error);
+}
+
+int store_bulk_discard(struct store *store, const char *name, struct error *ret_error)
+{
+    return bulk_discard(store->io, store->files, name, ret_error);
+}
+
+int store_seal(struct store *store, bool active, struct error *ret_error)
+{
+    return background_seal(store->background, active, ret_error);
+}
+
+int store_merge(struct store *store, struct error *ret_error)
+{
+    return background_merge(store->background, ret_error);
+}
+
+int store_work(struct store *store, struct error *ret_error)
+{
+    return background_work(store->background, ret_error);
 }
 
 /* ---- reconciliation ---- */

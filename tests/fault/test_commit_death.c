@@ -3,7 +3,8 @@
 #include "store_model.h"
 
 #include "journal_file.h"
-#include "store_internal.h"
+#include "commit_private.h"
+#include "store_private.h"
 #include "futex.h"
 #include "io.h"
 
@@ -100,9 +101,9 @@ static int result_of(struct appender *appender)
 
 static uint32_t packing_now(struct store *store)
 {
-    (void)pthread_mutex_lock(&store->commit.lock);
-    uint32_t count = atomic_load(&store->commit.filling->packing);
-    (void)pthread_mutex_unlock(&store->commit.lock);
+    (void)pthread_mutex_lock(&store->commit->lock);
+    uint32_t count = atomic_load(&store->commit->filling->packing);
+    (void)pthread_mutex_unlock(&store->commit->lock);
     return count;
 }
 
@@ -180,15 +181,13 @@ static void nobody_comes_back_while_the_batch_is_in_use(void **state)
     writing = &write;
     start(&a, store, 1, &first);
     start(&b, store, 2, &second);
-    struct group *group = store->commit.filling;
+    struct group *group = store->commit->filling;
     let_pack(store, &first, 1);
     atomic_store(&second.open, true); /* the last one: leads */
     wait_for(&write.reached);
     while (!is_settled(&a))
         (void)sched_yield();
-    (void)pthread_mutex_lock(&store->commit.lock);
-    commit_die(store, &error);
-    (void)pthread_mutex_unlock(&store->commit.lock);
+    commit_kill(store->commit, &error);
     futex_wake(&group->changes, INT_MAX);
     while (!is_settled(&a))
         (void)sched_yield();

@@ -2,7 +2,8 @@
  * deletion is held while an appender comes. */
 #include "store_model.h"
 
-#include "store_internal.h"
+#include "commit_private.h"
+#include "store_private.h"
 #include "io_posix.h"
 
 #include <pthread.h>
@@ -63,9 +64,9 @@ static void *delete_series(void *argument)
 
 static bool has_frames_waiting(struct store *store)
 {
-    (void)pthread_mutex_lock(&store->commit.lock);
-    bool waiting = store->commit.filling->frame_count > 0;
-    (void)pthread_mutex_unlock(&store->commit.lock);
+    (void)pthread_mutex_lock(&store->commit->lock);
+    bool waiting = store->commit->filling->frame_count > 0;
+    (void)pthread_mutex_unlock(&store->commit->lock);
     return waiting;
 }
 

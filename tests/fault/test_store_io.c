@@ -325,8 +325,8 @@ static void test_a_full_device_is_survived(void **state)
     struct error error = {0};
     struct complaints complaints = {0};
     test_store_close(running.store);
-    running.options.complain = complain;
-    running.options.complain_context = &complaints;
+    running.options.report = complain;
+    running.options.report_context = &complaints;
     running.store = test_store_open(running.directory, &running.options);
     io_fault_set(running.io, &(struct io_fault_plan){.fail_at = 1, .code = ENOSPC,
         .calls = 1u << IO_CALL_OPEN | 1u << IO_CALL_RENAME});

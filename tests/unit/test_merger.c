@@ -2,7 +2,8 @@
 
 #include "check.h"
 #include "segment_private.h"
-#include "store_internal.h"
+#include "merger.h"
+#include "store_private.h"
 #include "store.h"
 
 #include <fcntl.h>

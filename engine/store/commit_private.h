@@ -1,0 +1,69 @@
+/* The inside of the group commit: for commit.c, commit_group.c and tests. */
+#ifndef CONNECTORDB_COMMIT_PRIVATE_H
+#define CONNECTORDB_COMMIT_PRIVATE_H
+
+#include "commit.h"
+
+enum { GROUP_POOL = 3 };
+
+/* Frames that are written and synced together. */
+struct group {
+    uint64_t number;
+    struct journal *journal; /* NULL until the first frame; holds a reference */
+    uint64_t offset;         /* in the file */
+    uint8_t *data;           /* `capacity` bytes of reserved address space */
+    size_t size, capacity;
+    struct frame *frames;
+    const struct batch **batches; /* for the listener; borrowed from the waiting appenders */
+    uint32_t frame_count, frame_capacity;
+    _Atomic uint32_t packing;    /* frames reserved but not yet packed; rises under commit.c's lock only */
+    _Atomic uint32_t references; /* appenders that still look at it, and the commit while it is the filling group */
+    int result;                  /* to be read once it is done */
+    atomic_bool done;
+    _Atomic uint32_t changes;    /* futex word: incremented to wake appenders */
+};
+
+struct commit {
+    const struct store_options *options;
+    struct io *io;
+    struct files *files;
+    struct wake wake;
+
+    pthread_mutex_t lock; /* the fields below; reservation in the active journal and its closing */
+    pthread_cond_t room;  /* a group was taken, a spare came, a journal was sealed */
+    struct states *states;
+    struct journal *active, *spare;
+    struct group *filling;
+    struct group *pool[GROUP_POOL];
+    bool committing; /* a thread has the token: it alone writes, syncs and publishes a group */
+    bool dead;
+    struct error dead_error;
+    uint64_t group_number;
+    struct error prepare_error; /* code 0 = none: why there is no spare */
+    uint64_t appended_points, appended_batches, commits, written_bytes, waited;
+
+    _Atomic uint64_t flight_bytes;
+
+    pthread_mutex_t listener_lock; /* the fields below */
+    store_listener listener;
+    void *listener_context;
+};
+
+/* ---- commit_group.c; the lock of commit.c is held where it says so ---- */
+
+/* A group for frames of `capacity` bytes, with one reference; NULL = no memory. */
+struct group *group_new(size_t capacity);
+void group_free(struct group *group); /* accepts NULL */
+/* Empties a group that nobody looks at any more. */
+void group_clear(struct group *group);
+/* The pool of empty groups: take gives it one reference, NULL = the pool is empty; put: false = it is full. Locked. */
+struct group *group_pool_take(struct group **pool);
+bool group_pool_put(struct group **pool, struct group *group);
+/* Gets the memory for so many more frames. Locked. 0 or -ENOMEM. */
+int group_reserve_frames(struct group *group, uint32_t extra);
+/* Reserves `size` bytes of the journal and of the group, which has memory for the frame. Locked. */
+struct frame *group_add_frame(struct group *group, struct journal *journal, uint64_t size);
+/* Wakes appenders of the group: one that shall lead it, or all (INT_MAX). */
+void group_wake(struct group *group, int count);
+
+#endif
