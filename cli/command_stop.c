@@ -122,7 +122,8 @@ static int stop(const char *directory, struct error *ret_error)
     if (r < 0)
         return r;
     if (pidfd_send_signal(process, SIGTERM, NULL, 0) < 0 && errno != ESRCH)
-        r = error_set(ret_error, errno, "cannot stop process %d: %s", pid, strerrordesc_np(errno));
+        r = error_set(ret_error, errno, "cannot stop process %d: %s%s", pid, strerrordesc_np(errno),
+            errno == EPERM ? ": run connectordb stop as the user who started it" : "");
     if (r == 0)
         r = await_end(process, pid, ret_error);
     (void)close(process);

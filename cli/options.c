@@ -32,6 +32,10 @@ static const struct option_entry COMMON[] = {
         .type = OPTION_FLAG,
         .help = "says nothing but errors",
         .target = &common_options.quiet},
+    {.name = "as-owner",
+        .type = OPTION_FLAG,
+        .help = "root only: works as the user that DB belongs to",
+        .target = &common_options.as_owner},
     {.name = "cpuprofile", .type = OPTION_OBSOLETE_TEXT, .value = "FILE", .help = "use perf to profile"},
 };
 

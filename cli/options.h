@@ -42,6 +42,7 @@ struct common_options {
     const char *loglevel; /* NULL: not given; else a valid one */
     const char *logfile;  /* NULL: not given */
     bool quiet;
+    bool as_owner; /* work as the owner of the database */
 };
 extern struct common_options common_options;
 

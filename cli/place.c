@@ -1,8 +1,12 @@
 #include "place.h"
 
+#include "options.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +24,26 @@ int place_path(const char *directory, const char *name, char path[PATH_MAX], str
     int length = snprintf(path, PATH_MAX, "%s/%s", directory, name);
     if (length < 0 || length >= PATH_MAX)
         return error_set(ret_error, ENAMETOOLONG, "%.200s...: the path is too long", directory);
+    return 0;
+}
+
+/* The process and all its threads are the owner's from here on: there is no way back. */
+static int become_owner(const char *directory, struct error *ret_error)
+{
+    struct stat status;
+    if (stat(directory, &status) < 0)
+        return error_set(ret_error, errno, "%s: %s", directory, strerrordesc_np(errno));
+    if (status.st_uid == geteuid())
+        return 0;
+    if (geteuid() != 0)
+        return error_set(ret_error, EPERM, "--as-owner: only root can work as another user");
+    const struct passwd *entry = getpwuid(status.st_uid);
+    gid_t group = entry ? entry->pw_gid : status.st_gid;
+    int r = entry ? initgroups(entry->pw_name, group) : setgroups(1, &group);
+    if (r < 0 || setresgid(group, group, group) < 0 ||
+        setresuid(status.st_uid, status.st_uid, status.st_uid) < 0)
+        return error_set(ret_error, errno, "--as-owner: cannot become the user %u: %s", status.st_uid,
+            strerrordesc_np(errno));
     return 0;
 }
 
@@ -48,6 +72,8 @@ int place_find(const char *argument, struct place *ret_place, struct error *ret_
         else
             r = error_set(ret_error, errno, "%s: %s", argument, strerrordesc_np(errno));
     }
+    if (r == 0 && common_options.as_owner)
+        r = become_owner(place.directory, ret_error);
     if (r == 0)
         *ret_place = place;
     return r;

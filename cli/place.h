@@ -18,7 +18,7 @@ struct place {
 };
 
 /* argument: a database directory, or a configuration file in one (as ConnectorDB 0.3 takes it). -ENOENT,
- * -ENOTDIR: it is none. */
+ * -ENOTDIR: it is none. With common_options.as_owner the process becomes the owner of the directory. */
 int place_find(const char *argument, struct place *ret_place, struct error *ret_error);
 /* Free with configuration_free. */
 int place_read_configuration(

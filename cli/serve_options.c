@@ -1,5 +1,7 @@
 #include "serve_options.h"
 
+#include "database.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,8 @@ int serve_plan_make(const struct serve_options *options, const char *database, c
 {
     *ret_plan = (struct serve_plan){0};
     int r = place_find(database, &ret_plan->place, ret_error);
+    if (r == 0) /* before the log is opened, which is a file of the database, too */
+        r = database_check_owner(ret_plan->place.directory, ret_error);
     if (r == 0)
         r = place_read_configuration(&ret_plan->place, &ret_plan->configuration, ret_error);
     if (r < 0)

@@ -97,6 +97,8 @@ int database_open_as(const char *path, const char *role, const struct store_opti
     struct error *ret_error)
 {
     int r = check_directory(path, ret_error);
+    if (r == 0)
+        r = database_check_owner(path, ret_error);
     if (r < 0)
         return r;
     struct database *database = calloc(1, sizeof(*database));

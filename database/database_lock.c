@@ -254,7 +254,8 @@ int database_await(const char *path, struct error *ret_error)
 
 int database_lock(const char *path, const char *role, int *ret_lock, struct error *ret_error)
 {
-    return lock_take(path, role, &lock_patience_default, ret_lock, ret_error);
+    int r = database_check_owner(path, ret_error);
+    return r < 0 ? r : lock_take(path, role, &lock_patience_default, ret_lock, ret_error);
 }
 
 void database_unlock(int lock)

@@ -25,6 +25,10 @@ int database_create(const char *path, const char *configuration, struct error *r
  * all. */
 int database_create_with_user(const char *path, const char *configuration, const struct user *user,
     const char *password, struct error *ret_error);
+/* Whether the calling process may write to the database: its effective user must be the owner of the directory. 0; -EPERM with a
+ * message that names the owner and what to run instead. */
+int database_check_owner(const char *path, struct error *ret_error);
+
 /* Takes the LOCK (an OS lock), opens the catalog, then the store, then deletes the series without a row.
  * options as in store_open. -EBUSY at once: another process has the LOCK, named by the message if the LOCK
  * tells. For a holder that was killed or is ending but has not released it yet it waits, 5 s at most, then

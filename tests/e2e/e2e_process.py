@@ -14,6 +14,8 @@ from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main
 
 SAMPLE = os.path.join(SOURCE, "samples", "home")
 
+NOBODY = 65534
+
 
 def ignore(*numbers):
     """For preexec_fn: what nohup, or `&` in a script, does to a command."""
@@ -242,6 +244,85 @@ class Namespaces(Matrix):
             lock.flush()
             done = self.unshare(["-m"], 'mount -t tmpfs none /proc || exit 9; $P stop "$DB"', 1)
         self.assertIn("cannot be identified", done.stderr)
+
+
+class Owners(Matrix):
+    """A database of the user nobody, and root who works on it."""
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest("only root can make a database of another user")
+        command("import", self.database, SAMPLE)
+        os.chmod(self.directory, 0o755)
+        for path in (self.database, *self.contents()):
+            os.chown(path, NOBODY, NOBODY)
+
+    def contents(self):
+        return [os.path.join(folder, name) for folder, folders, files in os.walk(self.database) for name in folders + files]
+
+    def state(self):
+        found = {}
+        for path in (self.database, *self.contents()):
+            about = os.stat(path)
+            found[path] = (about.st_uid, about.st_gid, about.st_mode, about.st_mtime_ns)
+        return found
+
+    def test_commands_that_write_are_refused(self):
+        before = self.state()
+        for arguments in (("start", "--port", "0"), ("run", "--port", "0"), ("import", SAMPLE), ("repair",)):
+            with self.subTest(arguments[0]):
+                message = self.refuse(arguments[0], self.database, *arguments[1:])
+                self.assertIn("belongs to the user nobody", message)
+                self.assertIn("sudo -u 'nobody' connectordb", message)
+                self.assertIn("--as-owner", message)
+                self.assertEqual(self.state(), before)
+
+    def test_commands_that_read_change_nothing_or_are_refused(self):
+        before = self.state()
+        for name in ("export", "backup"):
+            done = subprocess.run([PROGRAM, name, self.database, self.path(name)], capture_output=True, text=True, check=False,
+                                  timeout=COMMAND_SECONDS_MAX, stdin=subprocess.DEVNULL)
+            if done.returncode != 0:
+                self.assertIn("sudo -u 'nobody' connectordb", done.stderr)
+            self.assertEqual(self.state(), before)
+
+    def test_commands_that_look_change_nothing(self):
+        before = self.state()
+        for arguments in (("check",), ("inspect",)):
+            command(arguments[0], self.database, *arguments[1:])
+            self.assertEqual(self.state(), before)
+        self.assertIn("no server is running", self.refuse("stop", self.database))
+        self.assertEqual(self.state(), before)
+
+    def test_as_owner(self):
+        """Everything that root's commands make is the owner's."""
+        printed = command("start", self.database, "--port", "0", "--as-owner").stdout
+        self.port = 0  # there is something to stop
+        self.assertIn("answers at", printed)
+        self.assertEqual(os.stat(f"/proc/{self.pid()}").st_uid, NOBODY)
+        self.assertEqual({os.stat(path).st_uid for path in self.contents()}, {NOBODY})
+        command("export", self.database, self.path("by-the-server"), exit_code=1)  # nobody may not write there
+        os.mkdir(self.path("out"))
+        os.chown(self.path("out"), NOBODY, NOBODY)
+        command("export", self.database, self.path("out", "running"))
+        self.stop()
+        command("export", "--as-owner", self.database, self.path("out", "stopped"))
+        command("repair", "--as-owner", self.database)
+        self.assertEqual({os.stat(path).st_uid for path in self.contents()}, {NOBODY})
+
+    def test_another_user_is_refused(self):
+        os.chmod(self.database, 0o777)
+        for path in self.contents():
+            os.chmod(path, 0o777)
+        before = self.state()
+        for arguments, said in ((("start", "--port", "0"), "belongs to the user nobody"),
+                                (("start", "--port", "0", "--as-owner"), "only root")):
+            done = subprocess.run([PROGRAM, arguments[0], self.database, *arguments[1:]], capture_output=True, text=True, user=1,
+                                  check=False, timeout=COMMAND_SECONDS_MAX, stdin=subprocess.DEVNULL)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(said, done.stderr)
+            self.assertEqual(self.state(), before)
 
 
 if __name__ == "__main__":
