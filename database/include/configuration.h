@@ -1,5 +1,6 @@
-/* connectordb.conf: JSON with comments (// to the end of the line, and C style). Keys as in ConnectorDB 0.3 (reference/rest.md section 11); the ones that have no
- * meaning any more (redis, nats, sql, batchsize, ...) are accepted and ignored; unknown keys are an error that names them. */
+/* connectordb.conf: JSON with comments (// to the end of the line, and C style). The keys are those of ConnectorDB 0.3;
+ * keys that have no meaning any more (redis, nats, sql, batchsize, ...) are accepted and ignored; an unknown key is an
+ * error that names it. */
 #ifndef CONNECTORDB_CONFIGURATION_H
 #define CONNECTORDB_CONFIGURATION_H
 

@@ -1,4 +1,4 @@
-/* A database directory: configuration, catalog and store in step (engine.md, "Catalog and data").
+/* A database directory: configuration, catalog and store in step (docs/ARCHITECTURE.md).
  *
  *   connectordb.conf  catalog.sqlite  connectordb.pid  connectordb.sock  LOCK  data/ */
 #ifndef CONNECTORDB_DATABASE_H

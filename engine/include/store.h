@@ -68,7 +68,7 @@ const char *store_io_name(const struct store *store); /* "io_uring" or "posix" *
 
 /* ---- appending ---- */
 enum store_append_flags {
-    STORE_APPEND_RESTAMP = 1, /* leading points older than the last one get its time (PUT), see reference/rest.md 5 */
+    STORE_APPEND_RESTAMP = 1, /* leading points older than the last one get its time (PUT, docs/API.md) */
 };
 
 /* Appends the batch to the series as one unit: after a crash all of it is there or none.

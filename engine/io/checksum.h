@@ -1,4 +1,4 @@
-/* XXH3-64 (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md); checksum.c is the only file that knows it. */
+/* XXH3-64 (https://github.com/Cyan4973/xxHash); checksum.c is the only file that knows it. */
 #ifndef CONNECTORDB_CHECKSUM_H
 #define CONNECTORDB_CHECKSUM_H
 

@@ -209,7 +209,7 @@ static char *vector_text(struct vector string)
     return head.type == MSGPACK_STRING ? strndup((const char *)string.data + head.size, head.length) : NULL;
 }
 
-/* Where deviations.md wants another text than the vector: all digits of an integer, null written out, the keys'
+/* Where the text differs on purpose from that of ConnectorDB 0.3 (the vector): all digits of an integer, null written out, the keys'
  * order kept. */
 static const char *deviation(const char *in)
 {

@@ -187,7 +187,7 @@ static double last_time(const struct model_series *series)
     return series->points.count > 0 ? series->points.times[series->points.count - 1] : 0;
 }
 
-/* reference/rest.md 5: leading points older than the last stored one take its time. */
+/* PUT: leading points older than the last stored one take its time. */
 static void restamp(struct points *points, double last)
 {
     double to = last == floor(last) ? last + 0.00001 : last;
