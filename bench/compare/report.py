@@ -13,7 +13,10 @@ LIMIT_POINTS_MAX = 1000000
 
 
 def commit():
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=programs.SOURCE, capture_output=True)
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=programs.SOURCE, capture_output=True)
+    except FileNotFoundError:
+        return "no git"
     return done.stdout.decode().strip() or "no git"
 
 
