@@ -15,7 +15,8 @@ int insert_device(struct catalog *catalog, const struct device *device, int64_t 
     if (r == 0)
         r = exists_by_text(writer, STATEMENT_DEVICE_KEY_TAKEN, device->apikey, ret_error);
     if (r > 0)
-        return error_set(ret_error, EEXIST, "the API key of device '%s' already exists at another device", device->name);
+        return error_set(ret_error, ENOTUNIQ,
+            "the API key of device '%s' cannot be used: choose another, or leave it out for a random one", device->name);
     const int64_t integers[] = {device->user_id, device->enabled, device->is_public, device->visible,
         device->user_editable};
     const char *const texts[] = {device->name, device->nickname, device->description, device->icon, device->apikey,

@@ -2,6 +2,7 @@
 
 #include "configuration_text.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -16,6 +17,8 @@ enum {
     INSERT_LIMIT_BYTES_MAX = 1 << 30,
     TIMEOUT_S_MAX = 3600,
     DELAY_MS_MAX = 60000,
+    FAILED_LOGINS_MAX = 1000000,
+    PROXIES_MAX = 64,
     CONNECTIONS_MAX = 10000,
     FSYNC_INTERVAL_MS_MAX = 60000,
     JOURNAL_BYTES_MIN = 64 << 10, /* both: what store_open takes */
@@ -147,6 +150,43 @@ static int read_failed_login_delay(const json_t *value, struct configuration *co
     return r;
 }
 
+static int read_failed_logins_max(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    int64_t guesses;
+    int r = read_integer(value, 0, FAILED_LOGINS_MAX, &guesses, place);
+    if (r == 0)
+        configuration->failed_logins_max = (uint32_t)guesses;
+    return r;
+}
+
+static bool is_address(const char *text)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+}
+
+static int read_trusted_proxies(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    static const char expected[] = "an array of at most 64 addresses in numbers, such as [\"127.0.0.1\", \"::1\"]";
+    char list[PROXIES_MAX * (INET6_ADDRSTRLEN + 1)] = "";
+    if (!json_is_array(value) || json_array_size(value) > PROXIES_MAX)
+        return wrong(place, expected);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const char *address = json_string_value(json_array_get(value, i));
+        if (!address || !is_address(address))
+            return wrong(place, expected);
+        if (i > 0)
+            strcat(list, " ");
+        strcat(list, address);
+    }
+    char *copy = strdup(list);
+    if (!copy)
+        return error_set(place->error, ENOMEM, "%s: out of memory", place->file);
+    free(configuration->trusted_proxies);
+    configuration->trusted_proxies = copy;
+    return 0;
+}
+
 static int read_connections_max(const json_t *value, struct configuration *configuration, const struct place *place)
 {
     int64_t connections;
@@ -232,6 +272,8 @@ static const struct {
     {"insert_limit_bytes", read_insert_limit_bytes},
     {"http_read_timeout", read_http_read_timeout},
     {"failed_login_delay", read_failed_login_delay},
+    {"failed_logins_max", read_failed_logins_max},
+    {"trusted_proxies", read_trusted_proxies},
     {"connections_max", read_connections_max},
     {"fsync", read_fsync},
     {"journal_bytes", read_journal_bytes},
@@ -286,9 +328,12 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .insert_limit_bytes = 10 << 20,
         .http_read_timeout_s = 5,
         .failed_login_delay_ms = 300,
+        .failed_logins_max = 20,
+        .trusted_proxies = strdup(""),
         .connections_max = 256,
     };
-    if (!configuration->hostname || !configuration->siteurl || !configuration->logfile || !configuration->loglevel)
+    if (!configuration->hostname || !configuration->siteurl || !configuration->logfile || !configuration->loglevel ||
+        !configuration->trusted_proxies)
         return error_set(ret_error, ENOMEM, "out of memory for the configuration");
     return 0;
 }
@@ -393,5 +438,6 @@ void configuration_free(struct configuration *configuration)
     free(configuration->siteurl);
     free(configuration->logfile);
     free(configuration->loglevel);
+    free(configuration->trusted_proxies);
     *configuration = (struct configuration){0};
 }

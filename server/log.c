@@ -1,5 +1,7 @@
 #include "log.h"
 
+#include "escape.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -79,16 +81,11 @@ static void write_line(enum log_level level, const char *format, va_list argumen
 {
     if (!log_enabled(level))
         return;
-    char line[LOG_LINE_BYTES_MAX];
-    size_t start = put_prefix(line, sizeof(line), level);
-    int length = vsnprintf(line + start, sizeof(line) - start, format, arguments);
-    size_t end = start + (length < 0 ? 0 : (size_t)length);
-    if (end > sizeof(line) - 1)
-        end = sizeof(line) - 1;
-    for (size_t i = start; i < end; i++) {
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
-    }
+    char text[LOG_LINE_BYTES_MAX], line[LOG_LINE_BYTES_MAX];
+    size_t end = put_prefix(line, sizeof(line), level);
+    int length = vsnprintf(text, sizeof(text), format, arguments);
+    if (length >= 0)
+        end += escape_text(line + end, sizeof(line) - end, text, strnlen(text, sizeof(text)));
     line[end++] = '\n';
     pthread_rwlock_rdlock(&state.lock);
     /* A log that cannot be written has nowhere to say so. */

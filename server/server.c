@@ -1,5 +1,6 @@
 #include "server.h"
 
+#include "auth.h"
 #include "log.h"
 #include "request.h"
 #include "routes.h"
@@ -90,8 +91,12 @@ int server_start(struct database *database, const struct configuration *configur
         .complain = complain,
         .context = server,
     };
-    int r = http_start(&options, &server->http, ret_error);
+    struct limiter_options limits = auth_limits(configuration);
+    int r = limiter_create(&limits, &server->limiter, ret_error);
+    if (r == 0)
+        r = http_start(&options, &server->http, ret_error);
     if (r < 0) {
+        limiter_free(server->limiter);
         free(server);
         return r;
     }
@@ -116,6 +121,7 @@ void server_stop(struct server *server)
         return;
     catalog_stop_hashing(server->database->catalog); /* logins that wait are answered with 503 */
     http_stop(server->http);
+    limiter_free(server->limiter);
     free(server);
     log_info("the server has stopped");
 }

@@ -88,7 +88,7 @@ int user_check_password_hash(const struct user *user, struct error *ret_error);
  * NULL or "" = "user". */
 int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password,
     int64_t *ret_id, struct error *ret_error);
-/* Makes a device; an empty apikey becomes a new random UUID. *ret_id may be NULL, as below. */
+/* Makes a device; an empty apikey becomes a new random UUID. -ENOTUNIQ: another device has the API key. *ret_id may be NULL, as below. */
 int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,
     struct error *ret_error);
 /* The same with streams below it, as catalog_create_stream makes them (their device_id is ignored): all of it or nothing. */

@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include "clock.h"
 #include "json_points.h"
 #include "log.h"
 
@@ -8,8 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
-enum { REF_BYTES = 37 };
+enum {
+    REF_BYTES = 37,
+    REFUSAL_STEP_NS = 1000000,
+};
 
 void answer_ok(struct request *request)
 {
@@ -101,15 +106,29 @@ const char *request_path(const struct request *request, char to[PATH_BYTES_MAX +
     return to;
 }
 
+/* Waits until a whole number of steps has passed since the request began. What does not exist is found out
+ * sooner or later than what is forbidden, by the caches and the number of rows that were looked at: a client
+ * must not read from the time of a refusal which of the two it was. */
+static void even_out(uint64_t started_ns)
+{
+    uint64_t steps = (clock_monotonic_ns() - started_ns) / REFUSAL_STEP_NS + 1;
+    uint64_t end_ns = started_ns + steps * REFUSAL_STEP_NS;
+    struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
+        continue;
+}
+
 void answer_failure(struct request *request, int status_missing, int code, const struct error *error)
 {
     char path[PATH_BYTES_MAX + 1];
     const char *name = request_path(request, path);
     switch (code) {
     case -ENOENT:
+        even_out(request->exchange->started_ns);
         answer_error(request, status_missing, "%s was not found, or you may not access it", name);
         return;
     case -EEXIST:
+    case -ENOTUNIQ:
         answer_error(request, 409, "%s", error->message);
         return;
     case -EINVAL:

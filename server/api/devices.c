@@ -1,5 +1,7 @@
 #include "request.h"
 
+#include "auth.h"
+#include "client.h"
 #include "json_object.h"
 #include "list.h"
 #include "permission.h"
@@ -8,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { KEY_BYTES_UNGUESSABLE = 16 }; /* of an API key that a client chooses */
 
 static void answer_device(struct request *request, const struct device *device, enum access access)
 {
@@ -147,6 +151,27 @@ static int streams_take(json_t *object, struct streams_body *body, struct error 
     return 0;
 }
 
+/* A 409 for the API key tells that somebody has it, so proposing keys is a way of guessing them: it counts as
+ * one when the key is taken, or so short that keys like it can be tried one by one. 1: the answer has been
+ * given. */
+static int insert(struct request *request, const struct device_body *body, const struct streams_body *streams,
+    struct error *ret_error)
+{
+    struct catalog *catalog = request->server->database->catalog;
+    size_t key_size = strlen(body->device.apikey);
+    struct guess guess;
+    if (key_size > 0 && auth_guess_begin(request, &guess) < 0)
+        return 1;
+    int r = catalog_create_device_with_streams(
+        catalog, &body->device, streams->streams, streams->count, NULL, ret_error);
+    if (r == -ENOTUNIQ)
+        client_log(request, "refused a device whose API key is in use,");
+    bool counts = r == -ENOTUNIQ || (r == 0 && key_size < KEY_BYTES_UNGUESSABLE);
+    if (key_size > 0)
+        auth_guess_judged(request, &guess, counts ? GUESS_WRONG : GUESS_UNDECIDED);
+    return r;
+}
+
 static int create(struct request *request, const json_t *object, struct error *ret_error)
 {
     struct catalog *catalog = request->server->database->catalog;
@@ -165,7 +190,7 @@ static int create(struct request *request, const json_t *object, struct error *r
         r = streams_take(body.streams, &streams, ret_error);
     if (r == 0) {
         body.device.user_id = user.id;
-        r = catalog_create_device_with_streams(catalog, &body.device, streams.streams, streams.count, NULL, ret_error);
+        r = insert(request, &body, &streams, ret_error);
     }
     if (r == 0)
         r = catalog_device_by_name(catalog, request->user, request->device, &made, ret_error);
@@ -174,7 +199,7 @@ static int create(struct request *request, const json_t *object, struct error *r
     streams_free(&streams);
     device_free(&made);
     user_free(&user);
-    return r;
+    return r > 0 ? 0 : r;
 }
 
 void device_create(struct request *request)
@@ -192,9 +217,11 @@ void device_delete(struct request *request)
         r = -ENOENT;
     if (r == 0)
         r = database_delete_device(request->server->database, device.id, &error);
-    if (r < 0)
+    if (r < 0) {
         answer_failure(request, 403, r, &error);
-    else
+    } else {
+        client_log(request, "deleted device");
         answer_ok(request);
+    }
     device_free(&device);
 }

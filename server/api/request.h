@@ -21,6 +21,7 @@ struct server {
     struct database *database;
     const struct configuration *configuration;
     struct http *http;
+    struct limiter *limiter;     /* of guesses of logins; auth/ */
     atomic_uint failing_logins;  /* logins that are being delayed now */
     char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
 };

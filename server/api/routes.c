@@ -1,6 +1,7 @@
 #include "routes.h"
 
 #include "auth.h"
+#include "origin.h"
 #include "url.h"
 
 #include <errno.h>
@@ -99,25 +100,13 @@ static const struct route *route_find(
 
 /* ---- CORS ---- */
 
-/* The site itself, with or without its port. */
-static bool is_own_origin(const struct server *server, const char *origin)
-{
-    size_t length = strlen(server->site);
-    if (strcmp(origin, server->site) == 0)
-        return true;
-    const char *port = strrchr(server->site, ':');
-    if (port && port[1] != '/')
-        length = (size_t)(port - server->site);
-    return strlen(origin) == length && strncmp(origin, server->site, length) == 0;
-}
-
 static void cors_decide(const struct server *server, struct http_exchange *exchange)
 {
     const char *origin = http_request_header(exchange, "Origin");
     exchange->cors = true;
     if (!origin)
         return;
-    if (is_own_origin(server, origin)) {
+    if (origin_is_site(server, origin)) {
         exchange->allow_origin = origin;
     } else if (server->configuration->allowcrossorigin) {
         exchange->allow_origin = "*";

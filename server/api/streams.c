@@ -1,5 +1,6 @@
 #include "streams.h"
 
+#include "client.h"
 #include "permission.h"
 
 #include <errno.h>
@@ -154,10 +155,12 @@ void stream_delete(struct request *request)
         r = -ENOENT;
     if (r == 0)
         r = database_delete_stream(request->server->database, stream.id, &error);
-    if (r < 0)
+    if (r < 0) {
         answer_failure(request, 403, r, &error);
-    else
+    } else {
+        client_log(request, "deleted stream");
         answer_ok(request);
+    }
     stream_free(&stream);
     device_free(&device);
 }

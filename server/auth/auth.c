@@ -1,53 +1,121 @@
 #include "auth.h"
 
+#include "client.h"
+#include "clock.h"
 #include "log.h"
+#include "origin.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+enum {
+    ACCOUNT_GUESSES =
+        10, /* for one account from all addresses at once, or half of an address's if that is more, */
+    ACCOUNT_SECONDS = 10, /* and one more each */
+};
+
+static const uint64_t second_ns = UINT64_C(1000000000);
+
+struct limiter_options auth_limits(const struct configuration *configuration)
+{
+    uint32_t guesses = configuration->failed_logins_max;
+    return (struct limiter_options){
+        .address_guesses = guesses,
+        .address_interval_ns = second_ns,
+        .account_guesses = guesses == 0 || guesses / 2 > ACCOUNT_GUESSES ? guesses / 2 : ACCOUNT_GUESSES,
+        .account_interval_ns = ACCOUNT_SECONDS * second_ns,
+    };
+}
+
+/* ---- refusals ---- */
+
+/* Nothing was judged. */
+static int refuse_for(struct request *request, uint64_t wait_ns)
+{
+    char seconds[24];
+    (void)snprintf(
+        seconds, sizeof(seconds), "%llu", (unsigned long long)((wait_ns + second_ns - 1) / second_ns));
+    (void)http_answer_header(request->exchange, "Retry-After", seconds);
+    answer_error(request, 429, "Too many failed logins; the next is looked at in %s s", seconds);
+    return -EACCES;
+}
+
+/* The answer comes after the configured delay, unless many wait already: the limiter is what slows guessing
+ * down. */
 static int login_failed(struct request *request, const char *message)
 {
     struct server *server = request->server;
     unsigned most = server->configuration->connections_max / LOGIN_DELAYS_SHARE;
-    if (atomic_fetch_add(&server->failing_logins, 1) > most) {
-        answer_later(request, 429, "Too many failed logins at once");
-    } else {
+    if (atomic_fetch_add(&server->failing_logins, 1) <= most)
         http_pause(request->exchange, server->configuration->failed_login_delay_ms);
-        (void)http_answer_header(request->exchange, "WWW-Authenticate", "Basic realm=\"ConnectorDB\"");
-        answer_error(request, 401, "%s", message);
-    }
     atomic_fetch_sub(&server->failing_logins, 1);
+    (void)http_answer_header(request->exchange, "WWW-Authenticate", "Basic realm=\"ConnectorDB\"");
+    answer_error(request, 401, "%s", message);
     return -EACCES;
 }
 
-static int login_result(struct request *request, int r, const char *message, const struct error *error)
+static void log_failure(struct request *request, const char *account)
 {
-    if (r == 0) {
-        request->authenticated = true;
-        return 0;
-    }
-    if (r == -EACCES || r == -ENOENT || r == -EINVAL)
-        return login_failed(request, message);
-    answer_failure(request, 404, r, error);
-    return -EACCES;
+    char address[CLIENT_ADDRESS_BYTES];
+    const char *from = client_address(request, address);
+    const char *then = limiter_wait_ns(request->server->limiter, from, clock_monotonic_ns())
+                           ? "; its next ones have to wait"
+                           : "";
+    if (account)
+        log_warn("failed login from %s as '%.100s'%s", from, account, then);
+    else
+        log_warn("failed login from %s with an unknown API key%s", from, then);
 }
 
-static int login_by_key(struct request *request, const char *key)
+/* ---- logins ---- */
+
+static bool is_wrong(int r)
 {
-    struct error error = {0};
-    int r = *key
-                ? catalog_identity_by_key(request->server->database->catalog, key, &request->identity, &error)
-                : -ENOENT;
-    return login_result(request, r, "The requested device was not found: the API key is wrong", &error);
+    return r == -EACCES || r == -ENOENT || r == -EINVAL;
 }
 
-static int login_by_password(struct request *request, const char *name, const char *password)
+/* A login that memory does not know: account is NULL for an API key. */
+static int judge(struct request *request, const char *account, const char *secret)
 {
+    struct catalog *catalog = request->server->database->catalog;
+    struct limiter *limiter = request->server->limiter;
+    char address[CLIENT_ADDRESS_BYTES];
+    const char *from = client_address(request, address);
     struct error error = {0};
-    int r = catalog_identity_by_password(
-        request->server->database->catalog, name, password, &request->identity, &error);
-    return login_result(request, r, "Login failed. Check your user name or password", &error);
+    struct guess guess;
+    uint64_t wait_ns = limiter_guess(limiter, from, account, clock_monotonic_ns(), &guess);
+    if (wait_ns > 0)
+        return refuse_for(request, wait_ns);
+    int r = account ? catalog_identity_by_password(catalog, account, secret, &request->identity, &error)
+                    : catalog_identity_by_key(catalog, secret, &request->identity, &error);
+    enum verdict verdict = r == 0 ? GUESS_RIGHT : is_wrong(r) ? GUESS_WRONG : GUESS_UNDECIDED;
+    limiter_judged(limiter, &guess, verdict, clock_monotonic_ns());
+    if (verdict == GUESS_UNDECIDED)
+        answer_failure(request, 404, r, &error);
+    if (verdict != GUESS_WRONG)
+        return r == 0 ? 0 : -EACCES;
+    log_failure(request, account);
+    return login_failed(request, account ? "Login failed. Check your user name or password"
+                                         : "The requested device was not found: the API key is wrong");
+}
+
+/* What memory knows is right, but is refused as well while the address has to wait: among its guesses it
+ * would be told from the wrong ones. */
+static int log_in(struct request *request, const char *account, const char *secret)
+{
+    struct catalog *catalog = request->server->database->catalog;
+    char address[CLIENT_ADDRESS_BYTES];
+    uint64_t wait_ns = limiter_wait_ns(
+        request->server->limiter, client_address(request, address), request->exchange->started_ns);
+    if (wait_ns > 0)
+        return refuse_for(request, wait_ns);
+    bool known = account ? catalog_identity_remembered_password(catalog, account, secret, &request->identity)
+                         : catalog_identity_remembered_key(catalog, secret, &request->identity);
+    int r = known ? 0 : judge(request, account, secret);
+    request->authenticated = r == 0;
+    return r;
 }
 
 /* Decodes "Basic <base64 of name:password>". False: another scheme or malformed. */
@@ -72,13 +140,28 @@ int authenticate(struct request *request)
 {
     char credentials[CREDENTIALS_BYTES_MAX];
     char *password = NULL;
-    int r = 0;
     if (basic_split(http_request_header(request->exchange, "Authorization"), credentials, &password)) {
-        r = *credentials ? login_by_password(request, credentials, password)
-                         : login_by_key(request, password);
+        int r = origin_check(request);
+        if (r == 0)
+            r = log_in(request, *credentials ? credentials : NULL, password);
         explicit_bzero(credentials, sizeof(credentials));
         return r;
     }
     const char *key = query_value(&request->query, "apikey");
-    return *key ? login_by_key(request, key) : 0;
+    return *key ? log_in(request, NULL, key) : 0;
+}
+
+/* ---- other guesses ---- */
+
+int auth_guess_begin(struct request *request, struct guess *ret_guess)
+{
+    char address[CLIENT_ADDRESS_BYTES];
+    uint64_t wait_ns = limiter_guess(
+        request->server->limiter, client_address(request, address), NULL, clock_monotonic_ns(), ret_guess);
+    return wait_ns > 0 ? refuse_for(request, wait_ns) : 0;
+}
+
+void auth_guess_judged(struct request *request, const struct guess *guess, enum verdict verdict)
+{
+    limiter_judged(request->server->limiter, guess, verdict, clock_monotonic_ns());
 }

@@ -2,16 +2,28 @@
 #ifndef CONNECTORDB_AUTH_H
 #define CONNECTORDB_AUTH_H
 
+#include "limiter.h"
 #include "request.h"
 
 enum {
-    CREDENTIALS_BYTES_MAX = HTTP_REQUEST_BYTES_MAX / 4 * 3, /* decoded user:password: what fits into the headers */
+    CREDENTIALS_BYTES_MAX =
+        HTTP_REQUEST_BYTES_MAX / 4 * 3, /* decoded user:password: what fits into the headers */
     LOGIN_DELAYS_SHARE =
-        4, /* at most a quarter of the connections wait after failed logins; more answer 429 */
+        4, /* at most a quarter of the connections wait after failed logins; more answer at once */
 };
 
-/* Finds the identity of the request; without any login it is nobody (authenticated = false). -EACCES: a login
- * failed, and the answer has been given after the configured delay. */
+/* The limits of server->limiter for a configuration. */
+struct limiter_options auth_limits(const struct configuration *configuration);
+
+/* Finds the identity of the request; without any login it is nobody (authenticated = false). -EACCES: the
+ * login failed or was refused unjudged, or it is a write from a page of another site; the answer has been
+ * given. */
 int authenticate(struct request *request);
+
+/* A value that the client proposes and that tells, when it is refused, what somebody else's secret is: an API
+ * key for a new device. Begins a guess from the client's address; -EACCES: it has none left, the answer has
+ * been given. To be followed by auth_guess_judged. */
+int auth_guess_begin(struct request *request, struct guess *ret_guess);
+void auth_guess_judged(struct request *request, const struct guess *guess, enum verdict verdict);
 
 #endif

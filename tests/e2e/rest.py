@@ -15,11 +15,11 @@ def basic(login):
 
 
 class RestTest(harness.DatabaseTest):
-    def create(self, *arguments):
-        """A database whose failed logins are answered at once."""
+    def create(self, *arguments, **configured):
+        """A database whose failed logins are answered at once, as many as there are (e2e_login.py is about limits)."""
         configuration = os.path.join(self.directory, "configuration")
         with open(configuration, "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "failed_login_delay": 0}, file)
+            json.dump({"version": 1, "failed_login_delay": 0, "failed_logins_max": 0, **configured}, file)
         harness.command("create", self.database, "--config", configuration, *arguments)
 
     def start_with_bob(self, password="b", email="b@b.c"):

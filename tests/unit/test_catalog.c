@@ -124,7 +124,7 @@ static void test_devices(void **state)
     device_free(&stored);
     assert_error(&f, catalog_create_device(f.catalog, &device, NULL, &f.error), EEXIST, "device 'd' already exists");
     device.user_id = bob;
-    assert_error(&f, catalog_create_device(f.catalog, &device, NULL, &f.error), EEXIST, "API key");
+    assert_error(&f, catalog_create_device(f.catalog, &device, NULL, &f.error), ENOTUNIQ, "API key");
     assert_null(strstr(f.error.message, "mykey"));
     device.apikey = text("");
     assert_int_equal(catalog_create_device(f.catalog, &device, NULL, &f.error), 0);
@@ -481,7 +481,7 @@ static void test_imports_that_are_refused(void **state)
     assert_int_equal(catalog_import_device(import, &device, &f.error), 0);
     assert_error(&f, catalog_import_device(import, &device, &f.error), EEXIST, "device 'd' already exists");
     device.name = text("e");
-    assert_error(&f, catalog_import_device(import, &device, &f.error), EEXIST, "API key");
+    assert_error(&f, catalog_import_device(import, &device, &f.error), ENOTUNIQ, "API key");
     device.name = text("no/name");
     assert_error(&f, catalog_import_device(import, &device, &f.error), EINVAL, "name");
     static const struct {

@@ -25,6 +25,8 @@ static void test_defaults(void **state)
     assert_int_equal(c.insert_limit_bytes, 10485760);
     assert_int_equal(c.http_read_timeout_s, 5);
     assert_int_equal(c.failed_login_delay_ms, 300);
+    assert_int_equal(c.failed_logins_max, 20);
+    assert_string_equal(c.trusted_proxies, "");
     assert_int_equal(c.connections_max, 256);
     assert_int_equal(c.store.fsync, STORE_FSYNC_ALWAYS);
     assert_int_equal(c.store.journal_bytes, 0);
@@ -49,6 +51,7 @@ static void test_every_key_is_read(void **state)
     assert_int_equal(parse("{\"version\":1,\"hostname\":\"0.0.0.0\",\"port\":0,\"frontend_enabled\":false,"
                            "\"siteurl\":\"http://x//y\",\"allowcrossorigin\":true,\"logfile\":\"/l\",\"loglevel\":\"warn\","
                            "\"insert_limit_bytes\":100,\"http_read_timeout\":7,\"failed_login_delay\":0,"
+                           "\"failed_logins_max\":3,\"trusted_proxies\":[\"127.0.0.1\",\"::1\"],"
                            "\"connections_max\":9,\"fsync\":\"interval:250\",\"journal_bytes\":65536}",
                          &c, &error), 0);
     assert_string_equal(c.hostname, "0.0.0.0");
@@ -58,6 +61,8 @@ static void test_every_key_is_read(void **state)
     assert_true(c.allowcrossorigin);
     assert_string_equal(c.logfile, "/l");
     assert_string_equal(c.loglevel, "warn");
+    assert_int_equal(c.failed_logins_max, 3);
+    assert_string_equal(c.trusted_proxies, "127.0.0.1 ::1");
     assert_int_equal(c.insert_limit_bytes, 100);
     assert_int_equal(c.http_read_timeout_s, 7);
     assert_int_equal(c.failed_login_delay_ms, 0);

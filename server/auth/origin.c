@@ -1,0 +1,85 @@
+#include "origin.h"
+
+#include "client.h"
+#include "log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+bool origin_is_site(const struct server *server, const char *origin)
+{
+    size_t length = strlen(server->site);
+    if (strcmp(origin, server->site) == 0)
+        return true;
+    const char *port = strrchr(server->site, ':');
+    if (port && port[1] != '/')
+        length = (size_t)(port - server->site);
+    return strlen(origin) == length && strncmp(origin, server->site, length) == 0;
+}
+
+/* `url` (an origin or a referrer) is on the host and port that the request was sent to. The scheme does not
+ * count: a TLS proxy may be in between. */
+static bool is_host(const struct http_exchange *exchange, const char *url)
+{
+    const char *host = http_request_header(exchange, "Host");
+    const char *authority = strstr(url, "://");
+    if (!host || !*host || !authority)
+        return false;
+    authority += 3;
+    size_t length = strcspn(authority, "/?#");
+    return length == strlen(host) && strncasecmp(authority, host, length) == 0;
+}
+
+static bool is_extension(const char *origin)
+{
+    static const char *const SCHEMES[] = {
+        "chrome-extension://", "moz-extension://", "safari-web-extension://", "extension://"};
+    for (size_t i = 0; i < sizeof(SCHEMES) / sizeof(SCHEMES[0]); i++) {
+        if (strncmp(origin, SCHEMES[i], strlen(SCHEMES[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool referrer_is_own(const struct request *request, const char *referrer)
+{
+    const char *site = request->server->site;
+    size_t length = strlen(site);
+    return is_host(request->exchange, referrer) ||
+           (strncmp(referrer, site, length) == 0 && (referrer[length] == '\0' || referrer[length] == '/'));
+}
+
+static bool is_foreign(const struct request *request)
+{
+    const struct http_exchange *exchange = request->exchange;
+    const char *site = http_request_header(exchange, "Sec-Fetch-Site");
+    const char *origin = http_request_header(exchange, "Origin");
+    const char *referrer = http_request_header(exchange, "Referer");
+    if (site && (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0))
+        return false;
+    if (origin && strcmp(origin, "null") != 0)
+        return !origin_is_site(request->server, origin) && !is_host(exchange, origin) &&
+               !is_extension(origin);
+    if (site)
+        return true; /* same-site or cross-site, from nowhere in particular */
+    if (referrer)
+        return !referrer_is_own(request, referrer);
+    return origin != NULL; /* "null": a sandboxed frame, a file */
+}
+
+int origin_check(struct request *request)
+{
+    char address[CLIENT_ADDRESS_BYTES];
+    const struct http_exchange *exchange = request->exchange;
+    if ((exchange->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) || !is_foreign(request) ||
+        request->server->configuration->allowcrossorigin)
+        return 0;
+    const char *origin = http_request_header(exchange, "Origin");
+    log_warn("%s %.200s from %s refused: sent by a page of another site, '%.100s'", exchange->method_name,
+        exchange->path, client_address(request, address), origin ? origin : "");
+    answer_error(request, 403,
+        "Sent by a page of another site; if this one is yours, set siteurl, or allowcrossorigin to trust all "
+        "sites");
+    return -EACCES;
+}
