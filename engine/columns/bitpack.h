@@ -1,10 +1,11 @@
 /* Packing of small unsigned integers. Pure functions; docs/FORMAT.md, section 6.2, has the bytes.
  *
  * bits    value i takes bits [i * width, (i + 1) * width) of the output, least significant bit first.
- * digits  values below `radix` as digits: radix_digits(radix) of them share one 64-bit word, so that 10 different
- *         values cost 3.37 bits instead of 4. The word is the fraction 0.d0 d1 d2 ... in base radix, rounded up
- *         and scaled by 2^64: multiplying by the radix brings the next digit out on top, without a division.
- * The two combine: the low bits of a value as bits, what is above them as a digit. */
+ * digits  values below `radix`, radix_digits(radix) of them in one 64-bit word, so that one of 10 values
+ *         costs 3.37 bits instead of 4. The word is the fraction 0.d0 d1 d2 ... in base radix, scaled by 2^64
+ *         and rounded up: each multiplication by the radix moves the next digit into the high half of the
+ * product, without a division. Both combine: the low bits of a value as bits, what is above them as a
+ * digit. */
 #ifndef CONNECTORDB_BITPACK_H
 #define CONNECTORDB_BITPACK_H
 

@@ -1,15 +1,16 @@
-/* Column codecs: one column of a block <-> bytes. Pure functions on memory, no I/O. docs/FORMAT.md has the bytes.
+/* Column codecs: one column of a block <-> bytes. Pure functions on memory, no I/O. docs/FORMAT.md, section
+ * 6, has the bytes. The encoder takes the smallest form for the block at hand:
  *
- * numbers   integers / 10^e; doubles that are no such decimal are patched in as exceptions (then the column decodes
- *           to doubles), or the doubles' bit patterns are taken as integers all through. The integers: as
- *           they are, deltas, or residuals from a linear prediction; a common factor taken out; frame of
- *           reference over the whole column or over miniblocks of 256, packed as bits and base-n digits,
- *           outliers listed; or the 8 byte planes, each raw, constant or zstd.
- *           (ALP, Afroozeh et al., SIGMOD 2024, for the power-of-ten idea; PFOR, Zukowski et al., ICDE 2006.)
- * booleans  constant or bitmap
- * values    dictionary of distinct msgpack values + packed codes, or lengths + concatenated bytes, zstd if it pays
- * senders   dictionary + packed codes
- * Whatever is smallest in the block at hand is taken. */
+ * times, numbers  integers over a power of ten (ALP, Afroozeh et al., SIGMOD 2024), with doubles that are no
+ *                 such decimal patched in as exceptions; or the bit patterns of the doubles. The integers are
+ *                 stored as they are, as deltas or as residuals of a linear prediction, divided by a common
+ *                 factor; packed with a frame of reference for the whole column or for each 256 values,
+ *                 outliers listed (PFOR, Zukowski et al., ICDE 2006), in bits and base-n digits; or in 8 byte
+ *                 planes, each raw, constant or zstd.
+ * booleans        constant or bitmap
+ * other values    dictionary of distinct msgpack values and a code each, or concatenated; zstd where that
+ * saves bytes
+ * senders         dictionary of names and a code each */
 #ifndef CONNECTORDB_COLUMNS_H
 #define CONNECTORDB_COLUMNS_H
 
@@ -19,13 +20,15 @@
 
 #include <stdbool.h>
 
-/* Working memory of encoding and decoding, reused from block to block; one thread at a time. */
-struct columns;
+struct columns; /* working memory of encoding and decoding, about 330 KiB; used by one thread at a time */
 
+/* 0 or -ENOMEM. */
 int columns_open(struct columns **ret_columns);
 void columns_close(struct columns *columns); /* accepts NULL */
 
-/* Each appends one encoded column of points [from, from + count) of the batch to out. 0, -ENOMEM. count >= 1. */
+/* Each appends one encoded column of points [from, from + count) of the batch to `out`. 1 <= count <= 4096.
+ * Nothing is appended for senders if the owner sent all of the points. 0 or -ENOMEM (`out` may have grown
+ * then). */
 int columns_encode_times(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
     struct buffer *out);
 int columns_encode_values(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
@@ -33,14 +36,14 @@ int columns_encode_values(struct columns *columns, const struct batch *batch, ui
 int columns_encode_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
     struct buffer *out);
 
-/* After columns_encode_values: sets *ret_numbers to the column's values if they were stored as decimals all
- * through, as decoding will give them back. Borrowed until the next call with these columns. false: they were
- * something else. */
+/* After columns_encode_values: true if all values were stored as decimals; sets *ret_numbers to them as
+ * decoding will return them, borrowed until the next call with these columns. */
 bool columns_encoded_decimals(const struct columns *columns, struct numbers *ret_numbers);
 
-/* Each decodes a column of `count` points into the batch (batch_clear'ed, capacity >= count ensured by the caller
- * through batch_reserve; batch->count is set by the caller afterwards). Bytes are untrusted: every length is
- * bounded, msgpack is validated. 0, -EBADMSG with what is wrong, -ENOMEM. */
+/* Each decodes a column of `count` points into an empty batch with room for them (batch_clear,
+ * batch_reserve); the caller sets batch->count afterwards. The bytes are untrusted: every length is bounded,
+ * msgpack is validated. 0; -EBADMSG with what is wrong; -ENOMEM. After a failure the batch's columns are
+ * undefined, but may be cleared and used again. */
 int columns_decode_times(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
     struct batch *batch, struct error *ret_error);
 int columns_decode_values(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
@@ -48,8 +51,9 @@ int columns_decode_values(struct columns *columns, const uint8_t *data, size_t s
 int columns_decode_senders(struct columns *columns, const uint8_t *data, size_t size, uint32_t count,
     struct batch *batch, struct error *ret_error);
 
-/* Whether these bytes may be a block's columns, one behind the other, by their sizes and first bytes alone: always true of what
- * was encoded, seldom of anything else. For who looks for blocks and would read megabytes at each place to be sure. */
+/* Whether these bytes may be the columns of a block, judged by their sizes and first bytes alone: true for
+ * everything that was encoded, rarely for other bytes. A cheap filter for a search for blocks in damaged
+ * files. */
 bool columns_plausible(const uint8_t *data, uint64_t times_size, uint64_t values_size, uint64_t senders_size);
 
 #endif

@@ -1,6 +1,12 @@
-#include "columns_private.h"
+#include "columns_bytes.h"
+
+#include "bytes.h"
 
 #include <errno.h>
+#include <string.h>
+
+/* The first byte: how the rest is stored. */
+enum { BYTES_RAW = 0, BYTES_ZSTD = 1 };
 
 size_t bytes_compress(struct columns *columns, uint8_t *to, size_t capacity, const uint8_t *data, size_t size,
     int level)

@@ -1,7 +1,8 @@
-/* Numbers and times: integers over a power of ten where that is exact, the doubles' bits otherwise. */
-#include "columns_private.h"
+#include "columns_numbers.h"
 
+#include "bytes.h"
 #include "check.h"
+#include "columns_u64s.h"
 
 #include <errno.h>
 

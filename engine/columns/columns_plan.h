@@ -3,9 +3,9 @@
 #ifndef CONNECTORDB_COLUMNS_PLAN_H
 #define CONNECTORDB_COLUMNS_PLAN_H
 
-#include "columns_private.h"
-
 #include "bitpack.h"
+#include "bytes.h"
+#include "columns_u64s.h"
 
 enum {
     SAMPLE_POINTS = 64,

@@ -1,6 +1,9 @@
-#include "columns_private.h"
+/* Reads a run of u64s. */
+#include "columns_u64s.h"
 
 #include "bitpack.h"
+#include "bytes.h"
+#include "columns_bytes.h"
 
 #include <errno.h>
 
@@ -11,15 +14,6 @@ struct u64s_header {
     uint64_t slope;        /* TRANSFORM_LINEAR */
     uint32_t fraction;
 };
-
-static int read_signed(struct column_reader *reader, uint64_t *ret_value, struct error *ret_error)
-{
-    uint64_t zigzag;
-    int r = column_read_varint(reader, UINT64_MAX, &zigzag, ret_error);
-    if (r == 0)
-        *ret_value = (uint64_t)zigzag_decode(zigzag);
-    return r;
-}
 
 static int read_fraction(struct column_reader *reader, uint32_t *ret_fraction, struct error *ret_error)
 {
@@ -40,14 +34,14 @@ static int read_header(struct column_reader *reader, struct u64s_header *header,
         ((head & U64S_FRACTION) && transform != TRANSFORM_LINEAR)))
         return error_set(ret_error, EBADMSG, "unknown form 0x%02x of packed integers", head);
     if (r == 0 && (head & U64S_FACTOR)) {
-        r = read_signed(reader, &header->base, ret_error);
+        r = column_read_zigzag(reader, &header->base, ret_error);
         if (r == 0)
             r = column_read_varint(reader, UINT64_MAX, &header->factor, ret_error);
     }
     if (r == 0 && transform == TRANSFORM_DELTA)
-        r = read_signed(reader, &header->first, ret_error);
+        r = column_read_zigzag(reader, &header->first, ret_error);
     if (r == 0 && transform == TRANSFORM_LINEAR)
-        r = read_signed(reader, &header->slope, ret_error);
+        r = column_read_zigzag(reader, &header->slope, ret_error);
     if (r == 0 && (head & U64S_FRACTION))
         r = read_fraction(reader, &header->fraction, ret_error);
     return r;
@@ -81,7 +75,7 @@ static int read_miniblock(struct column_reader *reader, uint64_t *values, uint32
 {
     uint64_t step = 0;
     uint8_t width, radix = 0;
-    int r = read_signed(reader, &step, ret_error);
+    int r = column_read_zigzag(reader, &step, ret_error);
     if (r == 0)
         r = column_read_byte(reader, &width, ret_error);
     if (r < 0)
@@ -155,7 +149,7 @@ static int read_planes(struct columns *columns, struct column_reader *reader, ui
 {
     uint64_t min = 0;
     const uint8_t *kinds;
-    int r = read_signed(reader, &min, ret_error);
+    int r = column_read_zigzag(reader, &min, ret_error);
     if (r == 0)
         r = column_read_bytes(reader, 2, &kinds, ret_error);
     if (r < 0)
@@ -183,7 +177,7 @@ static int walk_patches(struct column_reader *reader, uint64_t *values, uint32_t
         if (position >= count)
             return error_set(ret_error, EBADMSG, "a patch at position %llu of %u",
                 (unsigned long long)position, count);
-        r = read_signed(reader, &residual, ret_error);
+        r = column_read_zigzag(reader, &residual, ret_error);
         if (r == 0 && values != NULL)
             values[position] = residual;
     }

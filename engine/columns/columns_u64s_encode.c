@@ -1,7 +1,9 @@
-/* Writing a run of u64s in the form that columns_plan.c chose. */
-#include "columns_plan.h"
+/* Writes a run of u64s in the form that columns_plan.c chose. */
+#include "columns_u64s.h"
 
 #include "check.h"
+#include "columns_bytes.h"
+#include "columns_plan.h"
 
 #include <errno.h>
 

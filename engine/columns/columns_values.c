@@ -1,7 +1,11 @@
-/* Values of any kind: msgpack, as a dictionary of the distinct ones or one after the other. */
-#include "columns_private.h"
+#include "columns_values.h"
 
+#include "bytes.h"
 #include "checksum.h"
+#include "columns_booleans.h"
+#include "columns_bytes.h"
+#include "columns_numbers.h"
+#include "columns_u64s.h"
 #include "msgpack_value.h"
 
 #include <errno.h>
@@ -148,8 +152,10 @@ int values_encode(struct columns *columns, const struct batch *batch, uint32_t f
     int r = retype(columns, batch, from, count);
     if (r < 0)
         return r;
+    if (r > 0 && columns->retyped.form == VALUES_NUMBERS)
+        return numbers_encode(columns, &columns->retyped.numbers, 0, count, out);
     if (r > 0)
-        return columns_encode_values(columns, &columns->retyped, 0, count, out);
+        return booleans_encode(columns, columns->retyped.booleans, count, out);
     if (count > 1 && dictionary_build(columns, batch, from, count, &dictionary))
         return dictionary_encode(columns, count, &dictionary, out);
     return plain_encode(columns, batch, from, count, out);
