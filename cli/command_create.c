@@ -2,14 +2,13 @@
 
 #include "configuration.h"
 #include "database.h"
+#include "file.h"
 #include "options.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { CONFIGURATION_BYTES_MAX = 1 << 20 };
 
 struct creation {
     const char *configuration_file; /* NULL: the default one */
@@ -48,22 +47,15 @@ static int read_configuration(const char *path, char **ret_text, struct error *r
     if (r < 0)
         return r;
     configuration_free(&configuration);
-    char *text = malloc(CONFIGURATION_BYTES_MAX + 1);
-    FILE *file = text ? fopen(path, "re") : NULL;
-    if (!file) {
-        free(text);
-        return error_set(ret_error, errno, "%s: %s", path, strerrordesc_np(errno));
+    struct buffer text = {0};
+    r = file_read(path, CONFIGURATION_BYTES_MAX, &text, ret_error);
+    if (r == 0 && buffer_append(&text, "", 1) < 0)
+        r = error_set(ret_error, ENOMEM, "%s: out of memory", path);
+    if (r < 0) {
+        buffer_free(&text);
+        return r;
     }
-    size_t size = fread(text, 1, CONFIGURATION_BYTES_MAX, file);
-    bool whole = !ferror(file) && size < CONFIGURATION_BYTES_MAX;
-    (void)fclose(file);
-    if (!whole) {
-        free(text);
-        return error_set(ret_error, EIO, "%s: cannot read it, or it is longer than %d bytes", path,
-            CONFIGURATION_BYTES_MAX);
-    }
-    text[size] = '\0';
-    *ret_text = text;
+    *ret_text = (char *)text.data;
     return 0;
 }
 

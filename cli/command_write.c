@@ -1,28 +1,18 @@
 #include "commands.h"
 
 #include "configuration.h"
+#include "file.h"
 #include "options.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { CONFIGURATION_MODE = 0600 };
 
 static int write_new(const char *path, const char *text)
 {
-    size_t size = strlen(text);
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, CONFIGURATION_MODE);
-    if (file < 0)
-        return command_failed("%s: cannot create: %s", path, strerrordesc_np(errno));
-    bool written = write(file, text, size) == (ssize_t)size && fsync(file) == 0;
-    int code = errno;
-    if (close(file) < 0 || !written) {
-        (void)unlink(path);
-        return command_failed("%s: cannot write: %s", path, strerrordesc_np(code));
-    }
+    struct error error;
+    if (file_write_new(path, CONFIGURATION_MODE, text, strlen(text), true, &error) < 0)
+        return command_failed("%s", error.message);
     return EXIT_GOOD;
 }
 

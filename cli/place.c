@@ -1,5 +1,6 @@
 #include "place.h"
 
+#include "file.h"
 #include "options.h"
 
 #include <errno.h>
@@ -95,11 +96,10 @@ int place_write_pid(const struct place *place, struct error *ret_error)
     if (r < 0)
         return r;
     int size = snprintf(text, sizeof(text), "%d\n", getpid());
-    int file = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, PID_FILE_MODE);
-    bool failed = file < 0 || write(file, text, (size_t)size) != size || rename(next, path) < 0;
-    r = failed ? error_set(ret_error, errno, "%s: cannot write: %s", path, strerrordesc_np(errno)) : 0;
-    if (file >= 0)
-        (void)close(file);
+    (void)unlink(next); /* of a start that was killed in between */
+    r = file_write_new(next, PID_FILE_MODE, text, (size_t)size, false, ret_error);
+    if (r == 0 && rename(next, path) < 0)
+        r = error_set(ret_error, errno, "%s: cannot rename to %s: %s", next, path, strerrordesc_np(errno));
     return r;
 }
 

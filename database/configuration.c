@@ -1,18 +1,16 @@
 #include "configuration.h"
 
 #include "configuration_text.h"
+#include "file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-    FILE_BYTES_MAX = 1 << 20,
     INSERT_LIMIT_BYTES_MIN = 100,
     INSERT_LIMIT_BYTES_MAX = 1 << 30,
     TIMEOUT_S_MAX = 3600,
@@ -385,50 +383,18 @@ int configuration_parse(const char *text, size_t size, const char *file, struct 
     return r;
 }
 
-/* The whole file, malloc'ed. */
-static int read_file(const char *path, char **ret_text, size_t *ret_size, struct error *ret_error)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
-    int r = 0;
-    size_t size = 0;
-    char *text = malloc(FILE_BYTES_MAX + 1);
-    if (!text)
-        r = error_set(ret_error, ENOMEM, "%s: out of memory", path);
-    while (r == 0 && size <= FILE_BYTES_MAX) {
-        ssize_t got = read(file, text + size, FILE_BYTES_MAX + 1 - size);
-        if (got < 0)
-            r = error_set(ret_error, errno, "%s: %s", path, strerror(errno));
-        if (got <= 0)
-            break;
-        size += (size_t)got;
-    }
-    if (r == 0 && size > FILE_BYTES_MAX)
-        r = error_set(ret_error, EINVAL, "%s: larger than %d bytes", path, FILE_BYTES_MAX);
-    (void)close(file);
-    if (r < 0) {
-        free(text);
-        return r;
-    }
-    *ret_text = text;
-    *ret_size = size;
-    return 0;
-}
-
 int configuration_read(const char *path, bool optional, struct configuration *ret_configuration,
     struct error *ret_error)
 {
-    char *text = NULL;
-    size_t size = 0;
-    struct error error = {0};
-    int r = path ? read_file(path, &text, &size, &error) : 0;
+    struct buffer text = {0};
+    int r = path ? file_read(path, CONFIGURATION_BYTES_MAX, &text, ret_error) : 0;
     if (!path || (r == -ENOENT && optional))
-        return configuration_parse("{}", 2, "", ret_configuration, ret_error);
-    if (r < 0)
-        return error_set(ret_error, error.code, "%s", error.message);
-    r = configuration_parse(text, size, path, ret_configuration, ret_error);
-    free(text);
+        r = configuration_parse("{}", 2, "", ret_configuration, ret_error);
+    else if (r == -E2BIG)
+        r = error_set(ret_error, EINVAL, "%s: larger than %d bytes", path, CONFIGURATION_BYTES_MAX);
+    else if (r == 0)
+        r = configuration_parse((const char *)text.data, text.size, path, ret_configuration, ret_error);
+    buffer_free(&text);
     return r;
 }
 

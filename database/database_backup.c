@@ -1,13 +1,13 @@
 #include "database.h"
+#include "configuration.h"
 #include "database_files.h"
+#include "file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-enum { CONFIGURATION_BYTES_MAX = 1 << 20 };
 
 struct backup {
     struct database *database;
@@ -53,27 +53,15 @@ static int backup_data(const struct backup *backup, const char *directory, struc
 static int backup_configuration(const struct backup *backup, const char *directory, struct error *ret_error)
 {
     char *path = database_file(backup->database->path, DATABASE_CONFIGURATION);
-    char *text = malloc(CONFIGURATION_BYTES_MAX + 1);
-    if (!path || !text) {
-        free(path);
-        free(text);
+    if (!path)
         return error_set(ret_error, ENOMEM, "out of memory for the configuration");
-    }
-    FILE *file = fopen(path, "re");
-    int r = 0;
-    if (file) {
-        size_t size = fread(text, 1, CONFIGURATION_BYTES_MAX + 1, file);
-        if (ferror(file))
-            r = error_set(ret_error, EIO, "%s: cannot be read", path);
-        else if (size > CONFIGURATION_BYTES_MAX)
-            r = error_set(ret_error, EFBIG, "%s: longer than %d bytes", path, CONFIGURATION_BYTES_MAX);
-        else
-            r = database_write_file(directory, DATABASE_CONFIGURATION, text, size, ret_error);
-        (void)fclose(file);
-    } else if (errno != ENOENT) {
-        r = error_set(ret_error, errno, "%s: %s", path, strerror(errno));
-    }
-    free(text);
+    struct buffer text = {0};
+    int r = file_read(path, CONFIGURATION_BYTES_MAX, &text, ret_error);
+    if (r == 0)
+        r = database_write_file(directory, DATABASE_CONFIGURATION, text.data, text.size, ret_error);
+    else if (r == -ENOENT)
+        r = 0;
+    buffer_free(&text);
     free(path);
     return r;
 }

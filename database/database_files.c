@@ -3,6 +3,7 @@
 #include "database_files.h"
 
 #include "directory_sync.h"
+#include "file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,25 +32,7 @@ int database_write_file(const char *directory, const char *name, const void *byt
     char *path = database_file(directory, name);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory for a path");
-    int r = 0;
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
-        r = -errno;
-    for (const char *next = bytes; r == 0 && size > 0;) {
-        ssize_t written = write(file, next, size);
-        if (written < 0) {
-            r = -errno;
-            break;
-        }
-        next += written;
-        size -= (size_t)written;
-    }
-    if (r == 0 && fsync(file) < 0)
-        r = -errno;
-    if (file >= 0)
-        (void)close(file);
-    if (r < 0)
-        (void)error_set(ret_error, -r, "%s: cannot be written: %s", path, strerror(-r));
+    int r = file_write_new(path, 0600, bytes, size, true, ret_error);
     free(path);
     return r;
 }

@@ -1,15 +1,14 @@
 #include "description.h"
 
 #include "buffer.h"
+#include "file.h"
 #include "json_points.h"
 #include "layout.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- the fields, in the order in which they are printed ---- */
 
@@ -131,41 +130,13 @@ int description_print_stream(struct sink *sink, const struct stream *stream)
 
 /* ---- reading ---- */
 
-static int read_file(const char *path, struct buffer *text, struct error *ret_error)
-{
-    enum { STEP_BYTES = 4096 };
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (file < 0)
-        return error_set(ret_error, errno, "%s: cannot open: %s", path, strerrordesc_np(errno));
-    int r = 0;
-    for (;;) {
-        if (text->size > DESCRIPTION_BYTES_MAX) {
-            r = error_set(ret_error, EBADMSG, "%s: longer than the %d bytes that a description may have",
-                path, DESCRIPTION_BYTES_MAX);
-            break;
-        }
-        r = buffer_reserve(text, STEP_BYTES);
-        if (r < 0) {
-            r = error_set(ret_error, ENOMEM, "%s: out of memory", path);
-            break;
-        }
-        ssize_t got = read(file, text->data + text->size, STEP_BYTES);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            r = error_set(ret_error, errno, "%s: cannot read: %s", path, strerrordesc_np(errno));
-        if (got <= 0)
-            break;
-        text->size += (size_t)got;
-    }
-    (void)close(file);
-    return r;
-}
-
 static int read_json(const char *path, json_t **ret_object, struct error *ret_error)
 {
     struct buffer text = {0};
-    int r = read_file(path, &text, ret_error);
+    int r = file_read_regular(path, DESCRIPTION_BYTES_MAX, &text, ret_error);
+    if (r == -E2BIG)
+        r = error_set(ret_error, EBADMSG, "%s: longer than the %d bytes that a description may have", path,
+            DESCRIPTION_BYTES_MAX);
     if (r == 0) {
         json_error_t found;
         json_t *object = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &found);

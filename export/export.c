@@ -2,6 +2,7 @@
 
 #include "buffer.h"
 #include "description.h"
+#include "file.h"
 #include "file_writer.h"
 #include "filter.h"
 #include "folder.h"
@@ -70,7 +71,7 @@ static int print_and_write(const char *path, int (*print)(struct sink *sink, con
     if (r < 0)
         r = error_set(ret_error, -r, "%s: %s", path, text.error.message);
     else
-        r = folder_write_file(path, LAYOUT_DESCRIPTION_MODE, text.buffer, text.used, ret_error);
+        r = file_write_new(path, LAYOUT_DESCRIPTION_MODE, text.buffer, text.used, false, ret_error);
     sink_memory_free(&text);
     return r;
 }
@@ -95,7 +96,7 @@ static int flush_to_file(struct sink *sink, struct error *ret_error)
 static int finish_file(struct data_file *file, struct sink *sink, struct error *ret_error)
 {
     if (!file->writer)
-        return folder_write_file(file->path, LAYOUT_DATA_MODE, sink->buffer, sink->used, ret_error);
+        return file_write_new(file->path, LAYOUT_DATA_MODE, sink->buffer, sink->used, false, ret_error);
     if (sink_flush(sink) < 0)
         return error_set(ret_error, -sink->failed, "%s", sink->error.message);
     return file_writer_finish(file->writer, ret_error);
@@ -162,8 +163,8 @@ static int run_job(void *context, unsigned worker, void *argument, struct error 
     if (r == 0)
         r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_STREAM, ret_error);
     if (r == 0)
-        r = folder_write_file(
-            path, LAYOUT_DESCRIPTION_MODE, job->description.buffer, job->description.used, ret_error);
+        r = file_write_new(path, LAYOUT_DESCRIPTION_MODE, job->description.buffer,
+            job->description.used, false, ret_error);
     if (r == 0)
         r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_DATA, ret_error);
     if (r == 0)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,24 +16,6 @@ int folder_make_directory(const char *path, struct error *ret_error)
     if (mkdir(path, LAYOUT_DESCRIPTION_MODE) < 0)
         return error_set(ret_error, errno, "%s: cannot make the directory: %s", path, strerrordesc_np(errno));
     return 0;
-}
-
-int folder_write_file(const char *path, mode_t mode, const void *text, size_t size, struct error *ret_error)
-{
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (file < 0)
-        return error_set(ret_error, errno, "%s: cannot create: %s", path, strerrordesc_np(errno));
-    int r = 0;
-    for (size_t done = 0; r == 0 && done < size;) {
-        ssize_t written = write(file, (const uint8_t *)text + done, size - done);
-        if (written >= 0)
-            done += (size_t)written;
-        else if (errno != EINTR)
-            r = error_set(ret_error, errno, "%s: cannot write: %s", path, strerrordesc_np(errno));
-    }
-    if (close(file) < 0 && r == 0)
-        r = error_set(ret_error, errno, "%s: cannot write: %s", path, strerrordesc_np(errno));
-    return r;
 }
 
 static int sync_failure(const char *path, int r, struct error *ret_error)

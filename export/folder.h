@@ -4,13 +4,8 @@
 
 #include "error.h"
 
-#include <stddef.h>
-#include <sys/types.h>
-
 /* With the mode of an export's directories; not synced. */
 int folder_make_directory(const char *path, struct error *ret_error);
-/* Creates the file (it must not exist) with all its text; not synced. */
-int folder_write_file(const char *path, mode_t mode, const void *text, size_t size, struct error *ret_error);
 /* fsyncs a file. */
 int folder_sync_file(const char *path, struct error *ret_error);
 /* directory_sync with a message. */

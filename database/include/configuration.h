@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { CONFIGURATION_BYTES_MAX = 1 << 20 }; /* of a configuration file */
+
 struct configuration {
     char *hostname;            /* "" = 127.0.0.1 */
     uint16_t port;             /* 3124 */
