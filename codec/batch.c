@@ -4,7 +4,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "numbers_internal.h"
-#include "msgpack_internal.h"
+#include "msgpack_head.h"
 #include "number_internal.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 
 #include "json_internal.h"
 #include "numbers_internal.h"
-#include "msgpack_internal.h"
+#include "msgpack_head.h"
 #include "msgpack_value.h"
 #include "number_internal.h"
 #include "number_print.h"

@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 #include "check.h"
-#include "msgpack_internal.h"
+#include "msgpack_head.h"
 #include "msgpack_value.h"
 #include "number_print.h"
 

@@ -1,7 +1,7 @@
 #include "msgpack_value.h"
 
 #include "bytes.h"
-#include "msgpack_internal.h"
+#include "msgpack_head.h"
 #include "number_internal.h"
 #include "utf8.h"
 

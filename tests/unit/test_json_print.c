@@ -2,7 +2,7 @@
 #include "json_text.h"
 
 #include "json_internal.h"
-#include "msgpack_internal.h"
+#include "msgpack_head.h"
 #include "msgpack_value.h"
 
 #include <inttypes.h>

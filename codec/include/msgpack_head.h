@@ -1,6 +1,6 @@
 /* Reading one msgpack header. */
-#ifndef CONNECTORDB_MSGPACK_INTERNAL_H
-#define CONNECTORDB_MSGPACK_INTERNAL_H
+#ifndef CONNECTORDB_MSGPACK_HEAD_H
+#define CONNECTORDB_MSGPACK_HEAD_H
 
 #include "number.h"
 
