@@ -91,7 +91,8 @@ const char *configuration_default_text(void)
            "    // When inserts are synced to the disk: \"always\" (an acknowledged insert survives power loss),\n"
            "    // \"interval:<milliseconds>\" (power loss may cost that much), \"never\" (the system decides, up to half a minute).\n"
            "    \"fsync\": \"always\",\n"
-           "    // Size of one journal file in bytes; at least 65536. The largest insert must fit in one.\n"
+           "    // The largest size of a journal file in bytes, which busy databases reach; at least 65536. The largest\n"
+           "    // insert must fit in one.\n"
            "    \"journal_bytes\": 67108864\n"
            "}\n";
 }

@@ -136,11 +136,14 @@ static void note(struct background *background, struct error *noted, const struc
 
 /* ---- the three kinds of work ---- */
 
-/* As sealer_prepare_spare. */
-static int prepare_spare(struct background *background, struct error *ret_error)
+/* What inserts wait for: blocks of the active journal, and the next journal. 1 = did something, 0 = nothing is wanted, or what failed. */
+static int prepare(struct background *background, struct error *ret_error)
 {
     struct error error = {0};
-    int r = sealer_prepare_spare(&background->sealer, &error);
+    int blocks = sealer_allocate_blocks(&background->sealer, &error);
+    int r = blocks < 0 ? blocks : sealer_prepare_spare(&background->sealer, &error);
+    if (r == 0)
+        r = blocks;
     if (r != 0)
         note(background, &background->prepare_error, &error);
     if (r < 0)
@@ -203,10 +206,10 @@ static void *run_sealer(void *argument)
     bool failed = false;
     while (await_work(background, &background->sealing, failed ? RETRY_MS : 0)) {
         struct error error;
-        failed = prepare_spare(background, &error) < 0;
+        failed = prepare(background, &error) < 0;
         int r;
         while ((r = seal_next(background, &error)) == 1)
-            failed = prepare_spare(background, &error) < 0;
+            failed = prepare(background, &error) < 0;
         failed = failed || r < 0;
     }
     return NULL;
@@ -282,7 +285,7 @@ int background_work(struct background *background, struct error *ret_error)
 {
     CHECK(background->options->no_threads);
     struct error error = {0};
-    int r = prepare_spare(background, &error);
+    int r = prepare(background, &error);
     if (r == 0)
         r = seal_next(background, &error);
     if (r == 0) {

@@ -1,23 +1,21 @@
 #include "sealer.h"
 
 #include "check.h"
+#include "growth.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- the spare journal ---- */
+/* ---- the spare journal, and blocks of the active one ---- */
 
 /* Prepares a journal file and names it in the manifest and the version. */
-static int make_journal(struct sealer *sealer, struct journal **ret_journal, struct error *ret_error)
+static int make_journal(struct sealer *sealer, const struct journal_wish *wish, struct journal **ret_journal, struct error *ret_error)
 {
-    struct recycler *recycler = files_recycler(sealer->files);
     struct journal_file *file = NULL;
-    int r = journal_file_prepare(sealer->io, files_directory(sealer->files), files_take_ids(sealer->files, 1), sealer->options->journal_bytes,
-        recycler_take(recycler), &file, ret_error);
-    recycler_done(recycler);
+    int r = growth_prepare(sealer->options, sealer->io, sealer->files, wish->size, wish->needed, false, &file, ret_error);
     if (r < 0)
         return r;
-    struct journal *journal = journal_new(file, recycler);
+    struct journal *journal = journal_new(file, files_recycler(sealer->files));
     if (!journal) {
         (void)sealer->io->operations->unlink(sealer->io, file->path);
         journal_file_close(file);
@@ -37,12 +35,32 @@ int sealer_prepare_spare(struct sealer *sealer, struct error *ret_error)
     struct version *version = files_version(sealer->files);
     uint32_t live = version->journal_count;
     version_release(version);
-    if (!commit_wants_spare(sealer->commit) || live >= sealer->options->journals_max)
+    struct journal_wish wish;
+    if (!commit_wants_spare(sealer->commit, &wish) || live >= sealer->options->journals_max)
+        return 0;
+    if (!wish.soon && !growth_is_cheap(sealer->options, sealer->files, wish.size))
         return 0;
     struct journal *journal = NULL;
-    int r = make_journal(sealer, &journal, ret_error);
+    int r = make_journal(sealer, &wish, &journal, ret_error);
     commit_offer_spare(sealer->commit, journal, r == 0 ? NULL : ret_error);
     return r < 0 ? r : 1;
+}
+
+int sealer_allocate_blocks(struct sealer *sealer, struct error *ret_error)
+{
+    uint64_t from, to;
+    int did = 0;
+    for (struct journal *journal; (journal = commit_wants_blocks(sealer->commit, &from, &to)); did = 1) {
+        bool synced;
+        int r = journal_file_fill(sealer->io, journal->file, from, to, &synced, ret_error);
+        if (r < 0 && synced) /* the kernel reports a lost page once: the next commit of the same file would not hear of it */
+            commit_kill(sealer->commit, ret_error);
+        commit_offer_blocks(sealer->commit, journal, to, r < 0 ? ret_error : NULL);
+        journal_release(journal);
+        if (r < 0)
+            return r;
+    }
+    return did;
 }
 
 /* ---- sealing ---- */

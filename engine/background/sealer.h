@@ -14,6 +14,9 @@ struct sealer { /* all borrowed */
 
 /* Prepares a journal for the commit if it wants one. One thread at a time. 1 = did, 0 = none is wanted, or what failed. */
 int sealer_prepare_spare(struct sealer *sealer, struct error *ret_error);
+/* Allocates blocks of the active journal ahead of the inserts, as many as the commit wants. One thread at a time. 1 = did, 0 = none are
+ * wanted, or what failed; when that was a sync, inserts fail from now on. */
+int sealer_allocate_blocks(struct sealer *sealer, struct error *ret_error);
 /* Seals the oldest journal if it is due. One thread at a time. 1 = did, with the size of the segment (0 = nothing was left for one),
  * 0 = nothing to do, or what failed. */
 int sealer_seal_next(struct sealer *sealer, uint64_t *ret_bytes, struct error *ret_error);

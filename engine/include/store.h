@@ -29,8 +29,8 @@ enum store_fsync {
 struct store_options {
     enum store_fsync fsync;
     uint32_t fsync_interval_ms;    /* STORE_FSYNC_INTERVAL only; 0 = 1000 */
-    uint64_t journal_bytes;        /* size of one journal file; 0 = 64 MiB; 64 KiB to 1 GiB, a multiple of 4096. An insert's frame
-                                      must fit in one. */
+    uint64_t journal_bytes;        /* size that journal files grow to; 0 = 64 MiB; 64 KiB to 1 GiB, a multiple of 4096. An insert's
+                                      frame must fit in one. */
     uint32_t journals_max;         /* live journals before inserts wait for the sealer; 0 = 4 */
     uint32_t wait_ms_max;          /* how long an insert waits for a place before -EAGAIN; 0 = 5000 */
     uint64_t flight_bytes_max;     /* bytes of inserts under way, all threads; 0 = 128 MiB */

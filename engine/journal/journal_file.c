@@ -91,6 +91,14 @@ static int journal_new(const char *directory, uint64_t id, struct journal_file *
     return 0;
 }
 
+/* The size when all blocks of the file are allocated, else 0. */
+static uint64_t allocated_bytes(const struct journal_file *journal)
+{
+    struct stat status;
+    bool whole = stat(journal->path, &status) == 0 && (uint64_t)status.st_blocks * 512 >= journal->size;
+    return whole ? journal->size : 0;
+}
+
 int journal_file_open(const char *directory, uint64_t id, struct journal_file **ret_journal,
     struct error *ret_error)
 {
@@ -108,6 +116,7 @@ int journal_file_open(const char *directory, uint64_t id, struct journal_file **
     }
     journal->nonce = header.nonce;
     journal->size = header.size;
+    journal->filled = allocated_bytes(journal);
     *ret_journal = journal;
     return 0;
 }
@@ -130,15 +139,24 @@ void journal_file_close(struct journal_file *journal)
  * active journal for as long as the device takes for it. */
 static int fill_with_zeros(struct io *io, const struct journal_file *journal, struct error *ret_error)
 {
+    bool synced;
+    return journal_file_fill(io, journal, 0, journal->filled, &synced, ret_error);
+}
+
+int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_t from, uint64_t to, bool *ret_synced,
+    struct error *ret_error)
+{
+    *ret_synced = false;
     uint8_t *zeros = calloc(1, FILL_BYTES);
     if (!zeros)
         return error_set(ret_error, ENOMEM, "out of memory");
     int r = 0;
-    for (uint64_t offset = 0; r == 0 && offset < journal->size; offset += FILL_BYTES) {
-        uint64_t left = journal->size - offset;
+    for (uint64_t offset = from; r == 0 && offset < to; offset += FILL_BYTES) {
+        uint64_t left = to - offset;
         r = io_write_all(io, journal->file, journal->path, zeros, left < FILL_BYTES ? (size_t)left : FILL_BYTES,
             offset, ret_error);
         if (r == 0) {
+            *ret_synced = true;
             r = io->operations->sync_data(io, journal->file);
             if (r < 0)
                 (void)error_set(ret_error, -r, "%s: cannot sync: %s", journal->path, strerrordesc_np(-r));
@@ -148,12 +166,18 @@ static int fill_with_zeros(struct io *io, const struct journal_file *journal, st
     return r;
 }
 
+/* The size first: a header of another size than the file's would be damage. */
 static int create_filled(struct io *io, struct journal_file *journal, struct error *ret_error)
 {
     journal->file = io->operations->open(io, journal->path, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (journal->file < 0)
         return error_set(ret_error, -journal->file, "%s: cannot create: %s", journal->path,
             strerrordesc_np(-journal->file));
+    if (journal->filled < journal->size) {
+        int r = io->operations->truncate(io, journal->file, journal->size);
+        if (r < 0)
+            return error_set(ret_error, -r, "%s: cannot set its size: %s", journal->path, strerrordesc_np(-r));
+    }
     return fill_with_zeros(io, journal, ret_error);
 }
 
@@ -219,16 +243,18 @@ static int make_file(struct io *io, const char *directory, struct journal_file *
     return r;
 }
 
-int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64_t id, uint64_t size,
-    const char *recycle, uint64_t nonce, struct journal_file **ret_journal, struct error *ret_error)
+static int prepare(struct io *io, const char *directory, const struct journal_file *wanted, const char *recycle,
+    struct journal_file **ret_journal, struct error *ret_error)
 {
-    CHECK(size >= JOURNAL_BYTES_MIN && size <= JOURNAL_BYTES_MAX && size % JOURNAL_HEADER_BYTES == 0);
+    CHECK(wanted->size >= JOURNAL_BYTES_MIN && wanted->size <= JOURNAL_BYTES_MAX && wanted->size % JOURNAL_HEADER_BYTES == 0);
+    CHECK(wanted->filled >= JOURNAL_HEADER_BYTES && wanted->filled <= wanted->size && wanted->filled % JOURNAL_HEADER_BYTES == 0);
     struct journal_file *journal;
-    int r = journal_new(directory, id, &journal, ret_error);
+    int r = journal_new(directory, wanted->id, &journal, ret_error);
     if (r < 0)
         return r;
-    journal->size = size;
-    journal->nonce = nonce;
+    journal->size = wanted->size;
+    journal->filled = wanted->filled;
+    journal->nonce = wanted->nonce;
     bool exists = access(journal->path, F_OK) == 0;
     if (exists)
         r = error_set(ret_error, EEXIST, "%s exists already", journal->path);
@@ -244,13 +270,34 @@ int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64
     return 0;
 }
 
+int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64_t id, uint64_t size,
+    const char *recycle, uint64_t nonce, struct journal_file **ret_journal, struct error *ret_error)
+{
+    const struct journal_file wanted = {.id = id, .size = size, .filled = size, .nonce = nonce};
+    return prepare(io, directory, &wanted, recycle, ret_journal, ret_error);
+}
+
+static int draw_nonce(uint64_t *ret_nonce, struct error *ret_error)
+{
+    if (getrandom(ret_nonce, sizeof(*ret_nonce), 0) != (ssize_t)sizeof(*ret_nonce))
+        return error_set(ret_error, EIO, "no random number for a new journal: %s", strerrordesc_np(errno));
+    return 0;
+}
+
 int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint64_t size, const char *recycle,
     struct journal_file **ret_journal, struct error *ret_error)
 {
-    uint64_t nonce;
-    if (getrandom(&nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))
-        return error_set(ret_error, EIO, "no random number for a new journal: %s", strerrordesc_np(errno));
-    return journal_file_prepare_with_nonce(io, directory, id, size, recycle, nonce, ret_journal, ret_error);
+    struct journal_file wanted = {.id = id, .size = size, .filled = size};
+    int r = draw_nonce(&wanted.nonce, ret_error);
+    return r < 0 ? r : prepare(io, directory, &wanted, recycle, ret_journal, ret_error);
+}
+
+int journal_file_prepare_partly(struct io *io, const char *directory, uint64_t id, uint64_t size, uint64_t fill,
+    struct journal_file **ret_journal, struct error *ret_error)
+{
+    struct journal_file wanted = {.id = id, .size = size, .filled = fill};
+    int r = draw_nonce(&wanted.nonce, ret_error);
+    return r < 0 ? r : prepare(io, directory, &wanted, NULL, ret_journal, ret_error);
 }
 
 /* ---- scan ---- */

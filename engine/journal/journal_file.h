@@ -15,6 +15,7 @@
 enum {
     JOURNAL_HEADER_BYTES = 4096,
     JOURNAL_BYTES_MIN = 64 << 10,
+    JOURNAL_BYTES_FIRST = 4 << 20, /* journals grow from here with their use */
     JOURNAL_BYTES_DEFAULT = 64 << 20,
     JOURNAL_BYTES_MAX = 1 << 30,
     FRAME_BYTES_MAX = 64 << 20,
@@ -67,8 +68,9 @@ int frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, 
 struct journal_file {
     uint64_t id;
     uint64_t nonce;
-    uint64_t size; /* of the file */
-    int file;      /* open for writing, or -1 */
+    uint64_t size;   /* of the file */
+    uint64_t filled; /* as it was prepared or opened: its blocks are allocated up to here; what follows is a hole */
+    int file;        /* open for writing, or -1 */
     struct map *map;
     char *path;
 };
@@ -80,6 +82,15 @@ struct journal_file {
  * nothing is left behind but perhaps `recycle` itself). */
 int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint64_t size, const char *recycle,
     struct journal_file **ret_journal, struct error *ret_error);
+/* The same for a file that is filled only up to `fill` (a multiple of 4096, at least the header) and has a hole behind it, which reads as
+ * zeros: quick to make, and small on the disk. A commit must not write there before journal_file_fill. */
+int journal_file_prepare_partly(struct io *io, const char *directory, uint64_t id, uint64_t size, uint64_t fill,
+    struct journal_file **ret_journal, struct error *ret_error);
+/* Writes zeros to [from, to) and syncs them: blocks are allocated then. Nobody else may write there meanwhile. *ret_synced: false = a
+ * write failed and nothing else happened (no space); true with a failure: the sync failed, and with it perhaps other writes to the file.
+ * 0 or -errno. */
+int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_t from, uint64_t to, bool *ret_synced,
+    struct error *ret_error);
 /* Opens an existing journal for reading. 0; -EBADMSG header damaged or not this journal's, or the file has another
  * size than it was made with; -ENOTSUP newer version or unknown flag; -errno. */
 int journal_file_open(const char *directory, uint64_t id, struct journal_file **ret_journal,

@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "clock.h"
+#include "growth.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COPY_BUFFER_BYTES = 4 << 20 };
+enum {
+    COPY_BUFFER_BYTES = 4 << 20,
+    COPY_BYTES_MAX = 1 << 20, /* a clean log longer than this is sealed, not copied: an open writes little */
+};
 
 struct recovery {
     const struct store_options *options;
@@ -204,7 +208,7 @@ static uint32_t count_kept(const struct recovery *recovery)
         return kept;
     while (kept > 0) {
         bytes += recovery->scans[kept - 1].end - JOURNAL_HEADER_BYTES;
-        if (bytes > (recovery->options->journal_bytes - JOURNAL_HEADER_BYTES) / 2)
+        if (bytes > (recovery->options->journal_bytes - JOURNAL_HEADER_BYTES) / 2 || bytes > COPY_BYTES_MAX)
             break;
         kept--;
     }
@@ -221,6 +225,7 @@ struct copy {
     uint64_t written; /* file offset of buffer[0] */
     struct error *error;
     const struct journal *from;
+    uint64_t size; /* of the journals to copy to */
 };
 
 static int copy_flush(struct copy *copy, bool sync)
@@ -239,6 +244,9 @@ static int copy_end(struct copy *copy)
         return 0;
     int r = copy_flush(copy, true);
     copy->to->reserved_end = copy->written;
+    uint64_t filled_end = align_up(copy->written, JOURNAL_HEADER_BYTES);
+    if (copy->to->filled_end < filled_end) /* what was copied took blocks */
+        copy->to->filled_end = filled_end;
     files_publish(copy->recovery->files, copy->to, copy->written);
     atomic_store(&copy->to->synced_end, copy->written);
     return r;
@@ -271,14 +279,12 @@ static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
         return r;
     if (copy->to)
         copy->to->closed = true;
-    uint64_t size = recovery->options->journal_bytes;
+    uint64_t size = copy->size;
     if (size < frame_bytes_needed + JOURNAL_HEADER_BYTES)
         size = align_up(frame_bytes_needed + JOURNAL_HEADER_BYTES, JOURNAL_HEADER_BYTES);
-    struct recycler *recycler = files_recycler(recovery->files);
     struct journal_file *file;
-    r = journal_file_prepare(recovery->io, files_directory(recovery->files), files_take_ids(recovery->files, 1), size, recycler_take(recycler), &file,
-        copy->error);
-    recycler_done(recycler);
+    bool partly = size < recovery->options->journal_bytes;
+    r = growth_prepare(recovery->options, recovery->io, recovery->files, size, frame_bytes_needed, partly, &file, copy->error);
     if (r < 0)
         return r;
     copy->to = add_fresh(recovery, file);
@@ -335,9 +341,34 @@ static int copy_frame(void *context, const struct frame *old)
     return r;
 }
 
+/* Blocks for the first inserts. */
+static int allocate_ahead(struct copy *copy)
+{
+    struct journal *journal = copy->to;
+    uint64_t to = align_up(journal->reserved_end + GROWTH_FILL_BYTES, JOURNAL_HEADER_BYTES);
+    bool synced;
+    if (to > journal->file->size)
+        to = journal->file->size;
+    if (journal->filled_end - journal->reserved_end >= GROWTH_FILL_BYTES / 2 || journal->filled_end >= to)
+        return 0;
+    int r = journal_file_fill(copy->recovery->io, journal->file, journal->filled_end, to, &synced, copy->error);
+    if (r == 0)
+        journal->filled_end = to;
+    return r;
+}
+
+/* Bytes of frames in all journals. */
+static uint64_t log_bytes(const struct recovery *recovery)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < recovery->version->journal_count; i++)
+        bytes += recovery->scans[i].end - JOURNAL_HEADER_BYTES;
+    return bytes;
+}
+
 static int copy_journals(struct recovery *recovery, struct error *ret_error)
 {
-    struct copy copy = {.recovery = recovery, .error = ret_error};
+    struct copy copy = {.recovery = recovery, .error = ret_error, .size = growth_open_size(recovery->options, log_bytes(recovery))};
     copy.buffer = malloc(COPY_BUFFER_BYTES);
     if (!copy.buffer)
         return error_set(ret_error, ENOMEM, "out of memory for recovery");
@@ -353,6 +384,8 @@ static int copy_journals(struct recovery *recovery, struct error *ret_error)
         r = copy_begin(&copy, 0);
     if (r == 0)
         r = copy_end(&copy);
+    if (r == 0)
+        r = allocate_ahead(&copy);
     free(copy.buffer);
     return r;
 }

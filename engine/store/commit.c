@@ -124,12 +124,35 @@ static int rotate(struct commit *commit, struct error *ret_error)
         commit->wake.call(commit->wake.context);
         return 0;
     }
+    commit->spare_needed = true;
     commit->wake.call(commit->wake.context);
-    int code = commit->prepare_error.code;
-    if (error_is_no_space(code))
-        return error_set(ret_error, code, "no space for the next journal, %s: %s", error_no_space_reason(code),
-            commit->prepare_error.message);
-    return 1;
+    int r = journals_check_space(commit, ret_error);
+    return r < 0 ? r : 1;
+}
+
+/* The active journal has room for the append, but no blocks are allocated there yet: asks for them. 1 or what is in the way. */
+static int ask_for_blocks(struct commit *commit, const struct append *append, struct error *ret_error)
+{
+    uint64_t end = commit->active->reserved_end + append->size;
+    if (commit->blocks_needed < end)
+        commit->blocks_needed = end;
+    commit->wake.call(commit->wake.context);
+    int r = journals_check_space(commit, ret_error);
+    return r < 0 ? r : 1;
+}
+
+/* Whether the append fits into the active journal: 0 = it does; 1 = not yet, or *ret_rotated; negative: what is in the way. */
+static int find_journal(struct commit *commit, const struct append *append, bool *ret_rotated, struct error *ret_error)
+{
+    const struct journal *active = commit->active;
+    if (active->file->size - active->reserved_end < append->size) {
+        if (active->file->size - JOURNAL_HEADER_BYTES < append->size && commit->frame_needed < append->size)
+            commit->frame_needed = append->size;
+        int r = rotate(commit, ret_error);
+        *ret_rotated = r == 0;
+        return r < 0 ? r : 1;
+    }
+    return active->filled_end - active->reserved_end < append->size ? ask_for_blocks(commit, append, ret_error) : 0;
 }
 
 /* Makes sure that the append's frames fit into the filling group. 0 = they do; 1 = the lock was let go of, look at
@@ -138,13 +161,12 @@ static int find_room(struct commit *commit, struct append *append, struct error 
 {
     struct group *group = commit->filling;
     bool wait = group->journal && group->journal != commit->active; /* the group of before a rotation */
-    if (!wait && commit->active->file->size - commit->active->reserved_end < append->size) {
-        int r = rotate(commit, ret_error);
-        if (r < 0)
+    if (!wait) {
+        bool rotated = false;
+        int r = find_journal(commit, append, &rotated, ret_error);
+        if (r < 0 || rotated)
             return r;
-        if (r == 0)
-            return 1;
-        wait = true;
+        wait = r > 0;
     }
     if (!wait && group->frame_count > 0 && group->size + append->size > GROUP_BYTES_SOFT)
         wait = true;
@@ -429,7 +451,7 @@ static void lead(struct commit *commit)
     commit->committing = false;
     if (group->result < 0)
         die(commit, &error);
-    if (group->journal->closed)
+    if (journals_need_work(commit) || group->journal->closed)
         commit->wake.call(commit->wake.context);
     if (is_ready(commit))
         group_wake(commit->filling, 1); /* one of its appenders leads next */
@@ -575,26 +597,6 @@ void commit_set_listener(struct commit *commit, store_listener listener, void *c
 }
 
 /* ---- for the background ---- */
-
-bool commit_wants_spare(struct commit *commit)
-{
-    (void)pthread_mutex_lock(&commit->lock);
-    bool wants = !commit->spare && !commit->dead;
-    (void)pthread_mutex_unlock(&commit->lock);
-    return wants;
-}
-
-void commit_offer_spare(struct commit *commit, struct journal *spare, const struct error *prepare_error)
-{
-    (void)pthread_mutex_lock(&commit->lock);
-    commit->prepare_error = prepare_error ? *prepare_error : (struct error){0};
-    if (spare) {
-        CHECK(!commit->spare);
-        commit->spare = spare;
-    }
-    (void)pthread_cond_broadcast(&commit->room);
-    (void)pthread_mutex_unlock(&commit->lock);
-}
 
 int commit_rotate(struct commit *commit, struct error *ret_error)
 {

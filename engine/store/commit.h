@@ -27,9 +27,19 @@ void commit_get_stats(struct commit *commit, struct store_stats *stats); /* fill
 
 /* Closes the active journal so that it can be sealed, if it holds frames; waits for a spare. */
 int commit_rotate(struct commit *commit, struct error *ret_error);
-bool commit_wants_spare(struct commit *commit);
+/* What the commit wants of the journal to follow the active one. */
+struct journal_wish {
+    uint64_t size;   /* of the file */
+    uint64_t needed; /* a frame that waits and must fit; 0 = none */
+    bool soon;       /* the active journal is in use; else only if it costs next to nothing */
+};
+bool commit_wants_spare(struct commit *commit, struct journal_wish *ret_wish);
 /* Gives it a prepared journal (the reference is taken over), or says why there is none. */
 void commit_offer_spare(struct commit *commit, struct journal *spare, const struct error *prepare_error);
+/* The active journal, with a reference, if inserts come near the end of its allocated blocks, and the next piece to allocate; or NULL. */
+struct journal *commit_wants_blocks(struct commit *commit, uint64_t *ret_from, uint64_t *ret_to);
+/* The blocks up to `to` are there, or why not. */
+void commit_offer_blocks(struct commit *commit, struct journal *journal, uint64_t to, const struct error *fill_error);
 /* Whether the journal takes no more frames; its end then. */
 bool commit_is_closed(struct commit *commit, const struct journal *journal, uint64_t *ret_end);
 struct journal *commit_active(struct commit *commit); /* a reference */

@@ -1,4 +1,4 @@
-/* The inside of the group commit: for commit.c, commit_group.c and tests. */
+/* The inside of the group commit: for commit.c, commit_group.c, commit_journals.c and tests. */
 #ifndef CONNECTORDB_COMMIT_PRIVATE_H
 #define CONNECTORDB_COMMIT_PRIVATE_H
 
@@ -39,7 +39,11 @@ struct commit {
     bool dead;
     struct error dead_error;
     uint64_t group_number;
-    struct error prepare_error; /* code 0 = none: why there is no spare */
+    struct error prepare_error; /* code 0 = none: why there is no spare, or no more of the active journal */
+    uint64_t frame_needed;      /* the size of the largest frame that waits for a journal it fits in; 0 = none */
+    uint64_t blocks_needed;     /* where the farthest frame ends that waits for blocks of the active journal; 0 = none */
+    bool spare_needed;          /* the active journal is full, or is to be sealed */
+    bool work_asked_for;        /* journals_need_work said so */
     uint64_t appended_points, appended_batches, commits, written_bytes, waited;
 
     _Atomic uint64_t flight_bytes;
@@ -48,6 +52,13 @@ struct commit {
     store_listener listener;
     void *listener_context;
 };
+
+/* ---- commit_journals.c; the lock is held ---- */
+
+/* True once when inserts come near the end of what is prepared for them: the background is to be woken. */
+bool journals_need_work(struct commit *commit);
+/* Preparing a journal or blocks found no space, and inserts need not wait for it in vain: the error; else 0. */
+int journals_check_space(const struct commit *commit, struct error *ret_error);
 
 /* ---- commit_group.c; the lock of commit.c is held where it says so ---- */
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int recycler_init(struct recycler *recycler, struct io *io, const char *directory)
@@ -24,10 +25,10 @@ void recycler_free(struct recycler *recycler)
     free(recycler->path);
 }
 
-void recycler_put(struct recycler *recycler, const char *path)
+void recycler_put(struct recycler *recycler, const char *path, bool whole)
 {
     (void)pthread_mutex_lock(&recycler->lock);
-    if (recycler->state == RECYCLER_EMPTY && recycler->io->operations->rename(recycler->io, path, recycler->path) == 0)
+    if (whole && recycler->state == RECYCLER_EMPTY && recycler->io->operations->rename(recycler->io, path, recycler->path) == 0)
         recycler->state = RECYCLER_FULL;
     else
         (void)recycler->io->operations->unlink(recycler->io, path);
@@ -48,6 +49,23 @@ void recycler_done(struct recycler *recycler)
 {
     (void)pthread_mutex_lock(&recycler->lock);
     if (recycler->state == RECYCLER_TAKEN)
+        recycler->state = RECYCLER_EMPTY;
+    (void)pthread_mutex_unlock(&recycler->lock);
+}
+
+uint64_t recycler_size(struct recycler *recycler)
+{
+    struct stat status = {0};
+    (void)pthread_mutex_lock(&recycler->lock);
+    bool known = recycler->state == RECYCLER_FULL && stat(recycler->path, &status) == 0;
+    (void)pthread_mutex_unlock(&recycler->lock);
+    return known && status.st_size > 0 ? (uint64_t)status.st_size : 0;
+}
+
+void recycler_discard(struct recycler *recycler)
+{
+    (void)pthread_mutex_lock(&recycler->lock);
+    if (recycler->state == RECYCLER_FULL && recycler->io->operations->unlink(recycler->io, recycler->path) == 0)
         recycler->state = RECYCLER_EMPTY;
     (void)pthread_mutex_unlock(&recycler->lock);
 }

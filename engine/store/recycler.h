@@ -6,6 +6,7 @@
 #include "io.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #define RECYCLED_NAME "recycled"
 
@@ -19,8 +20,12 @@ struct recycler {
 /* Finds the file that an earlier process left. 0 or -ENOMEM; recycler_free in either case. */
 int recycler_init(struct recycler *recycler, struct io *io, const char *directory);
 void recycler_free(struct recycler *recycler);
-/* Renames the file to keep it, or unlinks it when there is one already. */
-void recycler_put(struct recycler *recycler, const char *path);
+/* Renames the file to keep it, or unlinks it when there is one already or it is not whole (has holes). */
+void recycler_put(struct recycler *recycler, const char *path, bool whole);
+/* The size of the file kept; 0 = there is none. */
+uint64_t recycler_size(struct recycler *recycler);
+/* Unlinks the file kept, if there is one. */
+void recycler_discard(struct recycler *recycler);
 /* The path of the file kept, to prepare a journal from, or NULL. Call recycler_done afterwards, whatever became of it. */
 const char *recycler_take(struct recycler *recycler);
 void recycler_done(struct recycler *recycler);

@@ -135,19 +135,25 @@ int store_open(const char *directory, const struct store_options *options, struc
     return 0;
 }
 
-/* Makes every journal durable to its end and says so in the manifest. */
+/* Makes every journal durable to its end and says so in the manifest. Empty ones are not named any more: a database at rest needs none,
+ * and the next open can recycle the file. */
 static int record_clean_ends(struct store *store, struct error *ret_error)
 {
     struct version *version = files_version(store->files);
-    int r = 0;
-    for (uint32_t i = 0; r == 0 && i < version->journal_count; i++)
-        r = journal_sync(version->journals[i], store->io, files_published_end(store->files, version->journals[i]), ret_error);
+    struct files_edit edit = {.ended_journals = version->journals, .ended_journal_count = version->journal_count};
+    struct journal **empty = malloc((version->journal_count + 1) * sizeof(*empty));
+    int r = empty ? 0 : error_set(ret_error, ENOMEM, "out of memory for the list of files");
+    for (uint32_t i = 0; r == 0 && i < version->journal_count; i++) {
+        uint64_t end = files_published_end(store->files, version->journals[i]);
+        r = journal_sync(version->journals[i], store->io, end, ret_error);
+        if (end == JOURNAL_HEADER_BYTES)
+            empty[edit.remove_journal_count++] = version->journals[i];
+    }
+    edit.remove_journals = empty;
     if (r == 0)
-        r = files_apply(store->files, &(struct files_edit){
-            .ended_journals = version->journals,
-            .ended_journal_count = version->journal_count,
-        }, NULL, ret_error);
+        r = files_apply(store->files, &edit, NULL, ret_error);
     version_release(version);
+    free(empty);
     return r;
 }
 

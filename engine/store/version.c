@@ -19,6 +19,7 @@ struct journal *journal_new(struct journal_file *file, struct recycler *recycler
     journal->file = file;
     journal->recycler = recycler;
     journal->reserved_end = journal->published_end = JOURNAL_HEADER_BYTES;
+    journal->filled_end = file->filled;
     atomic_init(&journal->synced_end, JOURNAL_HEADER_BYTES);
     return journal;
 }
@@ -34,7 +35,7 @@ void journal_release(struct journal *journal)
     if (!journal || atomic_fetch_sub(&journal->references, 1) > 1)
         return;
     if (atomic_load(&journal->obsolete) && journal->recycler)
-        recycler_put(journal->recycler, journal->file->path);
+        recycler_put(journal->recycler, journal->file->path, journal->filled_end == journal->file->size);
     journal_file_close(journal->file);
     head_index_free(&journal->index);
     (void)pthread_mutex_destroy(&journal->sync_lock);

@@ -17,6 +17,7 @@ struct journal {
     struct journal_file *file;
     struct head_index index;
     uint64_t reserved_end;       /* commit.c's lock */
+    uint64_t filled_end;         /* commit.c's lock: blocks are allocated up to here, and no frame goes further */
     bool closed;                 /* commit.c's lock: takes no more frames */
     uint64_t published_end;      /* files.c's lock */
     uint64_t clean_end;          /* files.c's apply_lock, and read by its sealer, whose edits alone change it: what the manifest

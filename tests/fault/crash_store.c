@@ -339,6 +339,23 @@ static void play_reopen(struct crash_run *run)
     }
 }
 
+/* Journals that grow: blocks are allocated ahead of the inserts, and the next journal is twice as large. */
+static void play_grow(struct crash_run *run)
+{
+    run->options.journal_bytes = 8 << 20;
+    open_again(run);
+    for (unsigned i = 0; i < 45; i++) {
+        crash_append(run, 1 + crash_below(run, 4), 10 + crash_below(run, 20));
+        crash_work(run); /* nobody else allocates */
+    }
+    close_it(run);
+    open_again(run);
+    append_some(run, 4, 2);
+    seal(run);
+    append_some(run, 4, 2);
+    close_it(run);
+}
+
 /* A bit of everything; what recovery is enumerated on. */
 static void play_mixed(struct crash_run *run)
 {
@@ -612,6 +629,7 @@ const struct crash_scenario crash_store_scenarios[] = {
     {"full", TEXTS_LONG, false, prepare_store, play_full, judge_store, NULL},
     {"lazy", TEXTS_LONG, false, prepare_store, play_lazy, judge_store, NULL},
     {"reopen", TEXTS_SHORT, false, prepare_store, play_reopen, judge_store, NULL},
+    {"grow", TEXTS_LONG, false, prepare_store, play_grow, judge_store, NULL},
     {"recovery", TEXTS_LONG, false, prepare_store, play_mixed, judge_store, revive_store},
     {"threads", TEXTS_LONG, true, prepare_store, play_threads, judge_store, NULL},
 };
