@@ -40,6 +40,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_USERS_NAMED_LIKE] = "SELECT id FROM users WHERE name = ?1 COLLATE NOCASE "
         "UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE",
     [STATEMENT_USERS] = "SELECT " USER_COLUMNS " FROM users ORDER BY name",
+    [STATEMENT_USERS_AFTER] = "SELECT " USER_COLUMNS " FROM users WHERE name > ?1 ORDER BY name",
     [STATEMENT_USER_NAME_TAKEN] = "SELECT 1 FROM users WHERE name = ?1",
     [STATEMENT_USER_EMAIL_TAKEN] = "SELECT 1 FROM users WHERE email = ?1 AND email <> ''",
     [STATEMENT_USER_INSERT] = "INSERT INTO users (public, name, nickname, email, description, icon, role, password, "
@@ -57,6 +58,8 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_DEVICE_BY_NAME] = "SELECT " DEVICE_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
         "WHERE u.name = ?1 AND d.name = ?2",
     [STATEMENT_DEVICES] = "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.user_id = ?1 ORDER BY d.name",
+    [STATEMENT_DEVICES_AFTER] = "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.user_id = ?2 AND d.name > ?1 "
+        "ORDER BY d.name",
     [STATEMENT_DEVICE_NAME_TAKEN] = "SELECT 1 FROM devices WHERE user_id = ?1 AND name = ?2",
     [STATEMENT_DEVICE_KEY_TAKEN] = "SELECT 1 FROM devices WHERE apikey = ?1 AND apikey <> ''",
     [STATEMENT_DEVICE_INSERT] = "INSERT INTO devices (user_id, enabled, public, visible, user_editable, name, "
@@ -68,6 +71,8 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_STREAM_BY_NAME] = "SELECT " STREAM_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
         "JOIN streams s ON s.device_id = d.id WHERE u.name = ?1 AND d.name = ?2 AND s.name = ?3",
     [STATEMENT_STREAMS] = "SELECT " STREAM_COLUMNS " FROM streams s WHERE s.device_id = ?1 ORDER BY s.name",
+    [STATEMENT_STREAMS_AFTER] = "SELECT " STREAM_COLUMNS " FROM streams s WHERE s.device_id = ?2 AND s.name > ?1 "
+        "ORDER BY s.name",
     [STATEMENT_STREAM_NAME_TAKEN] = "SELECT 1 FROM streams WHERE device_id = ?1 AND name = ?2",
     [STATEMENT_SERIES_TAKEN] = "SELECT 1 FROM streams WHERE series_id = ?1 "
         "UNION ALL SELECT 1 FROM streams WHERE downlink_series_id = ?1",

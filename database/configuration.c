@@ -13,6 +13,7 @@
 enum {
     INSERT_LIMIT_BYTES_MIN = 100,
     INSERT_LIMIT_BYTES_MAX = 1 << 30,
+    TIME_AHEAD_S_DEFAULT = 10 * 365 * 24 * 3600,
     TIMEOUT_S_MAX = 3600,
     DELAY_MS_MAX = 60000,
     FAILED_LOGINS_MAX = 1000000,
@@ -22,6 +23,8 @@ enum {
     JOURNAL_BYTES_MIN = 64 << 10, /* both: what store_open takes */
     JOURNAL_BYTES_MAX = 1 << 30,
 };
+
+#define TIME_AHEAD_S_MAX INT64_C(1000000000000)
 
 /* What a value's reader knows beside the value. */
 struct place {
@@ -127,6 +130,15 @@ static int read_insert_limit_bytes(const json_t *value, struct configuration *co
     int r = read_integer(value, INSERT_LIMIT_BYTES_MIN, INSERT_LIMIT_BYTES_MAX, &bytes, place);
     if (r == 0)
         configuration->insert_limit_bytes = (uint64_t)bytes;
+    return r;
+}
+
+static int read_time_ahead_max(const json_t *value, struct configuration *configuration, const struct place *place)
+{
+    int64_t seconds;
+    int r = read_integer(value, 0, TIME_AHEAD_S_MAX, &seconds, place);
+    if (r == 0)
+        configuration->time_ahead_max_s = (uint64_t)seconds;
     return r;
 }
 
@@ -268,6 +280,7 @@ static const struct {
     {"logfile", read_logfile},
     {"loglevel", read_loglevel},
     {"insert_limit_bytes", read_insert_limit_bytes},
+    {"time_ahead_max", read_time_ahead_max},
     {"http_read_timeout", read_http_read_timeout},
     {"failed_login_delay", read_failed_login_delay},
     {"failed_logins_max", read_failed_logins_max},
@@ -324,6 +337,7 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .logfile = strdup(""),
         .loglevel = strdup("info"),
         .insert_limit_bytes = 10 << 20,
+        .time_ahead_max_s = TIME_AHEAD_S_DEFAULT,
         .http_read_timeout_s = 5,
         .failed_login_delay_ms = 300,
         .failed_logins_max = 20,

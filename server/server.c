@@ -20,14 +20,14 @@ static void handle(void *context, struct http_exchange *exchange)
 static void refuse(void *context, struct http_exchange *exchange, int status, const char *text)
 {
     struct request request = {.server = context, .exchange = exchange};
+    struct problem problem = {0};
     if (status == 405)
         (void)http_answer_header(exchange, "Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     if (status == 503)
-        answer_later(&request, status, "%s", text);
-    else if (status == 405)
-        answer_error(&request, status, "The method is not known");
+        (void)problem_later(&problem, status, "%s", text);
     else
-        answer_error(&request, status, "%s", text);
+        (void)problem_set(&problem, status, "%s", status == 405 ? "The method is not known" : text);
+    answer_problem(&request, &problem);
 }
 
 static void done(void *context, const struct http_exchange *exchange)
@@ -80,6 +80,7 @@ int server_start(struct database *database, const struct configuration *configur
         return error_set(ret_error, ENOMEM, "out of memory");
     server->database = database;
     server->configuration = configuration;
+    body_budget_init(&server->bodies, configuration->insert_limit_bytes);
     struct http_options options = {
         .address = configuration->hostname,
         .port = configuration->port,
@@ -97,6 +98,7 @@ int server_start(struct database *database, const struct configuration *configur
         r = http_start(&options, &server->http, ret_error);
     if (r < 0) {
         limiter_free(server->limiter);
+        body_budget_destroy(&server->bodies);
         free(server);
         return r;
     }
@@ -122,6 +124,7 @@ void server_stop(struct server *server)
     catalog_stop_hashing(server->database->catalog); /* logins that wait are answered with 503 */
     http_stop(server->http);
     limiter_free(server->limiter);
+    body_budget_destroy(&server->bodies);
     free(server);
     log_info("the server has stopped");
 }

@@ -136,7 +136,19 @@ int catalog_stream_by_name(struct catalog *catalog, const char *user, const char
 int catalog_user_by_id(struct catalog *catalog, int64_t id, struct user *ret_user, struct error *ret_error);
 int catalog_device_by_id(struct catalog *catalog, int64_t id, struct device *ret_device, struct error *ret_error);
 
-/* One moment of the whole catalog, for export and listings. catalog_pause_writes stops commits (and waits for a running one) until
+/* Lists in pages, in order of name: the objects that follow the name `after` ("" = from the first), at most
+ * CATALOG_PAGE_ROWS and fewer when their texts are long. Returns how many, 0 = there are no more; free each. No transaction
+ * outlives a call, so that a reader may take his time between pages; what is changed meanwhile is in the later ones. */
+enum { CATALOG_PAGE_ROWS = 64, CATALOG_PAGE_BYTES = 64 << 10 };
+int catalog_users_page(struct catalog *catalog, const char *after, struct user rows[CATALOG_PAGE_ROWS],
+    struct error *ret_error);
+int catalog_devices_page(struct catalog *catalog, int64_t user_id, const char *after,
+    struct device rows[CATALOG_PAGE_ROWS], struct error *ret_error);
+int catalog_streams_page(struct catalog *catalog, int64_t device_id, const char *after,
+    struct stream rows[CATALOG_PAGE_ROWS], struct error *ret_error);
+
+/* One moment of the whole catalog, for whoever reads it without waiting for anybody (export, backup): while it is open the
+ * write-ahead log cannot be written back and grows with every change. catalog_pause_writes stops commits (and waits for a running one) until
  * catalog_resume_writes: whoever takes a snapshot of catalog and store together calls it around both. */
 void catalog_pause_writes(struct catalog *catalog);
 void catalog_resume_writes(struct catalog *catalog);

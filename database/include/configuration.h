@@ -21,6 +21,7 @@ struct configuration {
     char *logfile;             /* "" = standard error */
     char *loglevel;            /* debug info warn error */
     uint64_t insert_limit_bytes;   /* 10485760, at least 100 */
+    uint64_t time_ahead_max_s;     /* new: how far ahead of now the time of an insert over REST may be; ten years; 0 = no limit */
     uint32_t http_read_timeout_s;  /* 5 */
     uint32_t failed_login_delay_ms;/* 300 */
     uint32_t failed_logins_max;/* new: wrong guesses of one address at once, one more each second; 0 = not limited; 20 */

@@ -5,7 +5,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -16,18 +15,20 @@ enum {
     REFUSAL_STEP_NS = 1000000,
 };
 
-void answer_ok(struct request *request)
+bool answer_ok(struct request *request)
 {
     request->exchange->no_store = true;
     http_answer(request->exchange, 200, HTTP_TEXT, "ok", 2);
+    return true;
 }
 
-void answer_number(struct request *request, enum http_content content, uint64_t number)
+bool answer_number(struct request *request, enum http_content content, uint64_t number)
 {
     char text[24];
     int length = snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
     request->exchange->no_store = true;
     http_answer(request->exchange, 200, content, text, (size_t)length);
+    return true;
 }
 
 /* A random UUID: names this error in the answer and in the log. */
@@ -46,51 +47,30 @@ static void ref_make(char to[REF_BYTES])
     }
 }
 
-static void send_error(struct request *request, int status, const char *message)
+void answer_problem(struct request *request, const struct problem *problem)
 {
     struct http_exchange *exchange = request->exchange;
-    char ref[REF_BYTES], head[40];
+    char ref[REF_BYTES], head[40], message[ERROR_MESSAGE_BYTES];
     ref_make(ref);
-    log_debug("%s %s: %d %s (ref %s)", exchange->method_name, exchange->path, status, message, ref);
+    (void)snprintf(message, sizeof(message), "%s", problem->message);
+    for (char *c = message; *c; c++) {
+        if ((unsigned char)*c >= 0x80)
+            *c = '?'; /* it may be cut within a character */
+    }
+    log_debug("%s %s: %d %s (ref %s)", exchange->method_name, exchange->path, problem->status, message, ref);
+    if (problem->retry_s > 0) {
+        (void)snprintf(head, sizeof(head), "%u", problem->retry_s);
+        (void)http_answer_header(exchange, "Retry-After", head);
+    }
     exchange->no_store = true;
-    struct sink *sink = http_answer_open(exchange, status, HTTP_JSON);
-    int length = snprintf(head, sizeof(head), "{\"code\":%d,\"msg\":", status);
+    struct sink *sink = http_answer_open(exchange, problem->status, HTTP_JSON);
+    int length = snprintf(head, sizeof(head), "{\"code\":%d,\"msg\":", problem->status);
     (void)sink_write(sink, head, (size_t)length);
     (void)json_print_string(sink, message, strlen(message));
     (void)sink_write(sink, ",\"ref\":\"", 8);
     (void)sink_write(sink, ref, strlen(ref));
     (void)sink_write(sink, "\"}", 2);
     (void)http_answer_close(exchange, true);
-}
-
-static void format_error(struct request *request, int status, const char *format, va_list arguments)
-{
-    char message[ERROR_MESSAGE_BYTES];
-    (void)vsnprintf(message, sizeof(message), format, arguments);
-    for (char *c = message; *c; c++) {
-        if ((unsigned char)*c >= 0x80)
-            *c = '?'; /* it may be cut within a character */
-    }
-    send_error(request, status, message);
-}
-
-void answer_error(struct request *request, int status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    format_error(request, status, format, arguments);
-    va_end(arguments);
-}
-
-void answer_later(struct request *request, int status, const char *format, ...)
-{
-    char seconds[12];
-    va_list arguments;
-    (void)snprintf(seconds, sizeof(seconds), "%d", RETRY_SECONDS);
-    (void)http_answer_header(request->exchange, "Retry-After", seconds);
-    va_start(arguments, format);
-    format_error(request, status, format, arguments);
-    va_end(arguments);
 }
 
 const char *request_path(const struct request *request, char to[PATH_BYTES_MAX + 1])
@@ -118,35 +98,14 @@ static void even_out(uint64_t started_ns)
         continue;
 }
 
-void answer_failure(struct request *request, int status_missing, int code, const struct error *error)
+bool request_missing(const struct request *request, int status, struct problem *problem)
 {
     char path[PATH_BYTES_MAX + 1];
-    const char *name = request_path(request, path);
-    switch (code) {
-    case -ENOENT:
-        even_out(request->exchange->started_ns);
-        answer_error(request, status_missing, "%s was not found, or you may not access it", name);
-        return;
-    case -EEXIST:
-    case -ENOTUNIQ:
-        answer_error(request, 409, "%s", error->message);
-        return;
-    case -EINVAL:
-    case -EPERM:
-        answer_error(request, 403, "%s", error->message);
-        return;
-    case -ENOSPC:
-    case -EDQUOT:
-    case -EFBIG:
-        answer_later(request, 503, "The server has no space left: %s", error_no_space_reason(-code));
-        return;
-    case -EBUSY:
-    case -EAGAIN:
-    case -ENOMEM:
-        answer_later(request, 503, "The server is busy, try again");
-        return;
-    default:
-        log_error("%s %s: %s", request->exchange->method_name, name, error->message);
-        answer_error(request, 500, "The server failed; its log says why");
-    }
+    even_out(request->exchange->started_ns);
+    return problem_set(problem, status, "%s was not found, or you may not access it", request_path(request, path));
+}
+
+bool request_failed(const struct request *request, int code, const struct error *error, struct problem *problem)
+{
+    return problem_failed(problem, request->exchange->path, code, error);
 }

@@ -2,6 +2,7 @@
 #ifndef CONNECTORDB_DATA_H
 #define CONNECTORDB_DATA_H
 
+#include "problem.h"
 #include "request.h"
 
 enum {
@@ -9,8 +10,8 @@ enum {
     BATCH_KEEP_BYTES = 256 << 10,
 };
 
-/* Where the stream of the path is, and the id of its device in ret_place. -ENOENT: it is not there, or may
- * not be read. */
-int data_place(const struct request *request, struct stream_place *ret_place, struct error *ret_error);
+/* Where the stream of the path is, and the id of its device. status_missing: when it is not there or may not be read. */
+bool data_place(
+    const struct request *request, int status_missing, struct stream_place *ret_place, struct problem *problem);
 
 #endif

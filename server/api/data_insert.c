@@ -1,5 +1,6 @@
 #include "data.h"
 
+#include "body.h"
 #include "clock.h"
 #include "json_points.h"
 #include "log.h"
@@ -10,70 +11,142 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the body ---- */
-
-static int read_batch(struct request *request, struct batch *batch, struct error *ret_error)
-{
-    static const struct json_points_options OPTIONS = {.import = false, .refuse_null = true};
-    struct json_points *reader = NULL;
-    int r = http_body_limit(request->exchange, request->server->configuration->insert_limit_bytes, ret_error);
-    if (r < 0)
-        return r;
-    r = json_points_open(&OPTIONS, http_body_read, request->exchange, &reader);
-    if (r < 0)
-        return error_set(ret_error, -r, "out of memory for an insert");
-    r = json_points_read(reader, batch, BATCH_POINTS_MAX, ret_error);
-    if (r > 0)
-        r = error_set(ret_error, E2BIG, "An insert can have at most %d datapoints", BATCH_POINTS_MAX);
-    json_points_close(reader);
-    return r;
-}
-
-static void answer_body_failure(struct request *request, int code, const struct error *error)
-{
-    switch (code) {
-    case -EFBIG:
-    case -E2BIG:
-        answer_error(request, 413, "%s", error->message);
-        return;
-    case -EBADMSG:
-    case -ECONNABORTED:
-        answer_error(request, 400, "%s", error->message);
-        return;
-    case -ETIMEDOUT:
-        answer_error(request, 408, "%s", error->message);
-        return;
-    case -EBUSY:
-        answer_later(request, 503, "%s", error->message);
-        return;
-    default:
-        answer_failure(request, 403, code, error);
-    }
-}
+enum { LIKELY_SECONDS_MIN = 100000000 }; /* 1973: earlier times are hardly meant */
 
 /* ---- where it goes ---- */
 
-/* The series to write to and its part of the stream, or -EACCES with the text for the client. */
-static int choose_series(const struct request *request, const struct stream_place *place,
-    uint64_t *ret_series_id, struct error *ret_error)
+/* The series to write to and its part of the stream. */
+static bool choose_series(const struct request *request, const struct stream_place *place, uint64_t *ret_series_id,
+    struct problem *problem)
 {
     const struct identity *identity = request_acting(request);
     bool owner = identity && identity->device_id == place->device_id;
     bool wants_downlink = query_flag(&request->query, "downlink");
     if (wants_downlink && !place->downlink)
-        return error_set(ret_error, EACCES, "The stream is not a downlink stream");
+        return problem_set(problem, 403, "The stream is not a downlink stream");
     if (wants_downlink || (place->downlink && !owner)) {
-        if (!permission_write_downlink(identity, place->user_id, place->device_id))
-            return error_set(ret_error, EACCES, "Write access to stream downlink denied.");
         *ret_series_id = place->downlink_series_id;
-        return 0;
+        return permission_write_downlink(identity, place->user_id, place->device_id) ||
+               problem_set(problem, 403, "Write access to stream downlink denied.");
     }
-    if (!permission_write_data(identity, place->user_id, place->device_id))
-        return error_set(ret_error, EACCES,
-            "Write access to stream data denied: only the device that owns the stream writes its data");
     *ret_series_id = place->series_id;
-    return 0;
+    return permission_write_data(identity, place->user_id, place->device_id) ||
+           problem_set(problem, 403,
+               "Write access to stream data denied: only the device that owns the stream writes its data");
 }
+
+/* Everything that can be decided before the body is read. */
+static bool allowed(const struct request *request, struct stream_place *ret_place, uint64_t *ret_series_id,
+    struct problem *problem)
+{
+    return data_place(request, 403, ret_place, problem) &&
+           choose_series(request, ret_place, ret_series_id, problem);
+}
+
+static bool check_schema(const struct stream_place *place, struct problem *problem)
+{
+    return place->schema_empty ||
+           problem_set(problem, 403,
+               "The stream has a schema, and schemas are not checked in this version: inserts are refused");
+}
+
+/* ---- the body ---- */
+
+static bool limit_problem(enum json_limit limit, struct problem *problem)
+{
+    switch (limit) {
+    case JSON_LIMIT_BYTES:
+        return problem_set(problem, 413, "An insert can have at most %d MiB of values", BATCH_BYTES_MAX >> 20);
+    case JSON_LIMIT_SENDERS:
+        return problem_set(problem, 413, "An insert can have at most %d different senders", BATCH_SENDERS_MAX);
+    default:
+        return problem_set(problem, 413, "An insert can have at most %d datapoints", BATCH_POINTS_MAX);
+    }
+}
+
+/* Why json_points_read failed, unless the body said so itself. */
+static bool json_problem(int r, const struct error *error, struct problem *problem)
+{
+    if (problem->status != 0)
+        return false;
+    if (r == -ENOMEM)
+        return problem_later(problem, 503, "The server has no memory left for the datapoints, try again");
+    return problem_set(problem, r == -E2BIG ? 413 : 400, "%s", error->message);
+}
+
+static bool read_batch(struct body *body, struct batch *batch, struct problem *problem)
+{
+    static const struct json_points_options OPTIONS = {.import = false, .refuse_null = true};
+    struct json_points *reader = NULL;
+    struct error error = {0};
+    int r = json_points_open(&OPTIONS, body_read, body, &reader);
+    if (r < 0)
+        return json_problem(r, &error, problem);
+    r = json_points_read(reader, batch, BATCH_POINTS_MAX, &error);
+    bool done = r == 0;
+    if (r > 0)
+        (void)limit_problem(json_points_limit(reader), problem);
+    else if (r < 0)
+        (void)json_problem(r, &error, problem);
+    json_points_close(reader);
+    return done;
+}
+
+/* ---- times ---- */
+
+/* The latest time that was sent, -infinity when none was. */
+static double latest_time(const struct batch *batch, unsigned flags)
+{
+    if (batch->count == 0)
+        return -INFINITY;
+    if (!batch->missing_times && !(flags & STORE_APPEND_RESTAMP))
+        return batch_time(batch, batch->count - 1); /* ordered, or the store refuses them */
+    double latest = -INFINITY;
+    for (uint32_t i = 0; i < batch->count; i++)
+        latest = fmax(latest, batch_time(batch, i)); /* fmax ignores NaN */
+    return latest;
+}
+
+static bool times_problem(double time, double limit, uint64_t ahead_max_s, struct problem *problem)
+{
+    static const struct {
+        double per_second;
+        const char *unit;
+    } UNITS[] = {{1e3, "milliseconds"}, {1e6, "microseconds"}, {1e9, "nanoseconds"}};
+    for (size_t i = 0; i < sizeof(UNITS) / sizeof(UNITS[0]); i++) {
+        double seconds = time / UNITS[i].per_second;
+        if (seconds >= LIKELY_SECONDS_MIN && seconds <= limit)
+            return problem_set(problem, 400, "t is in seconds; %.0f looks like %s", time, UNITS[i].unit);
+    }
+    return problem_set(problem, 400, "t is in seconds; %.17g is more than time_ahead_max = %llu seconds ahead of now", time,
+        (unsigned long long)ahead_max_s);
+}
+
+/* A time far ahead blocks its stream: nothing can be inserted before it any more. */
+static bool check_ahead(
+    const struct batch *batch, unsigned flags, uint64_t ahead_max_s, struct problem *problem)
+{
+    double limit = clock_now_seconds() + (double)ahead_max_s;
+    double latest = latest_time(batch, flags);
+    return ahead_max_s == 0 || latest <= limit || times_problem(latest, limit, ahead_max_s, problem);
+}
+
+/* What the store would check: for points that it never gets. */
+static bool check_order(const struct batch *batch, struct problem *problem)
+{
+    double now = clock_now_seconds(), last = -INFINITY;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        double time = batch_time(batch, i);
+        if (isnan(time))
+            time = now;
+        if (time < last)
+            return problem_set(problem, 403, "times must not decrease: point %u has t=%.17g after t=%.17g", i, time, last);
+        last = time;
+    }
+    return true;
+}
+
+/* ---- into the store ---- */
 
 static int set_sender(const struct request *request, const struct stream_place *place, struct batch *batch)
 {
@@ -85,97 +158,70 @@ static int set_sender(const struct request *request, const struct stream_place *
     return batch_set_senders(batch, path, (size_t)length);
 }
 
-/* What the store would check: for points that it never gets. */
-static int check_order(const struct batch *batch, struct error *ret_error)
+static bool append_refused(
+    const struct request *request, int r, const struct error *error, struct problem *problem)
 {
-    double now = clock_now_seconds(), last = -INFINITY;
-    for (uint32_t i = 0; i < batch->count; i++) {
-        double time = batch_time(batch, i);
-        if (isnan(time))
-            time = now;
-        if (time < last)
-            return error_set(ret_error, EINVAL, "times must not decrease: point %u has t=%.17g after t=%.17g",
-                i, time, last);
-        last = time;
-    }
-    return 0;
-}
-
-static int store(const struct request *request, const struct stream_place *place, uint64_t series_id,
-    struct batch *batch, unsigned flags, struct error *ret_error)
-{
-    /* Ordered times that start below zero are the only ones with negative times that the store would see. */
-    if (batch->count > 0 && batch_time(batch, 0) < 0)
-        return error_set(ret_error, EINVAL, "A datapoint cannot have a negative time (before 1970)");
-    if (place->ephemeral)
-        return check_order(batch, ret_error);
-    int r = set_sender(request, place, batch);
-    if (r < 0)
-        return error_set(ret_error, -r, "out of memory for the sender of an insert");
-    return store_append(request->server->database->store, series_id, batch, flags, NULL, ret_error);
-}
-
-static void answer_store_failure(struct request *request, int code, const struct error *error)
-{
-    switch (code) {
-    case -EACCES:
-    case -EINVAL:
-        answer_error(request, 403, "%s", error->message);
-        return;
+    switch (r) {
+    case -EINVAL: /* times */
+        return problem_set(problem, 403, "%s", error->message);
     case -E2BIG:
-        answer_error(request, 413, "%s", error->message);
-        return;
+        return problem_set(problem, 413, "%s", error->message);
+    case -ENOENT: /* deleted since it was looked up */
+        return request_missing(request, 403, problem);
     case -EIO:
         log_error("insert into %s: %s", request->exchange->path, error->message);
-        answer_error(request, 500, "The write failed; whether these datapoints are stored is unknown");
-        return;
+        return problem_set(problem, 500, "The write failed; whether these datapoints are stored is unknown");
     default:
-        answer_failure(request, 403, code, error);
+        return request_failed(request, r, error, problem);
     }
 }
 
-static void insert(struct request *request, unsigned flags)
+static bool store(const struct request *request, const struct stream_place *place, uint64_t series_id,
+    struct batch *batch, unsigned flags, struct problem *problem)
+{
+    struct error error = {0};
+    /* Ordered times that start below zero are the only ones with negative times that the store would see. */
+    if (batch->count > 0 && batch_time(batch, 0) < 0)
+        return problem_set(problem, 403, "A datapoint cannot have a negative time (before 1970)");
+    if (!check_ahead(batch, flags, request->server->configuration->time_ahead_max_s, problem))
+        return false;
+    if (place->ephemeral)
+        return check_order(batch, problem);
+    int r = set_sender(request, place, batch);
+    if (r < 0)
+        return request_failed(request, r, &error, problem);
+    r = store_append(request->server->database->store, series_id, batch, flags, NULL, &error);
+    return r == 0 || append_refused(request, r, &error, problem);
+}
+
+/* ---- requests ---- */
+
+static bool insert(struct request *request, unsigned flags, struct problem *problem)
 {
     struct batch *batch = &request->exchange->worker->batch;
     struct stream_place place;
-    struct error error = {0};
+    struct body body;
     uint64_t series_id = 0;
+    if (!allowed(request, &place, &series_id, problem))
+        return false;
     batch_clear(batch);
-    int r = read_batch(request, batch, &error);
-    if (r < 0) {
-        answer_body_failure(request, r, &error);
-        return;
-    }
-    r = data_place(request, &place, &error);
-    if (r == 0)
-        r = choose_series(request, &place, &series_id, &error);
-    if (r == 0 && !place.schema_empty)
-        r = error_set(&error, EACCES,
-            "The stream has a schema, and schemas are not checked in this version: inserts are refused");
-    if (r == 0)
-        r = store(request, &place, series_id, batch, flags, &error);
-    if (r < 0)
-        answer_store_failure(request, r, &error);
-    else
-        answer_ok(request);
-}
-
-static void insert_and_clean(struct request *request, unsigned flags)
-{
-    struct batch *batch = &request->exchange->worker->batch;
-    insert(request, flags);
+    bool done = body_open(&body, request, request->server->configuration->insert_limit_bytes, problem) &&
+                read_batch(&body, batch, problem) && check_schema(&place, problem) &&
+                store(request, &place, series_id, batch, flags, problem);
     if (batch->capacity > BATCH_KEEP_POINTS || batch->msgpack.capacity > BATCH_KEEP_BYTES) {
         batch_free(batch);
         batch_init(batch);
     }
+    body_close(&body);
+    return done && answer_ok(request);
 }
 
-void data_post(struct request *request)
+bool data_post(struct request *request, struct problem *problem)
 {
-    insert_and_clean(request, 0);
+    return insert(request, 0, problem);
 }
 
-void data_put(struct request *request)
+bool data_put(struct request *request, struct problem *problem)
 {
-    insert_and_clean(request, STORE_APPEND_RESTAMP);
+    return insert(request, STORE_APPEND_RESTAMP, problem);
 }

@@ -9,17 +9,17 @@
 #include <string.h>
 #include <strings.h>
 
-int data_place(const struct request *request, struct stream_place *ret_place, struct error *ret_error)
+bool data_place(
+    const struct request *request, int status_missing, struct stream_place *ret_place, struct problem *problem)
 {
-    struct stream_place place;
+    struct error error = {0};
     int r = catalog_stream_place(request->server->database->catalog, request->user, request->device,
-        request->stream, &place, ret_error);
-    if (r < 0)
-        return r;
-    if (!permission_read_stream(request_acting(request), place.user_id, place.device_id, place.device_public))
-        return -ENOENT;
-    *ret_place = place;
-    return 0;
+        request->stream, ret_place, &error);
+    if (r == -ENOENT ||
+        (r == 0 && !permission_read_stream(
+                       request_acting(request), ret_place->user_id, ret_place->device_id, ret_place->device_public)))
+        return request_missing(request, status_missing, problem);
+    return r == 0 || request_failed(request, r, &error, problem);
 }
 
 /* ---- one series at one moment ---- */
@@ -30,19 +30,22 @@ struct reading {
     uint64_t length;
 };
 
-static int reading_open(const struct request *request, struct reading *reading, struct error *ret_error)
+/* To be closed also on failure. */
+static bool reading_open(
+    const struct request *request, int status_missing, struct reading *reading, struct problem *problem)
 {
     struct stream_place place;
     struct store_series series = {0};
-    int r = data_place(request, &place, ret_error);
-    if (r < 0)
-        return r;
+    struct error error = {0};
+    *reading = (struct reading){0};
+    if (!data_place(request, status_missing, &place, problem))
+        return false;
     reading->series_id = query_flag(&request->query, "downlink") ? place.downlink_series_id : place.series_id;
-    r = store_snapshot_open(request->server->database->store, &reading->snapshot, ret_error);
+    int r = store_snapshot_open(request->server->database->store, &reading->snapshot, &error);
     if (r == 0 && reading->series_id)
-        r = store_snapshot_series(reading->snapshot, reading->series_id, &series, ret_error);
+        r = store_snapshot_series(reading->snapshot, reading->series_id, &series, &error);
     reading->length = series.length;
-    return r;
+    return r == 0 || request_failed(request, r, &error, problem);
 }
 
 static void reading_close(struct reading *reading)
@@ -62,38 +65,30 @@ static int index_of_time(
 
 /* ---- q=length, q=time2index ---- */
 
-static void answer_length(struct request *request)
+static bool answer_length(struct request *request, struct problem *problem)
 {
-    struct reading reading = {0};
-    struct error error = {0};
-    int r = reading_open(request, &reading, &error);
+    struct reading reading;
+    bool done = reading_open(request, 403, &reading, problem);
     reading_close(&reading);
-    if (r < 0)
-        answer_failure(request, 403, r, &error);
-    else
-        answer_number(request, HTTP_TEXT, reading.length);
+    return done && answer_number(request, HTTP_TEXT, reading.length);
 }
 
-static void answer_time_to_index(struct request *request)
+static bool answer_time_to_index(struct request *request, struct problem *problem)
 {
-    struct reading reading = {0};
+    struct reading reading;
     struct error error = {0};
     const char *text = query_value(&request->query, "t");
     double time = 0;
     uint64_t index = 0;
-    if (!parameter_time(text, &time)) {
-        answer_error(request, strcasecmp(text, "nan") == 0 ? 400 : 403,
+    if (!parameter_time(text, &time))
+        return problem_set(problem, strcasecmp(text, "nan") == 0 ? 400 : 403,
             "time2index requires an argument of \"t\" which is a decimal timestamp");
-        return;
-    }
-    int r = reading_open(request, &reading, &error);
-    if (r == 0)
-        r = index_of_time(&reading, time, &index, &error);
+    bool done = reading_open(request, 404, &reading, problem);
+    int r = done ? index_of_time(&reading, time, &index, &error) : 0;
     reading_close(&reading);
     if (r < 0)
-        answer_failure(request, 404, r, &error);
-    else
-        answer_number(request, HTTP_JSON, index);
+        return request_failed(request, r, &error, problem);
+    return done && answer_number(request, HTTP_JSON, index);
 }
 
 /* ---- ranges ---- */
@@ -137,7 +132,8 @@ static int print_points(
     return r;
 }
 
-static void send_points(struct request *request, struct reading *reading, uint64_t from, uint64_t to)
+static bool send_points(
+    struct request *request, struct reading *reading, uint64_t from, uint64_t to, struct problem *problem)
 {
     struct error error = {0};
     request->exchange->no_store = true;
@@ -149,45 +145,47 @@ static void send_points(struct request *request, struct reading *reading, uint64
     if (r < 0 && !sink->failed)
         log_error("reading %s failed: %s", request->exchange->path, error.message);
     reading_close(reading); /* before the last bytes wait for the client */
-    if (http_answer_close(request->exchange, r == 0))
-        answer_error(request, 500, "The data cannot be read; the server's log says why");
+    return !http_answer_close(request->exchange, r == 0) ||
+           problem_set(problem, 500, "The data cannot be read; the server's log says why");
 }
 
-static void answer_range(struct request *request)
+/* The indices [*ret_from, *ret_to) of the range. */
+static bool resolve(const struct request *request, const struct range *range, const struct reading *reading,
+    uint64_t *ret_from, uint64_t *ret_to, struct problem *problem)
 {
-    struct reading reading = {0};
+    struct error error = {0};
+    if (range->by_index)
+        return range_resolve(range, reading->length, ret_from, ret_to) == 0 ||
+               problem_set(problem, 403, "Invalid index range.");
+    int r = resolve_times(range, reading, ret_from, ret_to, &error);
+    return r == 0 || request_failed(request, r, &error, problem);
+}
+
+static bool answer_range(struct request *request, struct problem *problem)
+{
+    struct reading reading;
     struct range range;
     struct error error = {0};
     uint64_t from = 0, to = 0;
-    if (range_parse(&request->query, &range, &error) < 0) {
-        answer_error(request, 400, "%s", error.message);
-        return;
-    }
-    int r = reading_open(request, &reading, &error);
-    if (r == 0 && range.by_index)
-        r = range_resolve(&range, reading.length, &from, &to);
-    else if (r == 0)
-        r = resolve_times(&range, &reading, &from, &to, &error);
-    if (r == 0)
-        send_points(request, &reading, from, to);
+    if (range_parse(&request->query, &range, &error) < 0)
+        return problem_set(problem, 400, "%s", error.message);
+    bool done = reading_open(request, 403, &reading, problem) &&
+                resolve(request, &range, &reading, &from, &to, problem) &&
+                send_points(request, &reading, from, to, problem);
     reading_close(&reading);
-    if (r == -EDOM)
-        answer_error(request, 403, "Invalid index range.");
-    else if (r < 0)
-        answer_failure(request, 403, r, &error);
+    return done;
 }
 
-void data_get(struct request *request)
+bool data_get(struct request *request, struct problem *problem)
 {
     const char *q = query_value(&request->query, "q");
     if (strcmp(q, "length") == 0)
-        answer_length(request);
-    else if (strcmp(q, "time2index") == 0)
-        answer_time_to_index(request);
-    else if (*q)
-        answer_error(request, 400, "Unrecognized query command; known are length, time2index");
-    else if (*query_value(&request->query, "transform"))
-        answer_error(request, 501, "Transforms are not available in this version");
-    else
-        answer_range(request);
+        return answer_length(request, problem);
+    if (strcmp(q, "time2index") == 0)
+        return answer_time_to_index(request, problem);
+    if (*q)
+        return problem_set(problem, 400, "Unrecognized query command; known are length, time2index");
+    if (*query_value(&request->query, "transform"))
+        return problem_set(problem, 501, "Transforms are not available in this version");
+    return answer_range(request, problem);
 }

@@ -1,32 +1,163 @@
 #include "list.h"
 
-int list_begin(struct list *list, struct request *request)
+#include "json_object.h"
+#include "permission.h"
+
+#include <stdio.h>
+
+struct list {
+    struct request *request;
+    struct catalog *catalog;
+    struct sink *sink;
+    bool started; /* an element has been written */
+    struct error error;
+};
+
+static struct list list_begin(struct request *request)
 {
-    struct error error = {0};
-    int r = catalog_snapshot_open(request->server->database->catalog, &list->snapshot, &error);
-    if (r < 0) {
-        answer_failure(request, 404, r, &error);
-        return r;
-    }
-    list->request = request;
-    list->started = false;
     request->exchange->no_store = true;
-    list->sink = http_answer_open(request->exchange, 200, HTTP_JSON);
-    (void)sink_write(list->sink, "[", 1);
+    struct list list = {.request = request, .catalog = request->server->database->catalog};
+    list.sink = http_answer_open(request->exchange, 200, HTTP_JSON);
+    (void)sink_write(list.sink, "[", 1);
+    return list;
+}
+
+/* Before each element. */
+static void list_next(struct list *list)
+{
+    if (list->started)
+        (void)sink_write(list->sink, ",", 1);
+    list->started = true;
+}
+
+/* r: of the last page. */
+static bool list_end(struct list *list, int r, struct problem *problem)
+{
+    (void)sink_write(list->sink, "]", 1);
+    if (!http_answer_close(list->request->exchange, r == 0))
+        return true;
+    return problem_failed(problem, "reading a list", r, &list->error);
+}
+
+/* Remembers the name that the next page begins after; the page's rows are about to be freed. */
+static void remember(char after[NAME_BYTES_MAX + 1], const char *name)
+{
+    (void)snprintf(after, NAME_BYTES_MAX + 1, "%s", name);
+}
+
+/* ---- users ---- */
+
+static void put_user(struct list *list, const struct user *user)
+{
+    const struct identity *acting = request_acting(list->request);
+    list_next(list);
+    json_user(list->sink, user, permission_read_user(acting, user->id, user->is_public));
+}
+
+bool list_users(struct request *request, struct problem *problem)
+{
+    struct list list = list_begin(request);
+    char after[NAME_BYTES_MAX + 1] = "";
+    struct user rows[CATALOG_PAGE_ROWS];
+    int count;
+    do {
+        count = catalog_users_page(list.catalog, after, rows, &list.error);
+        for (int i = 0; i < count; i++) {
+            put_user(&list, &rows[i]);
+            remember(after, rows[i].name);
+            user_free(&rows[i]);
+        }
+    } while (count > 0 && !list.sink->failed);
+    return list_end(&list, count < 0 ? count : 0, problem);
+}
+
+/* ---- devices ---- */
+
+static void put_device(struct list *list, const struct device *device)
+{
+    enum access access = permission_read_device(
+        request_acting(list->request), device->user_id, device->id, device->is_public);
+    if (access == ACCESS_NONE)
+        return;
+    list_next(list);
+    json_device(list->sink, device, access);
+}
+
+/* Calls visit for each device; it returns 0 or -errno. */
+static int each_device(struct list *list, int64_t user_id,
+    int (*visit)(struct list *list, const struct device *device, const struct list_filter *filter),
+    const struct list_filter *filter)
+{
+    char after[NAME_BYTES_MAX + 1] = "";
+    struct device rows[CATALOG_PAGE_ROWS];
+    int count, r = 0;
+    do {
+        count = catalog_devices_page(list->catalog, user_id, after, rows, &list->error);
+        for (int i = 0; i < count; i++) {
+            if (r == 0 && !list->sink->failed)
+                r = visit(list, &rows[i], filter);
+            remember(after, rows[i].name);
+            device_free(&rows[i]);
+        }
+    } while (count > 0 && r == 0 && !list->sink->failed);
+    return count < 0 ? count : r;
+}
+
+static int visit_device(struct list *list, const struct device *device, const struct list_filter *filter)
+{
+    (void)filter;
+    put_device(list, device);
     return 0;
 }
 
-int list_next(struct list *list)
+bool list_devices(struct request *request, int64_t user_id, struct problem *problem)
 {
-    int r = list->started ? sink_write(list->sink, ",", 1) : 0;
-    list->started = true;
-    return r;
+    struct list list = list_begin(request);
+    return list_end(&list, each_device(&list, user_id, visit_device, NULL), problem);
 }
 
-void list_end(struct list *list, int r, const struct error *error)
+/* ---- streams ---- */
+
+/* device_name: NULL leaves it out. */
+static int put_streams(
+    struct list *list, int64_t device_id, const char *device_name, const struct list_filter *filter)
 {
-    (void)sink_write(list->sink, "]", 1);
-    if (http_answer_close(list->request->exchange, r == 0))
-        answer_failure(list->request, 404, r, error);
-    catalog_snapshot_close(list->snapshot);
+    char after[NAME_BYTES_MAX + 1] = "";
+    struct stream rows[CATALOG_PAGE_ROWS];
+    int count;
+    do {
+        count = catalog_streams_page(list->catalog, device_id, after, rows, &list->error);
+        for (int i = 0; i < count; i++) {
+            if (list_filter_stream(filter, &rows[i])) {
+                list_next(list);
+                json_stream_in_list(list->sink, &rows[i], device_name);
+            }
+            remember(after, rows[i].name);
+            stream_free(&rows[i]);
+        }
+    } while (count > 0 && !list->sink->failed);
+    return count < 0 ? count : 0;
+}
+
+static int visit_device_for_streams(struct list *list, const struct device *device, const struct list_filter *filter)
+{
+    const struct identity *acting = request_acting(list->request);
+    if (!list_filter_device(filter, device) ||
+        !permission_read_stream(acting, device->user_id, device->id, device->is_public))
+        return 0;
+    return put_streams(list, device->id, device->name, filter);
+}
+
+bool list_streams(struct request *request, int64_t device_id, struct problem *problem)
+{
+    static const struct list_filter ALL = {0};
+    struct list list = list_begin(request);
+    return list_end(&list, put_streams(&list, device_id, NULL, &ALL), problem);
+}
+
+bool list_streams_of_user(
+    struct request *request, int64_t user_id, const struct list_filter *filter, struct problem *problem)
+{
+    struct list list = list_begin(request);
+    return list_end(&list, each_device(&list, user_id, visit_device_for_streams, filter), problem);
 }

@@ -5,7 +5,9 @@
 #include "catalog.h"
 #include "configuration.h"
 #include "database.h"
+#include "body_budget.h"
 #include "http.h"
+#include "problem.h"
 #include "url.h"
 
 #include <stdatomic.h>
@@ -13,8 +15,6 @@
 
 enum {
     ORIGIN_BYTES_MAX = 256,
-    OBJECT_BODY_BYTES_MAX = 4 << 20, /* body of a create request */
-    RETRY_SECONDS = 1,               /* Retry-After of what is over soon */
 };
 
 struct server {
@@ -22,6 +22,7 @@ struct server {
     const struct configuration *configuration;
     struct http *http;
     struct limiter *limiter;     /* of guesses of logins; auth/ */
+    struct body_budget bodies;   /* of the requests under way */
     atomic_uint failing_logins;  /* logins that are being delayed now */
     char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
 };
@@ -41,38 +42,37 @@ static inline const struct identity *request_acting(const struct request *reques
     return request->authenticated ? &request->identity : NULL;
 }
 
-typedef void (*request_handler)(struct request *request);
+/* Answers the request and returns true; or sets *problem, which the dispatcher answers, and returns false. */
+typedef bool (*request_handler)(struct request *request, struct problem *problem);
 
-/* ---- answers (each ends the request) ---- */
-void answer_ok(struct request *request);
-void answer_number(struct request *request, enum http_content content, uint64_t number);
-/* printf-like; characters beyond ASCII are shown as '?'. */
-void answer_error(struct request *request, int status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/* The same with Retry-After. */
-void answer_later(struct request *request, int status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/* An error of a lower layer: not found and already exists by name, the rest as 500 without its text (which
- * goes to the log). status_missing: 404 for reads, 403 for writes and data. */
-void answer_failure(struct request *request, int status_missing, int code, const struct error *error);
+/* ---- answers (each ends the request; they return true) ---- */
+bool answer_ok(struct request *request);
+bool answer_number(struct request *request, enum http_content content, uint64_t number);
+/* The one way to say no. Characters beyond ASCII are shown as '?'. */
+void answer_problem(struct request *request, const struct problem *problem);
 
 /* The path of what the request is about, for messages: "user/device/stream" of names that are valid, else
  * "the path". */
 const char *request_path(const struct request *request, char to[PATH_BYTES_MAX + 1]);
 
+/* What the path names does not exist, or must look so. status: 404 for reads of objects, 403 for writes and data. */
+bool request_missing(const struct request *request, int status, struct problem *problem);
+/* problem_failed for this request. */
+bool request_failed(const struct request *request, int code, const struct error *error, struct problem *problem);
+
 /* ---- handlers, one file per group ---- */
-void site_get(struct request *request); /* meta.c */
-void meta_version(struct request *request);
-void users_list(struct request *request); /* users.c */
-void user_get(struct request *request);
-void device_get(struct request *request); /* devices.c */
-void device_create(struct request *request);
-void device_delete(struct request *request);
-void stream_get(struct request *request); /* streams.c */
-void stream_create(struct request *request);
-void stream_delete(struct request *request);
-void data_get(struct request *request);  /* data_read.c */
-void data_post(struct request *request); /* data_insert.c */
-void data_put(struct request *request);
+bool site_get(struct request *request, struct problem *problem); /* meta.c */
+bool meta_version(struct request *request, struct problem *problem);
+bool users_list(struct request *request, struct problem *problem); /* users.c */
+bool user_get(struct request *request, struct problem *problem);
+bool device_get(struct request *request, struct problem *problem); /* devices.c */
+bool device_create(struct request *request, struct problem *problem);
+bool device_delete(struct request *request, struct problem *problem);
+bool stream_get(struct request *request, struct problem *problem); /* streams.c */
+bool stream_create(struct request *request, struct problem *problem);
+bool stream_delete(struct request *request, struct problem *problem);
+bool data_get(struct request *request, struct problem *problem);  /* data_read.c */
+bool data_post(struct request *request, struct problem *problem); /* data_insert.c */
+bool data_put(struct request *request, struct problem *problem);
 
 #endif

@@ -118,7 +118,7 @@ static void cors_decide(const struct server *server, struct http_exchange *excha
 
 /* ---- answers of the table itself ---- */
 
-static void answer_method(struct request *request, unsigned methods)
+static bool wrong_method(struct request *request, unsigned methods, struct problem *problem)
 {
     static const struct {
         unsigned method;
@@ -133,61 +133,61 @@ static void answer_method(struct request *request, unsigned methods)
     }
     strcat(allow, "OPTIONS");
     (void)http_answer_header(request->exchange, "Allow", allow);
-    answer_error(request, 405, "The method is not allowed here, only %s", allow);
+    return problem_set(problem, 405, "The method is not allowed here, only %s", allow);
 }
 
-static void answer_unknown(struct request *request)
+static bool nothing_here(struct problem *problem)
 {
-    answer_error(request, 404, "There is nothing at this path");
+    return problem_set(problem, 404, "There is nothing at this path");
 }
 
 /* ---- one request ---- */
 
-static void run_route(struct request *request, const struct url_path *path)
+/* Answers OPTIONS, which every path takes. */
+static bool answer_options(struct request *request)
+{
+    request->exchange->preflight = request->exchange->cors;
+    http_answer(request->exchange, 200, HTTP_NO_CONTENT, "", 0);
+    return true;
+}
+
+static bool run_route(struct request *request, const struct url_path *path, struct problem *problem)
 {
     struct http_exchange *exchange = request->exchange;
     const char *names[3] = {NULL, NULL, NULL};
-    if (exchange->method == HTTP_OPTIONS) {
-        exchange->preflight = exchange->cors;
-        http_answer(exchange, 200, HTTP_NO_CONTENT, "", 0);
-        return;
-    }
+    if (exchange->method == HTTP_OPTIONS)
+        return answer_options(request);
     const struct route *route = route_find(path, exchange->method, names);
-    if (!route) {
-        unsigned methods = routes_methods(path);
-        if (methods)
-            answer_method(request, methods);
-        else
-            answer_unknown(request);
-        return;
-    }
-    if (query_parse(exchange->query, exchange->worker->query, HTTP_REQUEST_BYTES_MAX, &request->query) < 0) {
-        answer_error(
-            request, 400, "The query has a broken escape or more than %d parameters", QUERY_PARAMETERS_MAX);
-        return;
-    }
+    unsigned methods = route ? route->methods : routes_methods(path);
+    if (!route)
+        return methods ? wrong_method(request, methods, problem) : nothing_here(problem);
+    if (query_parse(exchange->query, exchange->worker->query, HTTP_REQUEST_BYTES_MAX, &request->query) < 0)
+        return problem_set(
+            problem, 400, "The query has a broken escape or more than %d parameters", QUERY_PARAMETERS_MAX);
     request->user = names[0];
     request->device = names[1];
     request->stream = names[2];
-    if (route->open || authenticate(request) == 0)
-        route->handler(request);
+    return (route->open || authenticate(request, problem)) && route->handler(request, problem);
+}
+
+static bool run(struct request *request, struct problem *problem)
+{
+    struct http_exchange *exchange = request->exchange;
+    struct url_path path;
+    if (url_decode(exchange->path, false, exchange->worker->path, HTTP_REQUEST_BYTES_MAX) < 0)
+        return problem_set(problem, 400, "The path has a broken escape");
+    int r = url_split(exchange->worker->path, &path);
+    if (r == -EINVAL)
+        return problem_set(problem, 400, "The path has a \"..\"");
+    return r < 0 ? nothing_here(problem) : run_route(request, &path, problem);
 }
 
 void routes_dispatch(struct server *server, struct http_exchange *exchange)
 {
     struct request request = {.server = server, .exchange = exchange};
-    struct url_path path;
+    struct problem problem = {0};
     if (strncmp(exchange->path, "/api", 4) == 0)
         cors_decide(server, exchange);
-    if (url_decode(exchange->path, false, exchange->worker->path, HTTP_REQUEST_BYTES_MAX) < 0) {
-        answer_error(&request, 400, "The path has a broken escape");
-        return;
-    }
-    int r = url_split(exchange->worker->path, &path);
-    if (r == 0)
-        run_route(&request, &path);
-    else if (r == -EINVAL)
-        answer_error(&request, 400, "The path has a \"..\"");
-    else
-        answer_unknown(&request);
+    if (!run(&request, &problem))
+        answer_problem(&request, &problem);
 }

@@ -4,7 +4,7 @@
 
 #include "request.h"
 
-/* Answers one request: path, CORS, method, login, then its handler. */
+/* Answers one request: path, CORS, method, login, then its handler; and what any of them refuses. */
 void routes_dispatch(struct server *server, struct http_exchange *exchange);
 
 /* What the table says of a path's segments: the methods it takes (0: there is no such path). Pure. */

@@ -1,95 +1,77 @@
 #include "streams.h"
 
+#include "body.h"
 #include "client.h"
+#include "find.h"
+#include "json_object.h"
 #include "permission.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Else the answer has been given. */
-static bool name_passes(struct request *request, const char *name)
+bool name_passes(const char *name, struct problem *problem)
 {
-    if (*name && !strpbrk(name, " ?/\\"))
-        return true;
-    answer_error(request, 400, "The given name may not contain spaces, ?, / or \\");
-    return false;
+    return (*name && !strpbrk(name, " ?/\\")) ||
+           problem_set(problem, 400, "The given name may not contain spaces, ?, / or \\");
 }
 
-void create_from_body(struct request *request, const char *name,
-    int (*create)(struct request *request, const json_t *body, struct error *ret_error))
-{
-    struct error error = {0};
-    if (!name_passes(request, name))
-        return;
-    json_t *body = json_body(request);
-    if (!body)
-        return;
-    int r = create(request, body, &error);
-    if (r == -EPROTO)
-        answer_error(request, 400, "%s", error.message);
-    else if (r < 0)
-        answer_failure(request, 403, r, &error);
-    json_decref(body);
-}
-
-static void answer_stream(struct request *request, const struct stream *stream)
+static bool answer_stream(struct request *request, const struct stream *stream)
 {
     request->exchange->no_store = true;
     json_stream(http_answer_open(request->exchange, 200, HTTP_JSON), stream);
     (void)http_answer_close(request->exchange, true);
+    return true;
 }
 
-/* The stream of the path and its device. 0 or -errno. */
-static int stream_find(const struct request *request, struct stream *ret_stream, struct device *ret_device,
-    struct error *ret_error)
+/* The stream of the path and its device. */
+static bool find_both(const struct request *request, int status_missing, struct stream *ret_stream,
+    struct device *ret_device, struct problem *problem)
 {
-    struct catalog *catalog = request->server->database->catalog;
-    struct device device = {0};
-    int r = catalog_device_by_name(catalog, request->user, request->device, &device, ret_error);
-    if (r == 0)
-        r = catalog_stream_by_name(
-            catalog, request->user, request->device, request->stream, ret_stream, ret_error);
-    if (r < 0)
-        device_free(&device);
-    else
-        *ret_device = device;
-    return r;
+    if (!find_device(request, status_missing, ret_device, problem))
+        return false;
+    if (find_stream(request, status_missing, ret_stream, problem))
+        return true;
+    device_free(ret_device);
+    return false;
 }
 
-void stream_get(struct request *request)
+bool stream_get(struct request *request, struct problem *problem)
 {
     struct stream stream = {0};
     struct device device = {0};
-    struct error error = {0};
-    if (*query_value(&request->query, "q")) {
-        answer_error(request, 400, "Unrecognized query command");
-        return;
-    }
-    int r = stream_find(request, &stream, &device, &error);
-    if (r == 0 &&
-        !permission_read_stream(request_acting(request), device.user_id, device.id, device.is_public))
-        r = -ENOENT;
-    if (r < 0)
-        answer_failure(request, 404, r, &error);
-    else
-        answer_stream(request, &stream);
+    if (*query_value(&request->query, "q"))
+        return problem_set(problem, 400, "Unrecognized query command");
+    if (!find_both(request, 404, &stream, &device, problem))
+        return false;
+    bool done = permission_read_stream(request_acting(request), device.user_id, device.id, device.is_public)
+                    ? answer_stream(request, &stream)
+                    : request_missing(request, 404, problem);
     stream_free(&stream);
     device_free(&device);
+    return done;
 }
 
-static int check_stream(const struct stream *stream, struct error *ret_error)
+static bool check_stream(const struct stream *stream, struct problem *problem)
 {
     if (!name_valid(stream->name))
-        return error_set(ret_error, EINVAL,
+        return problem_set(problem, 403,
             "The name is not valid: a letter, then at most %d letters, digits, - and _", NAME_BYTES_MAX - 1);
     if (!icon_valid(stream->icon))
-        return error_set(ret_error, EINVAL, "The icon is not valid: material:name, fa:name or base64");
-    return 0;
+        return problem_set(problem, 403, "The icon is not valid: material:name, fa:name or base64");
+    return true;
 }
 
-int stream_from_object(const json_t *object, const char *name, struct stream *ret_stream, char **ret_schema,
-    struct error *ret_error)
+static bool take_schema(const char *text, char **ret_schema, struct problem *problem)
+{
+    struct error error = {0};
+    int r = schema_normalize(text, ret_schema, &error);
+    if (r == -EINVAL)
+        return problem_set(problem, 403, "%s", error.message);
+    return r == 0 || problem_failed(problem, "a schema", r, &error);
+}
+
+bool stream_take(const json_t *object, const char *name, struct stream *ret_stream, struct problem *problem)
 {
     const char *nickname = "", *description = "", *icon = "", *schema = "", *datatype = "";
     struct stream stream = {.name = (char *)name};
@@ -102,65 +84,64 @@ int stream_from_object(const json_t *object, const char *name, struct stream *re
         {"ephemeral", MEMBER_BOOLEAN, &stream.ephemeral},
         {"downlink", MEMBER_BOOLEAN, &stream.downlink},
     };
-    if (json_members(object, members, sizeof(members) / sizeof(members[0]), ret_error) < 0)
-        return -EPROTO;
+    if (!body_members(object, members, sizeof(members) / sizeof(members[0]), problem))
+        return false;
     stream.nickname = (char *)nickname;
     stream.description = (char *)description;
     stream.icon = (char *)icon;
     stream.datatype = (char *)datatype;
-    int r = check_stream(&stream, ret_error);
-    if (r == 0)
-        r = schema_normalize(schema, ret_schema, ret_error);
-    if (r < 0)
-        return r;
-    stream.schema = *ret_schema;
+    if (!check_stream(&stream, problem) || !take_schema(schema, &stream.schema, problem))
+        return false;
     *ret_stream = stream;
-    return 0;
+    return true;
 }
 
-static int create(struct request *request, const json_t *body, struct error *ret_error)
-{
-    struct catalog *catalog = request->server->database->catalog;
-    struct device device = {0};
-    struct stream stream = {0};
-    char *schema = NULL;
-    int r = catalog_device_by_name(catalog, request->user, request->device, &device, ret_error);
-    if (r == 0 && !permission_change_streams(request_acting(request), device.user_id, device.id))
-        r = -ENOENT;
-    if (r == 0)
-        r = stream_from_object(body, request->stream, &stream, &schema, ret_error);
-    if (r == 0) {
-        stream.device_id = device.id;
-        r = catalog_create_stream(catalog, &stream, NULL, ret_error);
-    }
-    if (r == 0)
-        answer_stream(request, &stream);
-    free(schema);
-    device_free(&device);
-    return r;
-}
-
-void stream_create(struct request *request)
-{
-    create_from_body(request, request->stream, create);
-}
-
-void stream_delete(struct request *request)
+static bool create(struct request *request, int64_t device_id, const json_t *object, struct problem *problem)
 {
     struct stream stream = {0};
-    struct device device = {0};
     struct error error = {0};
-    int r = stream_find(request, &stream, &device, &error);
-    if (r == 0 && !permission_change_streams(request_acting(request), device.user_id, device.id))
-        r = -ENOENT;
-    if (r == 0)
-        r = database_delete_stream(request->server->database, stream.id, &error);
-    if (r < 0) {
-        answer_failure(request, 403, r, &error);
-    } else {
-        client_log(request, "deleted stream");
-        answer_ok(request);
-    }
-    stream_free(&stream);
+    if (!stream_take(object, request->stream, &stream, problem))
+        return false;
+    stream.device_id = device_id;
+    int r = catalog_create_stream(request->server->database->catalog, &stream, NULL, &error);
+    bool done = r < 0 ? write_refused(request, r, &error, problem) : answer_stream(request, &stream);
+    free(stream.schema);
+    return done;
+}
+
+/* The device of the path, if its streams may be changed. */
+static bool find_device_to_change(const struct request *request, int64_t *ret_id, struct problem *problem)
+{
+    struct device device = {0};
+    if (!find_device(request, 403, &device, problem))
+        return false;
+    bool may = permission_change_streams(request_acting(request), device.user_id, device.id);
+    *ret_id = device.id;
     device_free(&device);
+    return may || request_missing(request, 403, problem);
+}
+
+bool stream_create(struct request *request, struct problem *problem)
+{
+    struct body_object body = {0};
+    int64_t device_id;
+    bool done = name_passes(request->stream, problem) && find_device_to_change(request, &device_id, problem) &&
+                body_object_read(&body, request, problem) && create(request, device_id, body.object, problem);
+    body_object_free(&body);
+    return done;
+}
+
+bool stream_delete(struct request *request, struct problem *problem)
+{
+    struct stream stream = {0};
+    struct error error = {0};
+    int64_t device_id;
+    if (!find_device_to_change(request, &device_id, problem) || !find_stream(request, 403, &stream, problem))
+        return false;
+    int r = database_delete_stream(request->server->database, stream.id, &error);
+    stream_free(&stream);
+    if (r < 0)
+        return write_refused(request, r, &error, problem);
+    client_log(request, "deleted stream");
+    return answer_ok(request);
 }

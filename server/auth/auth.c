@@ -32,19 +32,17 @@ struct limiter_options auth_limits(const struct configuration *configuration)
 /* ---- refusals ---- */
 
 /* Nothing was judged. */
-static int refuse_for(struct request *request, uint64_t wait_ns)
+static bool refuse_for(uint64_t wait_ns, struct problem *problem)
 {
-    char seconds[24];
-    (void)snprintf(
-        seconds, sizeof(seconds), "%llu", (unsigned long long)((wait_ns + second_ns - 1) / second_ns));
-    (void)http_answer_header(request->exchange, "Retry-After", seconds);
-    answer_error(request, 429, "Too many failed logins; the next is looked at in %s s", seconds);
-    return -EACCES;
+    unsigned seconds = (unsigned)((wait_ns + second_ns - 1) / second_ns);
+    (void)problem_set(problem, 429, "Too many failed logins; the next is looked at in %u s", seconds);
+    problem->retry_s = seconds;
+    return false;
 }
 
 /* The answer comes after the configured delay, unless many wait already: the limiter is what slows guessing
  * down. */
-static int login_failed(struct request *request, const char *message)
+static bool login_failed(struct request *request, const char *message, struct problem *problem)
 {
     struct server *server = request->server;
     unsigned most = server->configuration->connections_max / LOGIN_DELAYS_SHARE;
@@ -52,8 +50,7 @@ static int login_failed(struct request *request, const char *message)
         http_pause(request->exchange, server->configuration->failed_login_delay_ms);
     atomic_fetch_sub(&server->failing_logins, 1);
     (void)http_answer_header(request->exchange, "WWW-Authenticate", "Basic realm=\"ConnectorDB\"");
-    answer_error(request, 401, "%s", message);
-    return -EACCES;
+    return problem_set(problem, 401, "%s", message);
 }
 
 static void log_failure(struct request *request, const char *account)
@@ -77,7 +74,7 @@ static bool is_wrong(int r)
 }
 
 /* A login that memory does not know: account is NULL for an API key. */
-static int judge(struct request *request, const char *account, const char *secret)
+static bool judge(struct request *request, const char *account, const char *secret, struct problem *problem)
 {
     struct catalog *catalog = request->server->database->catalog;
     struct limiter *limiter = request->server->limiter;
@@ -87,35 +84,34 @@ static int judge(struct request *request, const char *account, const char *secre
     struct guess guess;
     uint64_t wait_ns = limiter_guess(limiter, from, account, clock_monotonic_ns(), &guess);
     if (wait_ns > 0)
-        return refuse_for(request, wait_ns);
+        return refuse_for(wait_ns, problem);
     int r = account ? catalog_identity_by_password(catalog, account, secret, &request->identity, &error)
                     : catalog_identity_by_key(catalog, secret, &request->identity, &error);
     enum verdict verdict = r == 0 ? GUESS_RIGHT : is_wrong(r) ? GUESS_WRONG : GUESS_UNDECIDED;
     limiter_judged(limiter, &guess, verdict, clock_monotonic_ns());
-    if (verdict == GUESS_UNDECIDED)
-        answer_failure(request, 404, r, &error);
     if (verdict != GUESS_WRONG)
-        return r == 0 ? 0 : -EACCES;
+        return r == 0 || request_failed(request, r, &error, problem);
     log_failure(request, account);
-    return login_failed(request, account ? "Login failed. Check your user name or password"
-                                         : "The requested device was not found: the API key is wrong");
+    return login_failed(request,
+        account ? "Login failed. Check your user name or password"
+                : "The requested device was not found: the API key is wrong",
+        problem);
 }
 
 /* What memory knows is right, but is refused as well while the address has to wait: among its guesses it
  * would be told from the wrong ones. */
-static int log_in(struct request *request, const char *account, const char *secret)
+static bool log_in(struct request *request, const char *account, const char *secret, struct problem *problem)
 {
     struct catalog *catalog = request->server->database->catalog;
     char address[CLIENT_ADDRESS_BYTES];
     uint64_t wait_ns = limiter_wait_ns(
         request->server->limiter, client_address(request, address), request->exchange->started_ns);
     if (wait_ns > 0)
-        return refuse_for(request, wait_ns);
+        return refuse_for(wait_ns, problem);
     bool known = account ? catalog_identity_remembered_password(catalog, account, secret, &request->identity)
                          : catalog_identity_remembered_key(catalog, secret, &request->identity);
-    int r = known ? 0 : judge(request, account, secret);
-    request->authenticated = r == 0;
-    return r;
+    request->authenticated = known || judge(request, account, secret, problem);
+    return request->authenticated;
 }
 
 /* Decodes "Basic <base64 of name:password>". False: another scheme or malformed. */
@@ -136,29 +132,28 @@ static bool basic_split(const char *header, char to[CREDENTIALS_BYTES_MAX], char
     return true;
 }
 
-int authenticate(struct request *request)
+bool authenticate(struct request *request, struct problem *problem)
 {
     char credentials[CREDENTIALS_BYTES_MAX];
     char *password = NULL;
     if (basic_split(http_request_header(request->exchange, "Authorization"), credentials, &password)) {
-        int r = origin_check(request);
-        if (r == 0)
-            r = log_in(request, *credentials ? credentials : NULL, password);
+        bool done = origin_check(request, problem) &&
+                    log_in(request, *credentials ? credentials : NULL, password, problem);
         explicit_bzero(credentials, sizeof(credentials));
-        return r;
+        return done;
     }
     const char *key = query_value(&request->query, "apikey");
-    return *key ? log_in(request, NULL, key) : 0;
+    return !*key || log_in(request, NULL, key, problem);
 }
 
 /* ---- other guesses ---- */
 
-int auth_guess_begin(struct request *request, struct guess *ret_guess)
+bool auth_guess_begin(struct request *request, struct guess *ret_guess, struct problem *problem)
 {
     char address[CLIENT_ADDRESS_BYTES];
     uint64_t wait_ns = limiter_guess(
         request->server->limiter, client_address(request, address), NULL, clock_monotonic_ns(), ret_guess);
-    return wait_ns > 0 ? refuse_for(request, wait_ns) : 0;
+    return wait_ns == 0 || refuse_for(wait_ns, problem);
 }
 
 void auth_guess_judged(struct request *request, const struct guess *guess, enum verdict verdict)

@@ -15,15 +15,14 @@ enum {
 /* The limits of server->limiter for a configuration. */
 struct limiter_options auth_limits(const struct configuration *configuration);
 
-/* Finds the identity of the request; without any login it is nobody (authenticated = false). -EACCES: the
- * login failed or was refused unjudged, or it is a write from a page of another site; the answer has been
- * given. */
-int authenticate(struct request *request);
+/* Finds the identity of the request; without any login it is nobody (authenticated = false). False, with
+ * *problem set: the login failed or was refused unjudged, or it is a write from a page of another site. */
+bool authenticate(struct request *request, struct problem *problem);
 
 /* A value that the client proposes and that tells, when it is refused, what somebody else's secret is: an API
- * key for a new device. Begins a guess from the client's address; -EACCES: it has none left, the answer has
- * been given. To be followed by auth_guess_judged. */
-int auth_guess_begin(struct request *request, struct guess *ret_guess);
+ * key for a new device. Begins a guess from the client's address; false, with *problem set: it has none
+ * left. To be followed by auth_guess_judged. */
+bool auth_guess_begin(struct request *request, struct guess *ret_guess, struct problem *problem);
 void auth_guess_judged(struct request *request, const struct guess *guess, enum verdict verdict);
 
 #endif

@@ -3,7 +3,6 @@
 #include "client.h"
 #include "log.h"
 
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -68,18 +67,17 @@ static bool is_foreign(const struct request *request)
     return origin != NULL; /* "null": a sandboxed frame, a file */
 }
 
-int origin_check(struct request *request)
+bool origin_check(const struct request *request, struct problem *problem)
 {
     char address[CLIENT_ADDRESS_BYTES];
     const struct http_exchange *exchange = request->exchange;
     if ((exchange->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) || !is_foreign(request) ||
         request->server->configuration->allowcrossorigin)
-        return 0;
+        return true;
     const char *origin = http_request_header(exchange, "Origin");
     log_warn("%s %.200s from %s refused: sent by a page of another site, '%.100s'", exchange->method_name,
         exchange->path, client_address(request, address), origin ? origin : "");
-    answer_error(request, 403,
+    return problem_set(problem, 403,
         "Sent by a page of another site; if this one is yours, set siteurl, or allowcrossorigin to trust all "
         "sites");
-    return -EACCES;
 }

@@ -8,11 +8,11 @@
 bool origin_is_site(const struct server *server, const char *origin);
 
 /* For a request with a login that a browser may add on its own to whatever a page sends, such as a remembered
- * HTTP basic login. 0, or -EACCES: it writes, a page of another site sent it, and `allowcrossorigin` is not
- * set; the answer (403) has been given.
+ * HTTP basic login. False, with 403 in *problem: it writes, a page of another site sent it, and
+ * `allowcrossorigin` is not set.
  *
  * A browser says from where in Sec-Fetch-Site, Origin and Referer. Programs that are no browsers send none of
  * them and are not concerned; nor are browser extensions, which the user has installed. */
-int origin_check(struct request *request);
+bool origin_check(const struct request *request, struct problem *problem);
 
 #endif

@@ -41,6 +41,10 @@ def is_waiting(step):
 def wanted_instead(step):
     """The status and content that a deviating step should have; None: as recorded."""
     quirk, message = step.get("quirk", ""), json.dumps(step.get("json", ""))
+    if step.get("body", "").startswith("\ufeff{"):
+        return 200
+    if step.get("body") == "garbage" and step["as"] in ("bob", "nobody"):
+        return 403  # the body of who may not do this is not looked at
     if "UNIQUE constraint" in message:
         return 409
     if quirk.startswith(("a body that is not a JSON object is taken", "null where", "the reference crashes")):
@@ -157,6 +161,7 @@ class Transcripts(RestTest):
         # inserts into streams with a schema, and what they would have stored (test_after_import reads all of it)
         dependents = {4, 6, 8, 10, 12, 21, 23, 24, 36, 38, 41, 43, 46, 47, 50, 51, 52, 53, 55, 56, 57, 58}
         steps = harness.read_json(shared("vectors", "export", "session.json"))["steps"]
+        self.configuration["time_ahead_max"] = 0  # a point is in the year 2100
         self.run_transcript(steps, self.start_with_bob("secret:\u00e9", "bob@example.com"), dependents, (34, 0, 25))
 
     def test_after_import(self):

@@ -15,11 +15,16 @@ def basic(login):
 
 
 class RestTest(harness.DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        # failed logins are answered at once, as many as there are (e2e_login.py is about limits)
+        self.configuration = {"version": 1, "failed_login_delay": 0, "failed_logins_max": 0}
+
     def create(self, *arguments, **configured):
-        """A database whose failed logins are answered at once, as many as there are (e2e_login.py is about limits)."""
+        """A database with self.configuration and what is configured beside it."""
         configuration = os.path.join(self.directory, "configuration")
         with open(configuration, "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "failed_login_delay": 0, "failed_logins_max": 0, **configured}, file)
+            json.dump({**self.configuration, **configured}, file)
         harness.command("create", self.database, "--config", configuration, *arguments)
 
     def start_with_bob(self, password="b", email="b@b.c"):

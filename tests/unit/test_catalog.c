@@ -573,6 +573,68 @@ static void test_a_snapshot_is_one_moment(void **state)
     fixture_close(&f);
 }
 
+static void test_pages(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_open();
+    int64_t bob = make_user(&f, "bob", "b@b"), device = make_device(&f, bob, "d");
+    char name[16], after[NAME_BYTES_MAX + 1] = "";
+    for (int i = 0; i < CATALOG_PAGE_ROWS + 6; i++) {
+        (void)snprintf(name, sizeof(name), "s%03d", i);
+        make_stream(&f, device, name, false);
+    }
+    struct stream streams[CATALOG_PAGE_ROWS];
+    int next = 0, count;
+    while ((count = catalog_streams_page(f.catalog, device, after, streams, &f.error)) > 0) {
+        assert_int_equal(count, next == 0 ? CATALOG_PAGE_ROWS : 6);
+        for (int i = 0; i < count; i++) {
+            (void)snprintf(name, sizeof(name), "s%03d", next++);
+            assert_string_equal(streams[i].name, name);
+            stream_free(&streams[i]);
+        }
+        strcpy(after, name);
+    }
+    assert_int_equal(count, 0);
+    assert_int_equal(next, CATALOG_PAGE_ROWS + 6);
+    struct user users[CATALOG_PAGE_ROWS];
+    struct device devices[CATALOG_PAGE_ROWS];
+    assert_int_equal(catalog_users_page(f.catalog, "boa", users, &f.error), 1);
+    user_free(&users[0]);
+    assert_int_equal(catalog_users_page(f.catalog, "bob", users, &f.error), 0);
+    assert_int_equal(catalog_devices_page(f.catalog, bob, "d", devices, &f.error), 2);
+    assert_string_equal(devices[0].name, "meta");
+    assert_string_equal(devices[1].name, "user");
+    device_free(&devices[0]);
+    device_free(&devices[1]);
+    assert_int_equal(catalog_devices_page(f.catalog, 12345, "", devices, &f.error), 0);
+    fixture_close(&f);
+}
+
+/* A page ends early when its texts are long. */
+static void test_pages_of_long_texts(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_open();
+    int64_t bob = make_user(&f, "bob", "b@b"), device = make_device(&f, bob, "d");
+    char *text = calloc(1, CATALOG_PAGE_BYTES);
+    assert_non_null(text);
+    memset(text, 'x', CATALOG_PAGE_BYTES / 2);
+    for (int i = 0; i < 5; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "s%d", i);
+        struct stream stream = {.device_id = device, .name = name, .nickname = "", .description = text, .icon = "",
+            .schema = "{}", .datatype = ""};
+        assert_int_equal(catalog_create_stream(f.catalog, &stream, NULL, &f.error), 0);
+    }
+    struct stream streams[CATALOG_PAGE_ROWS];
+    int count = catalog_streams_page(f.catalog, device, "", streams, &f.error);
+    assert_int_equal(count, 2);
+    for (int i = 0; i < count; i++)
+        stream_free(&streams[i]);
+    free(text);
+    fixture_close(&f);
+}
+
 /* At user "b" walks over all users again. */
 static int visit_again(void *context, const struct user *user)
 {
@@ -615,6 +677,8 @@ int main(void)
         cmocka_unit_test(test_an_import_appears_at_once),
         cmocka_unit_test(test_imports_that_are_refused),
         cmocka_unit_test(test_a_snapshot_is_one_moment),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_pages_of_long_texts),
         cmocka_unit_test(test_a_walk_within_the_same_walk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

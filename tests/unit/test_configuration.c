@@ -23,6 +23,7 @@ static void test_defaults(void **state)
     assert_string_equal(c.logfile, "");
     assert_string_equal(c.loglevel, "info");
     assert_int_equal(c.insert_limit_bytes, 10485760);
+    assert_int_equal(c.time_ahead_max_s, 315360000);
     assert_int_equal(c.http_read_timeout_s, 5);
     assert_int_equal(c.failed_login_delay_ms, 300);
     assert_int_equal(c.failed_logins_max, 20);
@@ -50,7 +51,7 @@ static void test_every_key_is_read(void **state)
     struct error error = {0};
     assert_int_equal(parse("{\"version\":1,\"hostname\":\"0.0.0.0\",\"port\":0,\"frontend_enabled\":false,"
                            "\"siteurl\":\"http://x//y\",\"allowcrossorigin\":true,\"logfile\":\"/l\",\"loglevel\":\"warn\","
-                           "\"insert_limit_bytes\":100,\"http_read_timeout\":7,\"failed_login_delay\":0,"
+                           "\"insert_limit_bytes\":100,\"time_ahead_max\":0,\"http_read_timeout\":7,\"failed_login_delay\":0,"
                            "\"failed_logins_max\":3,\"trusted_proxies\":[\"127.0.0.1\",\"::1\"],"
                            "\"connections_max\":9,\"fsync\":\"interval:250\",\"journal_bytes\":65536}",
                          &c, &error), 0);
@@ -64,6 +65,7 @@ static void test_every_key_is_read(void **state)
     assert_int_equal(c.failed_logins_max, 3);
     assert_string_equal(c.trusted_proxies, "127.0.0.1 ::1");
     assert_int_equal(c.insert_limit_bytes, 100);
+    assert_int_equal(c.time_ahead_max_s, 0);
     assert_int_equal(c.http_read_timeout_s, 7);
     assert_int_equal(c.failed_login_delay_ms, 0);
     assert_int_equal(c.connections_max, 9);
@@ -122,6 +124,7 @@ static void test_wrong_configurations_say_where(void **state)
         {"{\"port\":80.5}", "\"port\""}, {"{\"hostname\":5}", "\"hostname\""}, {"{\"hostname\":\"a\\u0000b\"}", "line 1"},
         {"{\"frontend_enabled\":1}", "\"frontend_enabled\""}, {"{\"loglevel\":\"loud\"}", "\"loglevel\""},
         {"{\"loglevel\":null}", "\"loglevel\""}, {"{\"insert_limit_bytes\":99}", "\"insert_limit_bytes\""},
+        {"{\"time_ahead_max\":-1}", "\"time_ahead_max\""}, {"{\"time_ahead_max\":1e9}", "\"time_ahead_max\""},
         {"{\"connections_max\":0}", "\"connections_max\""}, {"{\"http_read_timeout\":0}", "\"http_read_timeout\""},
         {"{\"failed_login_delay\":-1}", "\"failed_login_delay\""}, {"{\"fsync\":\"sometimes\"}", "\"fsync\""},
         {"{\"fsync\":\"interval:\"}", "\"fsync\""}, {"{\"fsync\":\"interval:0\"}", "\"fsync\""},

@@ -1,0 +1,183 @@
+#include "body.h"
+
+#include "buffer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+enum { COUNT_STEP_BYTES = 256 << 10 }; /* how much a body's share grows at once */
+
+/* ---- any body ---- */
+
+static bool check_encoding(const struct http_exchange *exchange, struct problem *problem)
+{
+    const char *encoding = http_request_header(exchange, "Content-Encoding");
+    if (!encoding || !*encoding || strcasecmp(encoding, "identity") == 0)
+        return true;
+    return problem_set(problem, 415, "The Content-Encoding \"%.40s\" is not supported; send the body as it is", encoding);
+}
+
+static bool budget_problem(const struct body *body, int r, struct problem *problem)
+{
+    if (r == -EDQUOT)
+        return problem_later(problem, 503, "Your account is sending too many large bodies at once (%llu MiB at most)",
+            (unsigned long long)(body->budget->account_bytes_max >> 20));
+    return problem_later(problem, 503, "Too many large bodies at once (%llu MiB at most), try again",
+        (unsigned long long)(body->budget->bytes_max >> 20));
+}
+
+bool body_open(struct body *body, struct request *request, uint64_t limit, struct problem *problem)
+{
+    struct error error = {0};
+    struct http_exchange *exchange = request->exchange;
+    *body = (struct body){.exchange = exchange,
+        .budget = &request->server->bodies,
+        .share = {.account = request->identity.user_id},
+        .problem = problem};
+    if (!check_encoding(exchange, problem))
+        return false;
+    if (http_body_limit(exchange, limit, &error) < 0)
+        return problem_set(problem, 413, "%s", error.message);
+    if (exchange->body_length <= BODY_UNCOUNTED_BYTES)
+        return true;
+    int r = body_budget_ask(body->budget, body->share.account, (uint64_t)exchange->body_length);
+    return r == 0 || budget_problem(body, r, problem);
+}
+
+/* Counts what has been read. */
+static bool count_bytes(struct body *body)
+{
+    uint64_t bytes = body->exchange->body_read;
+    if (bytes <= BODY_UNCOUNTED_BYTES || bytes <= body->share.bytes)
+        return true;
+    bytes = (bytes + COUNT_STEP_BYTES - 1) / COUNT_STEP_BYTES * COUNT_STEP_BYTES;
+    int r = body_budget_take(body->budget, &body->share, bytes);
+    return r == 0 || budget_problem(body, r, body->problem);
+}
+
+long body_read(void *context, void *buffer, size_t size, struct error *ret_error)
+{
+    struct body *body = context;
+    struct error error = {0};
+    long r = http_body_read(body->exchange, buffer, size, &error);
+    if (r >= 0 && !count_bytes(body))
+        return error_set(ret_error, EBUSY, "%s", body->problem->message);
+    if (r >= 0)
+        return r;
+    if (r == -EBUSY)
+        (void)problem_later(body->problem, 503, "%s", error.message);
+    else /* too much, too slow, not whole */
+        (void)problem_set(body->problem, r == -EFBIG ? 413 : r == -ETIMEDOUT ? 408 : 400, "%s", error.message);
+    return error_set(ret_error, (int)-r, "%s", error.message);
+}
+
+void body_close(struct body *body)
+{
+    if (body->budget)
+        body_budget_give(body->budget, &body->share);
+}
+
+/* ---- an object ---- */
+
+static bool read_whole(struct body *body, struct buffer *text, struct problem *problem)
+{
+    enum { PIECE_BYTES = 16 << 10 };
+    long r;
+    do {
+        if (buffer_reserve(text, PIECE_BYTES) < 0)
+            return problem_later(problem, 503, "The server has no memory left for the body, try again");
+        r = body_read(body, text->data + text->size, PIECE_BYTES, NULL);
+        if (r > 0)
+            text->size += (size_t)r;
+    } while (r > 0);
+    return r == 0;
+}
+
+/* Why jansson refused the text. */
+static bool parse_problem(const json_error_t *failed, const char *text, size_t size, struct problem *problem)
+{
+    if (failed->line < 0 || json_error_code(failed) == json_error_out_of_memory)
+        return problem_later(problem, 503, "The server has no memory left for the body, try again");
+    size_t to = failed->position > 0 ? (size_t)failed->position : 0; /* behind the token that is wrong */
+    size_t from = to > 3 ? to - 3 : 0;
+    bool mark = from + 3 <= size && memcmp(text + from, "\xef\xbb\xbf", 3) == 0;
+    return problem_set(problem, 400, "The body is not a JSON object: line %d, byte %d%s", failed->line, failed->position,
+        mark ? ": a UTF-8 byte order mark is allowed only at the start" : "");
+}
+
+static bool parse(struct body_object *body, const char *text, size_t size, struct problem *problem)
+{
+    json_error_t failed;
+    if (size == 0)
+        return problem_set(problem, 400, "The body is empty; a JSON object is needed");
+    struct json_measure measure = json_measure(text, size);
+    if (measure.depth > OBJECT_DEPTH_MAX)
+        return problem_set(problem, 400, "The body is nested deeper than %d levels", OBJECT_DEPTH_MAX);
+    if (measure.values > OBJECT_VALUES_MAX)
+        return problem_set(problem, 413, "The body has more than %d values", OBJECT_VALUES_MAX);
+    if (json_arena_open(&body->arena, size, &measure) < 0)
+        return problem_later(problem, 503, "The server has no memory left for the body, try again");
+    body->object = json_arena_load(&body->arena, text, size, &failed);
+    if (!body->object)
+        return parse_problem(&failed, text, size, problem);
+    return json_is_object(body->object) || problem_set(problem, 400, "The body is not a JSON object");
+}
+
+bool body_object_read(struct body_object *object, struct request *request, struct problem *problem)
+{
+    struct body body;
+    struct buffer text = {0};
+    uint64_t limit = request->server->configuration->insert_limit_bytes;
+    if (limit > OBJECT_BODY_BYTES_MAX)
+        limit = OBJECT_BODY_BYTES_MAX;
+    *object = (struct body_object){0};
+    bool done = body_open(&body, request, limit, problem) && read_whole(&body, &text, problem);
+    if (done) {
+        size_t mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+        done = parse(object, (const char *)text.data + mark, text.size - mark, problem);
+    }
+    buffer_free(&text);
+    body_close(&body);
+    return done;
+}
+
+void body_object_free(struct body_object *body)
+{
+    json_arena_close(&body->arena);
+    body->object = NULL;
+}
+
+/* ---- its members ---- */
+
+static bool take(const struct member *member, const json_t *value, struct problem *problem)
+{
+    if (json_is_null(value))
+        return true;
+    if (member->type == MEMBER_TEXT && json_is_string(value))
+        *(const char **)member->to = json_string_value(value);
+    else if (member->type == MEMBER_BOOLEAN && json_is_boolean(value))
+        *(bool *)member->to = json_is_true(value);
+    else if (member->type == MEMBER_OBJECT && json_is_object(value))
+        *(const json_t **)member->to = value;
+    else
+        return problem_set(problem, 400, "Value of field '%s' must be %s", member->name,
+            member->type == MEMBER_TEXT      ? "a string"
+            : member->type == MEMBER_BOOLEAN ? "a boolean"
+                                             : "an object");
+    return true;
+}
+
+bool body_members(const json_t *object, const struct member *members, size_t count, struct problem *problem)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        for (size_t i = 0; i < count; i++) {
+            if (strcasecmp(key, members[i].name) == 0 && !take(&members[i], value, problem))
+                return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,56 @@
+/* Bodies of requests. They are opened after the request was allowed: nothing is read for who may not do what he asks. */
+#ifndef CONNECTORDB_BODY_H
+#define CONNECTORDB_BODY_H
+
+#include "body_budget.h"
+#include "json_arena.h"
+#include "problem.h"
+#include "request.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    OBJECT_BODY_BYTES_MAX = 4 << 20, /* a stream's schema, icon and description are up to 1 MiB each */
+    OBJECT_VALUES_MAX = 20000,       /* values and keys: a device with a thousand streams */
+    OBJECT_DEPTH_MAX = 64,
+};
+
+/* A body that is read as it comes, within a limit and the budget of all bodies. */
+struct body {
+    struct http_exchange *exchange;
+    struct body_budget *budget;
+    struct body_share share;
+    struct problem *problem; /* where body_read says what is wrong */
+};
+
+/* Prepares to read the body of a request that has been allowed: 415 for an encoding that is not known, 413 for one that
+ * announces more than `limit` bytes, 503 while too much is being read. False: *problem is set, nothing was read. Close it in
+ * any case, and only when what was read from it has been freed. problem is borrowed. */
+bool body_open(struct body *body, struct request *request, uint64_t limit, struct problem *problem);
+/* A json_source (context is the struct body): on failure the problem is set. */
+long body_read(void *body, void *buffer, size_t size, struct error *ret_error);
+void body_close(struct body *body);
+
+/* A body that is one JSON object. */
+struct body_object {
+    struct json_arena arena;
+    const json_t *object; /* lives as long as this */
+};
+
+/* Reads it. False: *problem is set; to be freed also then. */
+bool body_object_read(struct body_object *body, struct request *request, struct problem *problem);
+void body_object_free(struct body_object *body); /* accepts a zeroed one */
+
+/* A member of an object to read. */
+struct member {
+    const char *name;
+    enum { MEMBER_TEXT, MEMBER_BOOLEAN, MEMBER_OBJECT } type;
+    void *to; /* const char **, bool *, const json_t **: unchanged when the member is absent or null */
+};
+
+/* Takes the members out of the object: keys match without case, unknown ones are ignored, the last of several counts. Texts
+ * are borrowed. False, with 400, for a member of a wrong type. */
+bool body_members(const json_t *object, const struct member *members, size_t count, struct problem *problem);
+
+#endif
