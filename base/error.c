@@ -1,5 +1,7 @@
 #include "error.h"
 
+#include "escape.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,11 +10,13 @@
 int error_set(struct error *ret_error, int code, const char *format, ...)
 {
     if (ret_error) {
+        char message[ERROR_MESSAGE_BYTES]; /* the arguments may point into *ret_error */
         va_list arguments;
         va_start(arguments, format);
-        ret_error->code = code;
-        (void)vsnprintf(ret_error->message, sizeof(ret_error->message), format, arguments);
+        (void)vsnprintf(message, sizeof(message), format, arguments);
         va_end(arguments);
+        ret_error->code = code;
+        (void)escape_text(ret_error->message, sizeof(ret_error->message), message, strlen(message));
     }
     return -code;
 }
@@ -21,15 +25,17 @@ int error_prefix(struct error *ret_error, const char *format, ...)
 {
     if (!ret_error)
         return 0;
-    char message[ERROR_MESSAGE_BYTES];
+    char prefix[ERROR_MESSAGE_BYTES], message[ERROR_MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(message, sizeof(message), format, arguments);
+    (void)vsnprintf(prefix, sizeof(prefix), format, arguments);
     va_end(arguments);
-    if (length < 0 || (size_t)length >= sizeof(message) - 3)
+    size_t length = escape_text(message, sizeof(message), prefix, strlen(prefix));
+    if (length >= sizeof(message) - 3)
         return -ret_error->code;
-    (void)snprintf(message + length, sizeof(message) - (size_t)length, ": %.*s",
-        (int)(sizeof(message) - (size_t)length - 3), ret_error->message);
+    memcpy(message + length, ": ", 2);
+    length += 2;
+    (void)escape_text(message + length, sizeof(message) - length, ret_error->message, strlen(ret_error->message));
     memcpy(ret_error->message, message, sizeof(message));
     return -ret_error->code;
 }

@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Line and paragraph separators, marks that change the direction of writing, the byte order mark: they could
+ * hide or reorder text. */
+static bool is_invisible(uint32_t point)
+{
+    return (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
+}
+
 /* Length of the UTF-8 character that may be shown, or 0: escape its first byte. */
 static size_t shown_length(const uint8_t *at, size_t left)
 {
@@ -21,7 +28,7 @@ static size_t shown_length(const uint8_t *at, size_t left)
         point = point << 6 | (at[i] & 0x3fu);
     }
     bool valid = point >= smallest[length] && point <= 0x10ffff && !(point >= 0xd800 && point <= 0xdfff);
-    return valid ? length : 0;
+    return valid && !is_invisible(point) ? length : 0;
 }
 
 size_t escape_text(char *to, size_t capacity, const char *text, size_t size)

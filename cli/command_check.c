@@ -12,7 +12,7 @@
 static void print_finding(void *context, const char *message)
 {
     (void)context;
-    printf("%s\n", message);
+    print_line("%s", message);
 }
 
 /* The number of findings, or -errno. */
@@ -58,14 +58,14 @@ int command_check(int argc, char **argv)
     if (found > 0)
         return command_failed("%s: %d problem%s found", arguments[0], found, found == 1 ? "" : "s");
     if (!common_options.quiet)
-        printf("%s: no problem found\n", arguments[0]);
+        print_line("%s: no problem found", arguments[0]);
     return EXIT_GOOD;
 }
 
-static void print_line(void *context, const char *text)
+static void print_text(void *context, const char *text)
 {
     (void)context;
-    printf("%s\n", text);
+    print_line("%s", text);
 }
 
 int command_inspect(int argc, char **argv)
@@ -86,6 +86,6 @@ int command_inspect(int argc, char **argv)
     if (r == 0)
         r = place_path(place.directory, "data", path, &error);
     if (r == 0)
-        r = store_inspect(path, arguments[1], print_line, NULL, &error);
+        r = store_inspect(path, arguments[1], print_text, NULL, &error);
     return r < 0 ? command_failed("%s", error.message) : EXIT_GOOD;
 }

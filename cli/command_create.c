@@ -108,6 +108,6 @@ int command_create(int argc, char **argv)
     if (create(arguments[0], &creation, &error) < 0)
         return command_failed("%s", error.message);
     if (!common_options.quiet)
-        printf("created %s; connectordb start %s serves it\n", arguments[0], arguments[0]);
+        print_line("created %s; connectordb start %s serves it", arguments[0], arguments[0]);
     return EXIT_GOOD;
 }

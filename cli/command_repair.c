@@ -19,10 +19,10 @@ struct repair {
     char keep_catalog[PATH_MAX], keep_data[PATH_MAX]; /* what the damaged ones will be called */
 };
 
-static void print_line(void *context, const char *text)
+static void print_text(void *context, const char *text)
 {
     (void)context;
-    printf("%s\n", text);
+    print_line("%s", text);
 }
 
 static int find_paths(const struct place *place, struct repair *ret_repair, struct error *ret_error)
@@ -49,25 +49,26 @@ static int find_paths(const struct place *place, struct repair *ret_repair, stru
 /* 1: it was damaged and is not any more; 0: it was sound. */
 static int repair_catalog(const struct repair *repair, struct error *ret_error)
 {
-    int found = catalog_check(repair->catalog, print_line, NULL, ret_error);
+    int found = catalog_check(repair->catalog, print_text, NULL, ret_error);
     if (found <= 0)
         return found;
-    printf("%s is damaged\n", repair->catalog);
-    int r = catalog_repair(repair->catalog, repair->keep_catalog, print_line, NULL, ret_error);
+    print_line("%s is damaged", repair->catalog);
+    int r = catalog_repair(repair->catalog, repair->keep_catalog, print_text, NULL, ret_error);
     if (r < 0)
         return r;
-    found = catalog_check(repair->catalog, print_line, NULL, ret_error);
+    found = catalog_check(repair->catalog, print_text, NULL, ret_error);
     if (found > 0)
         return error_set(
             ret_error, EIO, "%s: repaired, and damaged again: is the disk failing?", repair->catalog);
     if (found == 0)
-        printf("%s is repaired: its indexes were rebuilt, nothing of its tables is lost\n", repair->catalog);
+        print_line(
+            "%s is repaired: its indexes were rebuilt, nothing of its tables is lost", repair->catalog);
     return found < 0 ? found : 1;
 }
 
 static int check_repaired_data(const struct repair *repair, struct error *ret_error)
 {
-    int found = store_check(repair->data, print_line, NULL, ret_error);
+    int found = store_check(repair->data, print_text, NULL, ret_error);
     if (found > 0)
         return error_set(
             ret_error, EIO, "%s: repaired, and damaged again: is the disk failing?", repair->data);
@@ -79,19 +80,19 @@ static int repair_data(const struct repair *repair, struct error *ret_error)
 {
     struct store_repair_result result;
     bool missing = access(repair->data, F_OK) < 0 && errno == ENOENT;
-    int found = missing ? 1 : store_check(repair->data, print_line, NULL, ret_error);
+    int found = missing ? 1 : store_check(repair->data, print_text, NULL, ret_error);
     if (found <= 0)
         return found;
-    printf(missing ? "%s is missing\n" : "%s is damaged\n", repair->data);
-    int r = store_repair(repair->data, repair->keep_data, print_line, NULL, &result, ret_error);
+    print_line("%s is %s", repair->data, missing ? "missing" : "damaged");
+    int r = store_repair(repair->data, repair->keep_data, print_text, NULL, &result, ret_error);
     if (r == 0)
         r = check_repaired_data(repair, ret_error);
     if (r < 0)
         return r;
     if (missing)
-        printf("%s is repaired\n", repair->data);
+        print_line("%s is repaired", repair->data);
     else
-        printf(
+        print_line(
             "%s is repaired: %llu points of %llu series are there, %llu points that are known to have been "
             "there are lost\n",
             repair->data, (unsigned long long)result.points, (unsigned long long)result.series,
@@ -102,7 +103,7 @@ static int repair_data(const struct repair *repair, struct error *ret_error)
 static void print_kept(const char *path)
 {
     if (access(path, F_OK) == 0)
-        printf("what was there before is kept as %s: remove it when you miss nothing\n", path);
+        print_line("what was there before is kept as %s: remove it when you miss nothing", path);
 }
 
 /* Both are tried, whatever becomes of the other. The number of repaired ones, or -errno of the first failure.
@@ -115,7 +116,7 @@ static int repair_both(const struct repair *repair, struct error *ret_error)
     print_kept(repair->keep_catalog);
     print_kept(repair->keep_data);
     if (in_catalog < 0 && in_data < 0)
-        printf("%s\n", error.message); /* the other failure is the error */
+        print_line("%s", error.message); /* the other failure is the error */
     if (in_catalog < 0)
         return in_catalog;
     return in_data < 0 ? error_set(ret_error, -in_data, "%s", error.message) : in_catalog + in_data;
@@ -156,6 +157,6 @@ int command_repair(int argc, char **argv)
     if (repaired < 0)
         return command_failed("%s", error.message);
     if (repaired == 0 && !common_options.quiet)
-        printf("%s: no problem found; nothing was changed\n", arguments[0]);
+        print_line("%s: no problem found; nothing was changed", arguments[0]);
     return EXIT_GOOD;
 }

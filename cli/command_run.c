@@ -20,7 +20,7 @@ static int serve(const struct serve_plan *plan, bool backend, struct error *ret_
     if (r < 0)
         return r;
     if (!common_options.quiet)
-        printf("%s; Ctrl-C stops it\n", service_greeting(service));
+        print_line("%s; Ctrl-C stops it", service_greeting(service));
     (void)fflush(stdout);
     service_wait(service);
     return service_close(service, ret_error);

@@ -115,7 +115,8 @@ static int await_report(int pipe_end, pid_t daemon, const struct serve_plan *pla
     if (line[0] != REPORT_GOOD)
         return command_failed("%s", line + 1);
     if (!common_options.quiet)
-        printf("%s; log: %s; process %d; stop it with connectordb stop\n", line + 1, plan->logfile, daemon);
+        print_line("%s; log: %s; process %d; connectordb stop %s stops it", line + 1, plan->logfile, daemon,
+            plan->place.directory);
     return EXIT_GOOD;
 }
 

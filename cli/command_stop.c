@@ -147,6 +147,6 @@ int command_stop(int argc, char **argv)
     if (r < 0)
         return command_failed("%s", error.message);
     if (!common_options.quiet)
-        printf("stopped\n");
+        print_line("stopped");
     return EXIT_GOOD;
 }

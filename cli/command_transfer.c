@@ -166,7 +166,7 @@ static int run_transfer(
     if (r < 0)
         return command_failed("%s", error.message);
     if (!common_options.quiet && command == CONTROL_BACKUP)
-        printf("%s: backed up to %s\n", arguments[0], arguments[1]);
+        print_line("%s: backed up to %s", arguments[0], arguments[1]);
     else if (!common_options.quiet)
         progress_line_summary(command == CONTROL_EXPORT ? "exported" : "imported", &result);
     return EXIT_GOOD;

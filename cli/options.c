@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,30 +43,6 @@ enum {
     OPTIONS_MAX = 32,
     CODE_BASE = 256, /* getopt's code of the first option: above all letters */
 };
-
-int command_failed(const char *format, ...)
-{
-    va_list arguments;
-    (void)fflush(stdout);
-    (void)fputs("connectordb: ", stderr);
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    (void)fputc('\n', stderr);
-    return EXIT_FAILED;
-}
-
-int usage_error(const char *command, const char *format, ...)
-{
-    va_list arguments;
-    (void)fflush(stdout);
-    (void)fprintf(stderr, "connectordb%s%s: ", command ? " " : "", command ? command : "");
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    (void)fprintf(stderr, "; see connectordb %s%s--help\n", command ? command : "", command ? " " : "");
-    return EXIT_USAGE;
-}
 
 static bool is_obsolete(const struct option_entry *entry)
 {

@@ -2,14 +2,10 @@
 #ifndef CONNECTORDB_OPTIONS_H
 #define CONNECTORDB_OPTIONS_H
 
+#include "output.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-
-enum {
-    EXIT_GOOD = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-};
 
 enum option_type {
     OPTION_FLAG,          /* target: bool */
@@ -51,10 +47,5 @@ extern struct common_options common_options;
  * on stderr says how): return *ret_exit_code. */
 bool command_line_parse(
     const struct command_line *line, int argc, char **argv, char ***ret_arguments, int *ret_exit_code);
-
-/* Says what is wrong with the command line and where help is; returns EXIT_USAGE. */
-int usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* "connectordb: message" on stderr, one line; returns EXIT_FAILED. */
-int command_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

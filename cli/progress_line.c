@@ -1,10 +1,12 @@
 #include "progress_line.h"
 
+#include "escape.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { GROUPED_BYTES = 32, LINE_BYTES = 200 };
+enum { GROUPED_BYTES = 32, LINE_BYTES = 200, CURRENT_BYTES = 91 };
 
 /* 1234567 -> "1,234,567" */
 static const char *group(char text[GROUPED_BYTES], uint64_t number)
@@ -72,10 +74,13 @@ void progress_line_show(void *context, const struct progress *progress)
     if (!line->terminal && progress->seconds - line->last_seconds < PROGRESS_PLAIN_SECONDS)
         return;
     format_line(text, progress);
-    if (line->terminal)
-        printf("\r%s  %.90s\033[K", text, progress->current);
-    else
+    if (line->terminal) {
+        char current[CURRENT_BYTES];
+        (void)escape_text(current, sizeof(current), progress->current, strlen(progress->current));
+        printf("\r%s  %s\033[K", text, current);
+    } else {
         printf("%s\n", text);
+    }
     line->shown = line->terminal;
     line->last_seconds = progress->seconds;
     (void)fflush(stdout);

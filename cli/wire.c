@@ -164,15 +164,7 @@ bool wire_unpack_result(json_t *object, struct transfer_result *ret_result)
 
 json_t *wire_pack_error(const struct error *error)
 {
-    /* A message may hold a path that is no UTF-8, or be cut within a character. */
-    json_t *message = json_string(error->message);
-    if (!message) {
-        char ascii[ERROR_MESSAGE_BYTES];
-        size_t size = strlen(error->message);
-        for (size_t i = 0; i <= size; i++)
-            ascii[i] = error->message[i] & 0x80 ? '?' : error->message[i];
-        message = json_string(ascii);
-    }
+    json_t *message = json_string(error->message); /* UTF-8: error_set escapes everything else */
     return json_pack("{s:{s:i,s:o}}", "error", "code", error->code, "message", message);
 }
 

@@ -11,7 +11,8 @@ struct error {
     char message[ERROR_MESSAGE_BYTES]; /* what, where (file, byte offset, line, path) and what to do */
 };
 
-/* Sets code and message (printf format; a longer message is cut) and returns -code, so that a failing
+/* Sets code and message (printf format; a longer message is cut; control characters are escaped as escape.h says, so that names of
+ * files and objects may be arguments) and returns -code, so that a failing
  * function can end with `return error_set(ret_error, EINVAL, "...")`. ret_error may be NULL.
  * An error that is already set is replaced. Any thread. */
 int error_set(struct error *ret_error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -331,6 +331,36 @@ class Daemon(FolderTest):
         command("export", self.database, self.path("out"))
 
 
+class Escapes(FolderTest):
+    """No name of a file or object reaches the terminal or the log as a command."""
+
+    def assert_harmless(self, text):
+        self.assertNotRegex(text.rstrip("\n"), r"[\x00-\x1f\x7f-\x9f]")
+
+    def test_names_in_messages(self):
+        evil = "evil\x1b]0;title\x07\n\x9b31m"
+        command("create", self.database)
+        make_folder(self.folder, {"ann": {"phone": {"steps": "[]"}}})
+        os.makedirs(os.path.join(self.folder, "ann", evil))
+        for arguments in (("import", self.database, self.folder), ("check", self.path(evil)), ("start", self.path(evil)),
+                          ("create", self.path(evil, evil)), ("export", self.database, self.path(evil, evil)),
+                          ("inspect", self.database, evil)):
+            message = self.refuse(*arguments)
+            self.assert_harmless(message)
+            self.assertIn("evil\\x1b]0;title\\x07", message)
+        done = command(evil, exit_code=2)
+        self.assert_harmless(done.stderr)
+        done = command("create", self.path("db" + evil))
+        self.assert_harmless(done.stdout)
+        self.start()
+        self.refuse("import", self.database, self.folder)
+        self.stop()
+        with open(os.path.join(self.database, "connectordb.log"), encoding="utf-8") as file:
+            log = file.read()
+        self.assertIn("evil\\x1b", log)
+        self.assert_harmless(log.replace("\n", ""))
+
+
 class Looking(FolderTest):
     def setUp(self):
         super().setUp()

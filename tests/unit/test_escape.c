@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include "error.h"
 #include "escape.h"
 
 static void test_what_is_escaped(void **state)
@@ -19,6 +20,8 @@ static void test_what_is_escaped(void **state)
         {"\xff \xc3 \xe2\x82 \xc0\x80 \xed\xa0\x80", "\\xff \\xc3 \\xe2\\x82 \\xc0\\x80 \\xed\\xa0\\x80"},
         {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
         {"\xc3", "\\xc3"},
+        {"a\xe2\x80\xae\xe2\x80\xa8\xe2\x81\xa6\xef\xbb\xbf",
+            "a\\xe2\\x80\\xae\\xe2\\x80\\xa8\\xe2\\x81\\xa6\\xef\\xbb\\xbf"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char shown[128];
@@ -46,11 +49,25 @@ static void test_nothing_is_cut_in_two(void **state)
     }
 }
 
+/* Every message goes through it. */
+static void test_errors(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    assert_int_equal(error_set(&error, ENOENT, "%s: missing", "bad\033[31m\nname"), -ENOENT);
+    assert_string_equal(error.message, "bad\\x1b[31m\\x0aname: missing");
+    (void)error_prefix(&error, "%s", "in\r");
+    assert_string_equal(error.message, "in\\x0d: bad\\x1b[31m\\x0aname: missing");
+    (void)error_set(&error, ENOENT, "%s again", error.message); /* its own message as an argument */
+    assert_string_equal(error.message, "in\\x0d: bad\\x1b[31m\\x0aname: missing again");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_escaped),
         cmocka_unit_test(test_nothing_is_cut_in_two),
+        cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
