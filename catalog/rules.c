@@ -29,15 +29,21 @@ bool name_valid(const char *name)
     return size <= NAME_BYTES_MAX;
 }
 
+static const char *const reserved_names[] = {"support", "www", "api", "app", "favicon.ico", "robots.txt", "sitemap.xml",
+    "join", "login", "user", "admin", "nobody", "root"};
+
 bool user_name_allowed(const char *name)
 {
-    static const char *const forbidden[] = {"support", "www", "api", "app", "favicon.ico", "robots.txt", "sitemap.xml",
-        "join", "login", "user", "admin", "nobody", "root"};
-    for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
-        if (strcmp(name, forbidden[i]) == 0)
+    for (size_t i = 0; i < sizeof(reserved_names) / sizeof(reserved_names[0]); i++) {
+        if (strcmp(name, reserved_names[i]) == 0)
             return false;
     }
     return true;
+}
+
+const char *user_names_reserved(void)
+{
+    return "support, www, api, app, join, login, user, admin, nobody and root"; /* the others are no valid names anyway */
 }
 
 bool icon_valid(const char *icon)
@@ -144,7 +150,8 @@ int user_check_new(const struct user *user, struct error *ret_error)
     if (r < 0)
         return r;
     if (!user_name_allowed(user->name))
-        return error_set(ret_error, EINVAL, "the user name '%s' is not allowed", user->name);
+        return error_set(ret_error, EINVAL, "the user name '%s' is not allowed; reserved are %s", user->name,
+            user_names_reserved());
     if (!user->email || !email_valid(user->email))
         return error_set(ret_error, EINVAL, "the email address is invalid");
     return icon_check(user->icon, ret_error);

@@ -83,7 +83,7 @@ static int work_here(struct database *database, enum control_command command, co
     case CONTROL_IMPORT:
         return import_database(database, directory, options, ret_result, ret_error);
     case CONTROL_BACKUP:
-        return database_backup(database, directory, is_cancelled, NULL, ret_error);
+        return database_backup(database, directory, is_cancelled, NULL, &ret_result->streams, ret_error);
     }
     return -EINVAL;
 }
@@ -143,7 +143,7 @@ static int run_transfer(
     enum control_command command, char **arguments, struct transfer_options *options, long threads)
 {
     struct progress_line line;
-    struct transfer_result result;
+    struct transfer_result result = {0};
     struct place place;
     struct error error = {0};
     catch_signals();
@@ -166,7 +166,8 @@ static int run_transfer(
     if (r < 0)
         return command_failed("%s", error.message);
     if (!common_options.quiet && command == CONTROL_BACKUP)
-        print_line("%s: backed up to %s", arguments[0], arguments[1]);
+        print_line("%s: backed up to %s, %llu stream%s", arguments[0], arguments[1],
+            (unsigned long long)result.streams, result.streams == 1 ? "" : "s");
     else if (!common_options.quiet)
         progress_line_summary(command == CONTROL_EXPORT ? "exported" : "imported", &result);
     return EXIT_GOOD;

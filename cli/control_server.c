@@ -129,7 +129,8 @@ static int run_request(
     if (!strcmp(request->command, "import"))
         return run_import(job->server, request, ret_result, ret_error);
     if (!strcmp(request->command, "backup"))
-        return database_backup(job->server->database, request->directory, is_cancelled, job, ret_error);
+        return database_backup(
+            job->server->database, request->directory, is_cancelled, job, &ret_result->streams, ret_error);
     return bad_request(ret_error);
 }
 
@@ -144,6 +145,9 @@ static void *run_job(void *argument)
         r = run_request(job, request, &result, &error);
     if (r < 0 && request && request->command)
         log_warn("control: %s: %s", request->command, error.message);
+    else if (r == 0 && request->command &&
+             !strcmp(request->command, "backup")) /* it copies files and counts no points */
+        log_info("control: backup done: %llu streams", (unsigned long long)result.streams);
     else if (r == 0)
         log_info("control: %s done: %llu streams, %llu points in %.1f s", request->command,
             (unsigned long long)result.streams, (unsigned long long)result.points, result.seconds);

@@ -18,7 +18,7 @@ const char PLACE_CONFIGURATION[] = "connectordb.conf";
 const char PLACE_PID_FILE[] = "connectordb.pid";
 const char PLACE_LOG_FILE[] = "connectordb.log";
 
-enum { PID_TEXT_BYTES = 32, PID_FILE_MODE = 0644 };
+enum { PID_TEXT_BYTES = 32, PID_FILE_MODE = 0644, OLD_CONFIGURATION_BYTES_MAX = 65536 };
 
 int place_path(const char *directory, const char *name, char path[PATH_MAX], struct error *ret_error)
 {
@@ -48,6 +48,33 @@ static int become_owner(const char *directory, struct error *ret_error)
     return 0;
 }
 
+/* ConnectorDB 0.3 kept its data in Redis and PostgreSQL; what a directory of its has in common with ours is
+ * the configuration, which names them. */
+static bool is_of_old_version(const struct place *place)
+{
+    char text[OLD_CONFIGURATION_BYTES_MAX + 1];
+    int file = open(place->configuration, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    ssize_t size = read(file, text, sizeof(text) - 1);
+    (void)close(file);
+    text[size > 0 ? size : 0] = '\0';
+    return strstr(text, "\"redis\"") && strstr(text, "\"nats\"");
+}
+
+static int refuse_directory(const struct place *place, const char *argument, struct error *ret_error)
+{
+    if (is_of_old_version(place))
+        return error_set(ret_error, ENOENT,
+            "%s is a database of ConnectorDB 0.3; export it with 0.3 first: start it there, connectordb "
+            "export %s FOLDER; then, with "
+            "this version, connectordb create NEW and connectordb import NEW FOLDER",
+            argument, argument);
+    return error_set(ret_error, ENOENT,
+        "%s is no database directory: connectordb create %s makes one, where nothing is yet", argument,
+        argument);
+}
+
 int place_find(const char *argument, struct place *ret_place, struct error *ret_error)
 {
     struct place place = {.configuration_optional = true};
@@ -68,8 +95,7 @@ int place_find(const char *argument, struct place *ret_place, struct error *ret_
         r = place_path(place.directory, "catalog.sqlite", path, ret_error);
     if (r == 0 && access(path, F_OK) < 0) {
         if (errno == ENOENT)
-            r = error_set(
-                ret_error, ENOENT, "%s is no database directory: connectordb create makes one", argument);
+            r = refuse_directory(&place, argument, ret_error);
         else
             r = error_set(ret_error, errno, "%s: %s", argument, strerrordesc_np(errno));
     }

@@ -1,5 +1,6 @@
 #include "configuration.h"
 
+#include "byte_order_mark.h"
 #include "configuration_text.h"
 #include "file.h"
 
@@ -356,7 +357,8 @@ static int read_document(const char *text, size_t size, const char *file, struct
     json_error_t json_error;
     json_t *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
     if (!document)
-        return error_set(ret_error, EINVAL, "%s: line %d: %s", file, json_error.line, json_error.text);
+        return error_set(ret_error, EINVAL, "%s: line %d: %s%s", file, json_error.line, json_error.text,
+            byte_order_mark_near(text, size, (size_t)json_error.position) ? BYTE_ORDER_MARK_MISPLACED : "");
     int r = 0;
     if (!json_is_object(document))
         r = error_set(ret_error, EINVAL, "%s: line 1: an object is expected", file);
@@ -376,6 +378,9 @@ int configuration_parse(const char *text, size_t size, const char *file, struct 
     struct error *ret_error)
 {
     struct configuration configuration;
+    size_t skipped = byte_order_mark_bytes(text, size);
+    text += skipped;
+    size -= skipped;
     char *plain = malloc(size + 1);
     unsigned line = 0;
     int r = set_defaults(&configuration, ret_error);

@@ -81,14 +81,47 @@ static int fill_backup(void *context, const char *directory, struct error *ret_e
     return r;
 }
 
-int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context), void *context,
-    struct error *ret_error)
+/* ---- how many streams it has ---- */
+
+struct count {
+    struct catalog_snapshot *catalog;
+    uint64_t streams;
+    struct error *error;
+};
+
+static int count_stream(void *context, const struct stream *stream)
+{
+    struct count *count = context;
+    (void)stream;
+    count->streams++;
+    return 0;
+}
+
+static int count_device(void *context, const struct device *device)
+{
+    struct count *count = context;
+    return catalog_each_stream(count->catalog, device->id, count_stream, count, count->error);
+}
+
+static int count_user(void *context, const struct user *user)
+{
+    struct count *count = context;
+    return catalog_each_device(count->catalog, user->id, count_device, count, count->error);
+}
+
+int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context),
+    void *context, uint64_t *ret_streams, struct error *ret_error)
 {
     struct backup backup = {.database = database, .cancelled = cancelled, .context = context};
     int r = database_snapshot_open(database, &backup.snapshot, ret_error);
     if (r < 0)
         return r;
+    struct count count = {.catalog = backup.snapshot.catalog, .error = ret_error};
     r = database_build(path, fill_backup, &backup, ret_error);
+    if (r == 0 && ret_streams)
+        r = catalog_each_user(backup.snapshot.catalog, count_user, &count, ret_error);
+    if (r == 0 && ret_streams)
+        *ret_streams = count.streams;
     database_snapshot_close(&backup.snapshot);
     return r;
 }

@@ -1,6 +1,7 @@
 #include "description.h"
 
 #include "buffer.h"
+#include "byte_order_mark.h"
 #include "file.h"
 #include "json_points.h"
 #include "layout.h"
@@ -139,10 +140,14 @@ static int read_json(const char *path, json_t **ret_object, struct error *ret_er
             DESCRIPTION_BYTES_MAX);
     if (r == 0) {
         json_error_t found;
-        json_t *object = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &found);
+        size_t skipped = byte_order_mark_bytes((const char *)text.data, text.size);
+        const char *start = (const char *)text.data + skipped;
+        json_t *object = json_loadb(start, text.size - skipped, JSON_REJECT_DUPLICATES, &found);
         if (!object)
-            r = error_set(ret_error, EBADMSG, "%s: line %d, byte %d: %s", path,
-                found.line < 1 ? 1 : found.line, found.position, found.text);
+            r = error_set(ret_error, EBADMSG, "%s: line %d, byte %d: %s%s", path,
+                found.line < 1 ? 1 : found.line, found.position, found.text,
+                byte_order_mark_near(start, text.size - skipped, (size_t)found.position)
+                    ? BYTE_ORDER_MARK_MISPLACED : "");
         else if (!json_is_object(object))
             r = error_set(ret_error, EBADMSG, "%s: not a JSON object", path);
         if (r == 0)

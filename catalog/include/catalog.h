@@ -68,7 +68,8 @@ int catalog_repair(const char *path, const char *keep_as, void (*line)(void *con
 
 /* ---- names and rules ---- */
 bool name_valid(const char *name);
-bool user_name_allowed(const char *name); /* not one of the forbidden names */
+bool user_name_allowed(const char *name); /* not one of the reserved names */
+const char *user_names_reserved(void);    /* those, for messages: "support, www, ... and root" */
 bool email_valid(const char *email);
 bool icon_valid(const char *icon);
 /* Validates the text as a JSON Schema document (object) and returns it without insignificant white space (malloc'ed);

@@ -74,9 +74,10 @@ int database_find_holder(const char *path, struct database_holder *ret_holder, s
 /* Writes one moment of the database as a database of its own into the new directory `path` (-EEXIST when it
  * exists): catalog, data and connectordb.conf; there as a whole or not at all. Segments are hard links where
  * the file system allows it. Any thread; inserts go on meanwhile. cancelled (may be NULL) is asked between
- * the steps; true ends with -ECANCELED. */
-int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context),
-    void *context, struct error *ret_error);
+ * the steps; true ends with -ECANCELED. *ret_streams (may be NULL): how many streams
+ * it has. */
+int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context), void *context,
+    uint64_t *ret_streams, struct error *ret_error);
 
 /* Rows first, then tombstones. When only the second step fails the object is gone all the same, the message
  * says so, and the next open deletes the data. */

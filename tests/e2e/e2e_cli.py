@@ -83,6 +83,111 @@ class Create(FolderTest):
         self.refuse("create", self.database, "--user", "ann:x", "--email", "nowhere")
         self.assertFalse(os.path.exists(self.database))
 
+    def test_messages_say_what_to_type(self):
+        message = self.refuse("create", self.database, "--user", "admin:x")
+        for name in ("admin", "root", "support", "nobody", "api"):
+            self.assertIn(name, message)
+        self.assertIn("--password-file FILE", self.refuse("create", self.database, "--user", "ann"))
+        self.assertIn("--user NAME", command("create", self.database, "--password-file", "x", exit_code=2).stderr)
+        command("create", self.database)
+        printed = command("start", self.database, "--port", "0").stdout
+        self.port = 0  # there is something to stop
+        self.assertIn(f"connectordb stop {os.path.realpath(self.database)} stops it", printed)
+
+    def test_password_file(self):
+        for text, said in (("", "empty"), ("\n", "empty"), ("\r\n", "empty"), ("a\0b\n", "none of them is 0"),
+                           ("x" * 1025, "at most 1024 bytes")):
+            with open(self.path("password"), "w", encoding="ascii", newline="") as file:
+                file.write(text)
+            self.assertIn(said, self.refuse("create", self.database, "--user", "ann", "--password-file", self.path("password")))
+        with open(self.path("password"), "w", encoding="ascii", newline="") as file:
+            file.write("secret word\r\nsecond line\n")
+        self.assertIn("exclude", self.refuse("create", self.database, "--user", "ann:x", "--password-file", self.path("password")))
+        self.assertIn("No such file", self.refuse("create", self.database, "--user", "ann", "--password-file", self.path("none")))
+        command("create", self.database, "--user", "ann", "--password-file", self.path("password"))
+        self.start()
+        answer = self.request("GET", "/api/v1/crud/ann", login="ann:secret word").json()
+        self.assertEqual(answer["email"], "ann@localhost")
+
+    def ask(self, *typed):
+        """create --user ann on a terminal where that is typed; what it shows and its exit code."""
+        try:
+            master, slave = pty.openpty()
+        except OSError as error:
+            self.skipTest(f"no terminal to be had here: {error}")
+        process = subprocess.Popen([PROGRAM, "create", self.database, "--user", "ann"], stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        shown = b""
+        try:
+            for line in typed:
+                while not shown.endswith(b": "):
+                    shown += os.read(master, 4096)
+                os.write(master, line.encode() + b"\n")
+                shown += b"|"
+            while part := os.read(master, 4096):
+                shown += part
+        except OSError:  # the terminal is closed
+            pass
+        os.close(master)
+        return shown.decode(), process.wait(COMMAND_SECONDS_MAX)
+
+    def test_password_is_asked_for(self):
+        shown, exit_code = self.ask("secret", "secrets")
+        self.assertEqual(exit_code, 1, shown)
+        self.assertIn("differ", shown)
+        self.assertFalse(os.path.exists(self.database))
+        shown, exit_code = self.ask("secret", "secret")
+        self.assertEqual(exit_code, 0, shown)
+        self.assertNotIn("secret", shown)
+        self.start()
+        self.request("GET", "/api/v1/crud/ann", login="ann:secret")
+
+    def test_password_leaves_the_process_list(self):
+        """The configuration is a pipe that nobody writes to: create waits there, after it has read its arguments."""
+        os.mkfifo(self.path("pipe"))
+        process = subprocess.Popen([PROGRAM, "create", self.database, "--user", "ann:secret", "-c", self.path("pipe")],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            with open(self.path("pipe"), "wb"):  # returns when it reads there
+                with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+                    arguments = file.read().split(b"\0")
+            self.assertIn(b"ann:******", arguments)
+        finally:
+            process.kill()
+            process.wait()
+
+    def test_byte_order_marks(self):
+        """At the start of a file it is nothing; elsewhere it is named."""
+        with open(self.path("my.conf"), "wb") as file:
+            file.write(b'\xef\xbb\xbf{"port": 80}')
+        command("create", self.database, "-c", self.path("my.conf"))
+        make_folder(self.folder, {"ann": {"phone": {"steps": "[]"}}})
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
+        for path in files:
+            with open(path, "rb") as file:
+                text = file.read()
+            with open(path, "wb") as file:
+                file.write(b"\xef\xbb\xbf" + text)
+        command("import", self.database, self.folder)
+        with open(self.path("my.conf"), "wb") as file:
+            file.write(b'{"port": \xef\xbb\xbf80}')
+        self.assertIn("byte order mark", self.refuse("create", self.path("db2"), "-c", self.path("my.conf")))
+        make_folder(self.path("second"), {"bob": {"phone": {"steps": "[]"}}})
+        with open(self.path("second", "bob", "user.json"), "r+b") as file:
+            text = file.read()
+            file.seek(0)
+            file.write(b"{\xef\xbb\xbf" + text[1:])
+        self.assertIn("byte order mark", self.refuse("import", self.database, self.path("second")))
+
+    def test_database_of_an_old_version(self):
+        os.mkdir(self.database)
+        with open(os.path.join(self.database, "connectordb.conf"), "w", encoding="utf-8") as file:
+            file.write('{"version": 1, "redis": {"hostname": "localhost"}, "nats": {}, "sql": {}}')
+        for name in ("start", "check", "stop"):
+            message = self.refuse(name, self.database)
+            self.assertIn("database of ConnectorDB 0.3", message)
+            self.assertIn(f"connectordb export {self.database} FOLDER", message)
+
     def test_user_is_admin(self):
         command("create", self.database, "--user", "ann:x:y", "--email", "ann@example.com")
         self.start()

@@ -246,7 +246,7 @@ static void prepare_backup(struct crash_run *run)
 
 static int make_backup(struct crash_run *run, const char *path, struct error *ret_error)
 {
-    return database_backup(run->database, path, NULL, NULL, ret_error);
+    return database_backup(run->database, path, NULL, NULL, NULL, ret_error);
 }
 
 static void back_up(struct crash_run *run, const char *name)

@@ -60,7 +60,7 @@ static void live_a_life(const char *root, const char *name)
     require(database_create_with_user(path, "{}", &user, "secret", &error), &error);
     require(database_open(path, NULL, &database, &error), &error);
     require(store_seal(database->store, true, &error), &error);
-    require(database_backup(database, copy, NULL, NULL, &error), &error);
+    require(database_backup(database, copy, NULL, NULL, NULL, &error), &error);
     require(export_database(database, folder, &options, &result, &error), &error);
     require(database_close(database, &error), &error);
 

@@ -1,0 +1,76 @@
+#include "password_input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* The first line that comes from `file`, without its end; what a file has behind it is not read. */
+static int read_line(
+    int file, const char *name, char password[PASSWORD_INPUT_BYTES_MAX + 1], struct error *ret_error)
+{
+    size_t size = 0;
+    char byte;
+    for (;;) {
+        ssize_t got = read(file, &byte, 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_set(ret_error, errno, "%s: %s", name, strerrordesc_np(errno));
+        if (got == 0 || byte == '\n')
+            break;
+        if (byte == '\0' || size == PASSWORD_INPUT_BYTES_MAX)
+            return error_set(ret_error, EINVAL, "%s: a password has at most %d bytes, and none of them is 0",
+                name, PASSWORD_INPUT_BYTES_MAX);
+        password[size++] = byte;
+    }
+    if (size > 0 && password[size - 1] == '\r')
+        size--;
+    password[size] = '\0';
+    return size == 0 ? error_set(ret_error, EINVAL, "%s: the password is empty", name) : 0;
+}
+
+int password_read(const char *path, char password[PASSWORD_INPUT_BYTES_MAX + 1], struct error *ret_error)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: %s", path, strerrordesc_np(errno));
+    int r = read_line(file, path, password, ret_error);
+    (void)close(file);
+    if (r < 0)
+        explicit_bzero(password, PASSWORD_INPUT_BYTES_MAX + 1);
+    return r;
+}
+
+static int ask(
+    const char *user, const char *what, char password[PASSWORD_INPUT_BYTES_MAX + 1], struct error *ret_error)
+{
+    (void)fprintf(stderr, "%s for %s: ", what, user);
+    int r = read_line(STDIN_FILENO, "password", password, ret_error);
+    (void)fputc('\n', stderr); /* the one that was typed was not shown */
+    return r;
+}
+
+int password_ask(const char *user, char password[PASSWORD_INPUT_BYTES_MAX + 1], struct error *ret_error)
+{
+    char again[PASSWORD_INPUT_BYTES_MAX + 1];
+    struct termios shown, hidden;
+    if (tcgetattr(STDIN_FILENO, &shown) < 0)
+        return error_set(ret_error, ENOTTY, "standard input is no terminal");
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
+        return error_set(ret_error, errno, "the terminal: %s", strerrordesc_np(errno));
+    int r = ask(user, "Password", password, ret_error);
+    if (r == 0)
+        r = ask(user, "The same again", again, ret_error);
+    if (r == 0 && strcmp(password, again) != 0)
+        r = error_set(ret_error, EINVAL, "the two passwords differ: nothing was made");
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    explicit_bzero(again, sizeof(again));
+    if (r < 0)
+        explicit_bzero(password, PASSWORD_INPUT_BYTES_MAX + 1);
+    return r;
+}
