@@ -1,5 +1,6 @@
 #include "background.h"
 
+#include "backoff.h"
 #include "check.h"
 #include "clock.h"
 #include "merger.h"
@@ -13,12 +14,21 @@
 #include <unistd.h>
 
 enum {
-    RETRY_MS = 500,         /* after a failed attempt to seal or to prepare a journal */
-    MERGE_RETRY_MS = 10000, /* after a failed merge, unless something new comes */
+    RETRY_MS = 500, /* after a first failed attempt to seal or to prepare a journal; twice as long after each further one */
+    RETRY_MS_MOST = 10000,
+    MERGE_RETRY_MS = 10000,
+    MERGE_RETRY_MS_MOST = 300000,
+    LOOK_AGAIN_MS = 500,
     MERGER_NICE = 10,
 };
 
-/* A thread's work, and when to do it; under background.c's lock. */
+/* One kind of work: how the last attempt went and when the next one may be made; under background.c's lock. */
+struct task {
+    struct error error; /* code 0 = well */
+    struct backoff backoff;
+};
+
+/* A thread, and whether it was told of work; under background.c's lock. */
 struct worker {
     pthread_t thread;
     bool started, wanted;
@@ -34,8 +44,8 @@ struct background {
     bool stop;
     struct worker sealing, merging, syncing;
     pthread_cond_t attempted; /* a journal was sealed, or could not be */
-    /* Code 0 = none: why the last attempt of each kind failed, and what was found in a segment that is not merged any more. */
-    struct error prepare_error, seal_error, merge_error, damage_error;
+    struct task allocate, prepare, seal, merge;
+    struct error damage_error; /* code 0 = none: what was found in a segment that is not merged any more */
     uint64_t sealed_journals, sealed_bytes, merged_segments, merged_bytes;
 };
 
@@ -56,6 +66,9 @@ struct background *background_new(const struct store_options *options)
     if (!background)
         return NULL;
     background->options = options;
+    background->allocate.backoff = background->prepare.backoff = background->seal.backoff =
+        (struct backoff){.first_ms = RETRY_MS, .most_ms = RETRY_MS_MOST};
+    background->merge.backoff = (struct backoff){.first_ms = MERGE_RETRY_MS, .most_ms = MERGE_RETRY_MS_MOST};
     (void)pthread_mutex_init(&background->lock, NULL);
     condition_init(&background->attempted);
     condition_init(&background->sealing.wake);
@@ -98,22 +111,26 @@ void background_wake_merger(void *background)
     wake(background, &((struct background *)background)->merging);
 }
 
-/* A point in time on the monotonic clock, for pthread_cond_timedwait. */
-static struct timespec in_ms(uint32_t ms)
+/* A point in time of the monotonic clock, for pthread_cond_timedwait. */
+static struct timespec timespec_of(uint64_t ns)
 {
-    uint64_t at = clock_monotonic_ns() + (uint64_t)ms * 1000000u;
-    return (struct timespec){.tv_sec = (time_t)(at / 1000000000u), .tv_nsec = (long)(at % 1000000000u)};
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
 }
 
-/* Waits until there is work, or for timeout_ms (0 = for ever). False = stop. */
-static bool await_work(struct background *background, struct worker *worker, uint32_t timeout_ms)
+static uint64_t in_ms(uint32_t ms)
 {
-    struct timespec deadline = in_ms(timeout_ms);
+    return clock_monotonic_ns() + (uint64_t)ms * 1000000u;
+}
+
+/* Waits until the worker is told of work or this time has come (0 = never). False = stop. */
+static bool await_work(struct background *background, struct worker *worker, uint64_t until_ns)
+{
+    struct timespec until = timespec_of(until_ns);
     bool timed_out = false;
     (void)pthread_mutex_lock(&background->lock);
     while (!background->stop && !worker->wanted && !timed_out) {
-        if (timeout_ms > 0)
-            timed_out = pthread_cond_timedwait(&worker->wake, &background->lock, &deadline) == ETIMEDOUT;
+        if (until_ns > 0)
+            timed_out = pthread_cond_timedwait(&worker->wake, &background->lock, &until) == ETIMEDOUT;
         else
             (void)pthread_cond_wait(&worker->wake, &background->lock);
     }
@@ -123,29 +140,54 @@ static bool await_work(struct background *background, struct worker *worker, uin
     return go_on;
 }
 
-/* Notes how an attempt at one kind of work went (code 0 = well), and reports it when it failed otherwise than the one before. */
-static void note(struct background *background, struct error *noted, const struct error *error)
+/* When the next attempt is to be made without being told to: 0 = never. */
+static uint64_t next_attempt(struct background *background, const struct task *task)
 {
     (void)pthread_mutex_lock(&background->lock);
-    bool news = error->code != 0 && error->code != noted->code;
-    *noted = *error;
+    uint64_t due_ns = task->error.code ? task->backoff.due_ns : 0;
+    (void)pthread_mutex_unlock(&background->lock);
+    return due_ns;
+}
+
+static bool is_due(struct background *background, const struct task *task)
+{
+    (void)pthread_mutex_lock(&background->lock);
+    bool due = backoff_is_due(&task->backoff, clock_monotonic_ns());
+    (void)pthread_mutex_unlock(&background->lock);
+    return due;
+}
+
+/* Notes how an attempt went (r < 0: it failed with this error), and reports it when it failed otherwise than the one before. */
+static void note(struct background *background, struct task *task, int r, const struct error *error)
+{
+    (void)pthread_mutex_lock(&background->lock);
+    bool news = r < 0 && error->code != task->error.code;
+    task->error = r < 0 ? *error : (struct error){0};
+    backoff_note(&task->backoff, r < 0, clock_monotonic_ns());
     (void)pthread_mutex_unlock(&background->lock);
     if (news && background->options->report)
         background->options->report(background->options->report_context, error);
 }
 
-/* ---- the three kinds of work ---- */
+/* ---- the kinds of work ---- */
 
-/* What inserts wait for: blocks of the active journal, and the next journal. 1 = did something, 0 = nothing is wanted, or what failed. */
-static int prepare(struct background *background, struct error *ret_error)
+/* As sealer_allocate_blocks. */
+static int allocate_blocks(struct background *background, struct error *ret_error)
 {
     struct error error = {0};
-    int blocks = sealer_allocate_blocks(&background->sealer, &error);
-    int r = blocks < 0 ? blocks : sealer_prepare_spare(&background->sealer, &error);
-    if (r == 0)
-        r = blocks;
-    if (r != 0)
-        note(background, &background->prepare_error, &error);
+    int r = sealer_allocate_blocks(&background->sealer, &error);
+    note(background, &background->allocate, r, &error);
+    if (r < 0)
+        *ret_error = error;
+    return r;
+}
+
+/* As sealer_prepare_spare. */
+static int prepare_spare(struct background *background, struct error *ret_error)
+{
+    struct error error = {0};
+    int r = sealer_prepare_spare(&background->sealer, &error);
+    note(background, &background->prepare, r, &error);
     if (r < 0)
         *ret_error = error;
     return r;
@@ -157,9 +199,9 @@ static int seal_next(struct background *background, struct error *ret_error)
     struct error error = {0};
     uint64_t bytes;
     int r = sealer_seal_next(&background->sealer, &bytes, &error);
+    note(background, &background->seal, r, &error);
     if (r == 0)
         return 0;
-    note(background, &background->seal_error, &error);
     (void)pthread_mutex_lock(&background->lock);
     if (r > 0) {
         background->sealed_journals++;
@@ -200,17 +242,29 @@ static int merge_all(struct background *background, struct error *ret_error)
 
 /* ---- threads ---- */
 
+/* The earlier of two times, of which 0 is never. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* What failed is tried again when its interval has passed, whoever calls for it: appenders that wait for a journal call often. */
 static void *run_sealer(void *argument)
 {
     struct background *background = argument;
-    bool failed = false;
-    while (await_work(background, &background->sealing, failed ? RETRY_MS : 0)) {
+    uint64_t until_ns = 0;
+    while (await_work(background, &background->sealing, until_ns)) {
         struct error error;
-        failed = prepare(background, &error) < 0;
-        int r;
-        while ((r = seal_next(background, &error)) == 1)
-            failed = prepare(background, &error) < 0;
-        failed = failed || r < 0;
+        int sealed;
+        do {
+            if (is_due(background, &background->allocate))
+                (void)allocate_blocks(background, &error);
+            if (is_due(background, &background->prepare))
+                (void)prepare_spare(background, &error);
+            sealed = is_due(background, &background->seal) ? seal_next(background, &error) : 0;
+        } while (sealed == 1);
+        until_ns = earlier(next_attempt(background, &background->prepare), next_attempt(background, &background->seal));
+        until_ns = earlier(until_ns, next_attempt(background, &background->allocate));
     }
     return NULL;
 }
@@ -218,12 +272,13 @@ static void *run_sealer(void *argument)
 static void *run_merger(void *argument)
 {
     struct background *background = argument;
-    bool failed = false;
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), MERGER_NICE); /* refused at worst: then it is as nice as it can */
-    while (await_work(background, &background->merging, failed ? MERGE_RETRY_MS : 0)) {
+    while (await_work(background, &background->merging, next_attempt(background, &background->merge))) {
         struct error error = {0};
-        failed = merge_all(background, &error) < 0;
-        note(background, &background->merge_error, &error);
+        if (!is_due(background, &background->merge))
+            continue;
+        int r = merge_all(background, &error);
+        note(background, &background->merge, r, &error);
     }
     return NULL;
 }
@@ -231,7 +286,7 @@ static void *run_merger(void *argument)
 static void *run_syncer(void *argument)
 {
     struct background *background = argument;
-    while (await_work(background, &background->syncing, background->options->fsync_interval_ms))
+    while (await_work(background, &background->syncing, in_ms(background->options->fsync_interval_ms)))
         (void)sealer_sync_active(&background->sealer, NULL);
     return NULL;
 }
@@ -285,12 +340,15 @@ int background_work(struct background *background, struct error *ret_error)
 {
     CHECK(background->options->no_threads);
     struct error error = {0};
-    int r = prepare(background, &error);
+    int blocks = allocate_blocks(background, &error);
+    int r = blocks < 0 ? blocks : prepare_spare(background, &error);
+    if (r == 0)
+        r = blocks;
     if (r == 0)
         r = seal_next(background, &error);
     if (r == 0) {
         r = merge_next(background, &error);
-        note(background, &background->merge_error, r < 0 ? &error : &(struct error){0});
+        note(background, &background->merge, r, &error);
     }
     if (r < 0 && ret_error)
         *ret_error = error;
@@ -322,32 +380,37 @@ static int seal_all(struct background *background, struct error *ret_error)
 /* Waits until an attempt to seal was made, or for a while. */
 static int await_attempt(struct background *background, uint64_t sealed, struct error *ret_error)
 {
-    struct timespec look_again = in_ms(RETRY_MS);
+    struct timespec look_again = timespec_of(in_ms(LOOK_AGAIN_MS));
     (void)pthread_mutex_lock(&background->lock);
-    if (background->sealed_journals == sealed && background->seal_error.code == 0)
+    if (background->sealed_journals == sealed && background->seal.error.code == 0)
         (void)pthread_cond_timedwait(&background->attempted, &background->lock, &look_again);
-    struct error error = background->seal_error;
+    struct error error = background->seal.error;
     (void)pthread_mutex_unlock(&background->lock);
     return error.code ? error_set(ret_error, error.code, "%s", error.message) : 0;
 }
 
+/* Who asks for it gets one attempt now. */
+static void skip_backoff(struct background *background)
+{
+    (void)pthread_mutex_lock(&background->lock);
+    background->seal.error = (struct error){0};
+    backoff_skip(&background->seal.backoff);
+    backoff_skip(&background->prepare.backoff);
+    backoff_skip(&background->allocate.backoff);
+    (void)pthread_mutex_unlock(&background->lock);
+    background_wake_sealer(background);
+}
+
 int background_seal(struct background *background, bool active, struct error *ret_error)
 {
-    if (active) {
-        int r = commit_rotate(background->sealer.commit, ret_error);
-        if (r < 0)
-            return r;
-    }
-    if (background->options->no_threads)
+    skip_backoff(background);
+    int r = active ? commit_rotate(background->sealer.commit, ret_error) : 0;
+    if (r == 0 && background->options->no_threads)
         return seal_all(background, ret_error);
-    note(background, &background->seal_error, &(struct error){0});
-    int r = 0;
-    for (;;) {
+    while (r == 0 && sealer_is_due(&background->sealer)) {
         (void)pthread_mutex_lock(&background->lock);
         uint64_t sealed = background->sealed_journals;
         (void)pthread_mutex_unlock(&background->lock);
-        if (r < 0 || !sealer_is_due(&background->sealer))
-            return r;
         /* What was closed when the journal died may hold frames that never became valid: nobody seals it. */
         r = commit_check_alive(background->sealer.commit, ret_error);
         if (r == 0) {
@@ -355,6 +418,7 @@ int background_seal(struct background *background, bool active, struct error *re
             r = await_attempt(background, sealed, ret_error);
         }
     }
+    return r;
 }
 
 void background_get_stats(struct background *background, struct store_stats *stats)
@@ -364,7 +428,7 @@ void background_get_stats(struct background *background, struct store_stats *sta
     stats->sealed_bytes_written = background->sealed_bytes;
     stats->merged_segments = background->merged_segments;
     stats->merged_bytes_written = background->merged_bytes;
-    const struct error *errors[] = {&background->seal_error, &background->prepare_error, &background->merge_error,
+    const struct error *errors[] = {&background->seal.error, &background->prepare.error, &background->allocate.error, &background->merge.error,
         &background->damage_error};
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]) && stats->background_error.code == 0; i++)
         stats->background_error = *errors[i];

@@ -7,6 +7,7 @@
 #include "merger.h"
 
 #include "segment_iterator.h"
+#include "space.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ void merger_stop(struct merger *merger)
 struct plan {
     struct version *version; /* holds the segments */
     uint32_t from, count;    /* segments of the version; count 0 = nothing to do */
+    unsigned deleted;        /* percent of them that is left out at least */
 };
 
 /* One that cannot be read counts as too large to be rewritten. */
@@ -164,9 +166,12 @@ static void plan_reclaim(struct merger *merger, struct plan *plan)
         files_list_deleted(merger->files, sequence, &deleted, &count) < 0)
         return;
     for (uint32_t i = 0; plan->count == 0 && i < version->segment_count; i++) {
-        if (size_of(version, i) <= MERGE_BYTES_MAX && deleted_percent(version->segments[i]->segment, deleted, count) > DELETED_PERCENT_MAX) {
+        unsigned percent =
+            size_of(version, i) <= MERGE_BYTES_MAX ? deleted_percent(version->segments[i]->segment, deleted, count) : 0;
+        if (percent > DELETED_PERCENT_MAX) {
             plan->from = i;
             plan->count = 1;
+            plan->deleted = percent;
         }
     }
     if (plan->count == 0) {
@@ -301,6 +306,15 @@ static int merge_all(struct merge *merge, struct error *ret_error)
     }
 }
 
+/* What the merged segment needs at most, about. */
+static uint64_t bytes_of(const struct plan *plan)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan->count; i++)
+        bytes += size_of(plan->version, plan->from + i);
+    return bytes / 100 * (100 - plan->deleted);
+}
+
 /* Writes the merged segment; *ret_file stays NULL when nothing is left of the run. A damaged source is left alone from now on, so that
  * the others do not pile up behind it; its blocks that are sound stay readable. */
 static int write_merged(struct merger *merger, const struct plan *plan, uint64_t id, struct segment_file **ret_file,
@@ -321,6 +335,8 @@ static int write_merged(struct merger *merger, const struct plan *plan, uint64_t
     }
     if (r < 0)
         (void)error_set(ret_error, ENOMEM, "out of memory for merging");
+    if (r == 0)
+        r = space_check(files_directory(merger->files), bytes_of(plan), "merging segments", ret_error);
     if (r == 0)
         r = segment_writer_open(merger->io, path, id, &merge->writer, ret_error);
     if (r == 0) {

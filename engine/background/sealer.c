@@ -1,10 +1,12 @@
 #include "sealer.h"
 
-#include "check.h"
 #include "growth.h"
+#include "space.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+enum { MANIFEST_SPACE = 64 << 10 };
 
 /* ---- the spare journal, and blocks of the active one ---- */
 
@@ -51,8 +53,10 @@ int sealer_allocate_blocks(struct sealer *sealer, struct error *ret_error)
     uint64_t from, to;
     int did = 0;
     for (struct journal *journal; (journal = commit_wants_blocks(sealer->commit, &from, &to)); did = 1) {
-        bool synced;
-        int r = journal_file_fill(sealer->io, journal->file, from, to, &synced, ret_error);
+        bool synced = false;
+        int r = space_check(files_directory(sealer->files), to - from, "the journal", ret_error);
+        if (r == 0)
+            r = journal_file_fill(sealer->io, journal->file, from, to, &synced, ret_error);
         if (r < 0 && synced) /* the kernel reports a lost page once: the next commit of the same file would not hear of it */
             commit_kill(sealer->commit, ret_error);
         commit_offer_blocks(sealer->commit, journal, to, r < 0 ? ret_error : NULL);
@@ -170,11 +174,15 @@ static int make_segment(struct sealer *sealer, struct journal *journal, uint64_t
     char *path = files_path(sealer->files, "segment-%llu", id);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory for sealing");
-    int r = segment_writer_open(sealer->io, path, id, &writer, ret_error);
+    int r = space_check(files_directory(sealer->files), sealer->seal_bytes, "sealing a journal", ret_error);
+    if (r == 0)
+        r = segment_writer_open(sealer->io, path, id, &writer, ret_error);
     if (r == 0)
         r = write_segment(sealer, journal, writer, ret_error);
     if (r == 0 && segment_writer_points(writer) > 0)
         r = segment_file_finish(sealer->io, files_directory(sealer->files), writer, path, id, ret_file, ret_error);
+    if (writer)
+        sealer->seal_bytes = error_is_no_space(-r) ? segment_writer_size(writer) : 0;
     segment_writer_close(writer);
     free(path);
     return r;
@@ -206,6 +214,8 @@ static int seal(struct sealer *sealer, struct journal *journal, uint64_t *ret_by
     r = replace_journal(sealer, journal, file, ret_error);
     if (r == 0)
         commit_sealed(sealer->commit, journal);
+    else if (error_is_no_space(-r)) /* there was none for the manifest */
+        sealer->seal_bytes = *ret_bytes + MANIFEST_SPACE;
     segment_file_release(file);
     return r;
 }

@@ -5,11 +5,12 @@
 #include "commit.h"
 #include "files.h"
 
-struct sealer { /* all borrowed */
+struct sealer { /* what it points to is borrowed */
     const struct store_options *options;
     struct io *io;
     struct files *files;
     struct commit *commit;
+    uint64_t seal_bytes; /* how far the last attempt to seal got before the disk was full; 0 = it was not */
 };
 
 /* Prepares a journal for the commit if it wants one. One thread at a time. 1 = did, 0 = none is wanted, or what failed. */

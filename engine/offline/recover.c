@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "clock.h"
 #include "growth.h"
+#include "space.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -415,13 +416,24 @@ static int assemble(struct recovery *recovery, struct error *ret_error)
     if (r < 0)
         return r;
     recovery->kept = count_kept(recovery);
-    r = copy_journals(recovery, ret_error);
-    if (r < 0) {
+    uint64_t copied = 0;
+    for (uint32_t i = recovery->kept; i < recovery->version->journal_count; i++)
+        copied += recovery->scans[i].end - JOURNAL_HEADER_BYTES + recovery->scans[i].torn_bytes;
+    uint64_t needed = growth_open_space(recovery->options, recovery->files, log_bytes(recovery), copied);
+    r = space_check(files_directory(recovery->files), needed, "opening the store", ret_error);
+    if (r == 0)
+        r = copy_journals(recovery, ret_error);
+    if (r == 0) {
+        r = name_journals(recovery, ret_error);
+    } else {
         for (uint32_t i = 0; i < recovery->fresh_count; i++)
             atomic_store(&recovery->fresh[i]->obsolete, true);
-        return r;
     }
-    return name_journals(recovery, ret_error);
+    if (error_is_no_space(-r))
+        (void)error_prefix(ret_error, "no space to open the store: its journals need %llu free bytes (the folder %s/trash, if there is "
+                                      "one, holds nothing in use and may be removed)",
+            (unsigned long long)needed, files_directory(recovery->files));
+    return r;
 }
 
 int recover(const struct store_options *options, struct io *io, struct files *files, struct states *states,

@@ -1,6 +1,7 @@
 #include "growth.h"
 
 #include "bytes.h"
+#include "space.h"
 
 static uint64_t first_size(const struct store_options *options)
 {
@@ -49,6 +50,16 @@ bool growth_is_cheap(const struct store_options *options, struct files *files, u
     return recyclable(options, files, size) > 0;
 }
 
+uint64_t growth_open_space(
+    const struct store_options *options, struct files *files, uint64_t log_bytes, uint64_t copied_bytes)
+{
+    bool partly = growth_open_size(options, log_bytes) < options->journal_bytes;
+    uint64_t blocks = partly ? GROWTH_FILL_BYTES : first_size(options);
+    uint64_t needed = copied_bytes + JOURNAL_HEADER_BYTES <= blocks ? blocks : copied_bytes + blocks;
+    uint64_t kept = recycler_size(files_recycler(files)); /* used, or removed */
+    return needed > kept ? needed - kept : 0;
+}
+
 static int prepare_recycled(struct io *io, struct files *files, uint64_t size, struct journal_file **ret_file,
     struct error *ret_error)
 {
@@ -62,8 +73,12 @@ static int prepare_recycled(struct io *io, struct files *files, uint64_t size, s
 static int prepare_new(struct io *io, struct files *files, uint64_t size, bool partly,
     struct journal_file **ret_file, struct error *ret_error)
 {
+    partly = partly && size > GROWTH_FILL_BYTES;
+    int r = space_check(files_directory(files), partly ? GROWTH_FILL_BYTES : size, "the next journal", ret_error);
+    if (r < 0)
+        return r;
     uint64_t id = files_take_ids(files, 1);
-    if (partly && size > GROWTH_FILL_BYTES)
+    if (partly)
         return journal_file_prepare_partly(
             io, files_directory(files), id, size, GROWTH_FILL_BYTES, ret_file, ret_error);
     return journal_file_prepare(io, files_directory(files), id, size, NULL, ret_file, ret_error);

@@ -20,6 +20,9 @@ enum {
 uint64_t growth_next_size(const struct store_options *options, uint64_t size, uint64_t used, uint64_t needed);
 /* The size of the journal that a database opens with: log_bytes are in its journals. */
 uint64_t growth_open_size(const struct store_options *options, uint64_t log_bytes);
+/* The free space that an open needs at least, to copy so many bytes of frames to new journals. */
+uint64_t growth_open_space(
+    const struct store_options *options, struct files *files, uint64_t log_bytes, uint64_t copied_bytes);
 /* Whether a file for this size is kept for recycling: to prepare a journal is quick then, and writes next to
  * nothing. */
 bool growth_is_cheap(const struct store_options *options, struct files *files, uint64_t size);
