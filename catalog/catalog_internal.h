@@ -27,9 +27,17 @@ struct gate {
     bool taken;
 };
 
+/* The write-ahead log; of whoever has the gate. */
+struct wal {
+    int pages;      /* in use after the last commit */
+    int pages_max;  /* no write begins with more */
+    int restart_at; /* the number at which the next restart is tried */
+};
+
 struct catalog {
     char *path;
     struct gate gate;
+    struct wal wal;
     struct connection *writer; /* of whoever has the gate */
     pthread_mutex_t idle_lock;
     struct connection *idle;
@@ -39,6 +47,14 @@ struct catalog {
     struct password_memory *passwords;
     struct hash_slots hashing;
 };
+
+enum { WAL_PAGES_MAX = 64 << 10 }; /* 256 MiB */
+/* Has SQLite count the pages of the log for catalog->writer. */
+void wal_watch(struct catalog *catalog);
+/* Writes the log back and lets it begin anew, as far as readers allow. With the gate. */
+void wal_after_commit(struct catalog *catalog);
+/* 0; -EBUSY when the log is full and a reader holds it. With the gate. */
+int wal_before_write(struct catalog *catalog, struct error *ret_error);
 
 void gate_take(struct gate *gate);
 void gate_leave(struct gate *gate);

@@ -92,7 +92,9 @@ void reader_give(struct catalog *catalog, struct connection *reader)
 int write_begin(struct catalog *catalog, struct error *ret_error)
 {
     gate_take(&catalog->gate);
-    int r = statement_run(catalog->writer, STATEMENT_BEGIN_WRITE, ret_error);
+    int r = wal_before_write(catalog, ret_error);
+    if (r == 0)
+        r = statement_run(catalog->writer, STATEMENT_BEGIN_WRITE, ret_error);
     if (r < 0)
         gate_leave(&catalog->gate);
     return r;
@@ -106,6 +108,8 @@ int write_end(struct catalog *catalog, int result, struct error *ret_error)
     /* SQLite has rolled back by itself after some failures. One of the rollback has nothing to add to the first. */
     if (r < 0 && !sqlite3_get_autocommit(catalog->writer->db))
         (void)statement_run(catalog->writer, STATEMENT_ROLLBACK, NULL);
+    if (r == 0)
+        wal_after_commit(catalog);
     gate_leave(&catalog->gate);
     return r;
 }
@@ -310,6 +314,8 @@ int catalog_open(const char *path, struct catalog **ret_catalog, struct error *r
         r = check_at_open(catalog, ret_error);
     if (r == 0) /* it is in the file already, unless somebody changed it by hand */
         r = connection_execute(catalog->writer, "PRAGMA journal_mode = WAL", ret_error);
+    if (r == 0)
+        wal_watch(catalog);
     if (r == 0)
         r = open_caches(catalog, ret_error);
     if (r < 0) {

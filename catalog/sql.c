@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 enum {
-    BUSY_TIMEOUT_MS = 5000,       /* only a foreign program can make us wait for a lock */
     READER_CACHE_KIB = 512,       /* pages of a reading connection */
     WRITER_CACHE_KIB = 4096,
+    WAL_BYTES_KEPT = 16 << 20, /* of the write-ahead log's file when the log begins anew */
 };
 
 #define USER_COLUMNS                                                                                               \
@@ -163,8 +163,8 @@ static int connection_configure(struct connection *connection, int flags, struct
 {
     bool writes = flags & SQLITE_OPEN_READWRITE;
     char *pragmas = sqlite3_mprintf("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
-                                    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d;%s",
-        writes ? WRITER_CACHE_KIB : READER_CACHE_KIB, writes ? "" : " PRAGMA query_only = ON;");
+                                    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d; PRAGMA journal_size_limit = %d;%s",
+        writes ? WRITER_CACHE_KIB : READER_CACHE_KIB, WAL_BYTES_KEPT, writes ? "" : " PRAGMA query_only = ON;");
     if (!pragmas)
         return error_set(ret_error, ENOMEM, "out of memory in the catalog");
     int r = connection_execute(connection, pragmas, ret_error);
@@ -183,7 +183,7 @@ int connection_open(const char *path, int flags, struct connection **ret_connect
         r = sql_failure(connection->db, result, ret_error);
         goto fail;
     }
-    (void)sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
+    (void)sqlite3_busy_timeout(connection->db, SQL_BUSY_TIMEOUT_MS);
     r = connection_configure(connection, flags, ret_error);
     if (r < 0)
         goto fail;

@@ -12,6 +12,7 @@
 enum {
     CATALOG_APPLICATION_ID = 0x43444243, /* "CDBC": in the file's header */
     CATALOG_VERSION = 1,                 /* user_version: the format of schema.sql */
+    SQL_BUSY_TIMEOUT_MS = 5000,          /* only a foreign program can make us wait for a lock */
 };
 
 extern const char catalog_schema_sql[];
