@@ -5,6 +5,7 @@
 #include "request.h"
 #include "routes.h"
 
+#include "batch.h"
 #include "clock.h"
 
 #include <errno.h>
@@ -40,10 +41,27 @@ static void done(void *context, const struct http_exchange *exchange)
         (double)(clock_monotonic_ns() - exchange->started_ns) / 1e6);
 }
 
-static void complain(void *context, const char *text)
+static void report(void *context, const char *text)
 {
     (void)context;
     log_warn("HTTP: %s", text);
+}
+
+/* What an insert is read into. */
+static void *memory_open(void *context)
+{
+    (void)context;
+    struct batch *batch = malloc(sizeof(*batch));
+    if (batch)
+        batch_init(batch);
+    return batch;
+}
+
+static void memory_close(void *context, void *memory)
+{
+    (void)context;
+    batch_free(memory);
+    free(memory);
 }
 
 /* The site as browsers name it: siteurl, else the host name, else localhost; with the port unless it has one.
@@ -89,7 +107,9 @@ int server_start(struct database *database, const struct configuration *configur
         .handle = handle,
         .done = done,
         .refuse = refuse,
-        .complain = complain,
+        .report = report,
+        .memory_open = memory_open,
+        .memory_close = memory_close,
         .context = server,
     };
     struct limiter_options limits = auth_limits(configuration);
@@ -105,9 +125,11 @@ int server_start(struct database *database, const struct configuration *configur
     site_set(server);
     http_serve(server->http);
     warn_clear_text(configuration->hostname);
+    struct http_counts counts;
+    http_count(server->http, &counts);
     log_info("serving the REST API on %s port %u, %u connections at most",
         *configuration->hostname ? configuration->hostname : "127.0.0.1", http_port(server->http),
-        configuration->connections_max);
+        counts.connections_max);
     *ret_server = server;
     return 0;
 }

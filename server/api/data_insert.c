@@ -198,7 +198,7 @@ static bool store(const struct request *request, const struct stream_place *plac
 
 static bool insert(struct request *request, unsigned flags, struct problem *problem)
 {
-    struct batch *batch = &request->exchange->worker->batch;
+    struct batch *batch = request->exchange->memory;
     struct stream_place place;
     struct body body;
     uint64_t series_id = 0;

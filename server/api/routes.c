@@ -161,7 +161,7 @@ static bool run_route(struct request *request, const struct url_path *path, stru
     unsigned methods = route ? route->methods : routes_methods(path);
     if (!route)
         return methods ? wrong_method(request, methods, problem) : nothing_here(problem);
-    if (query_parse(exchange->query, exchange->worker->query, HTTP_REQUEST_BYTES_MAX, &request->query) < 0)
+    if (query_parse(exchange->query, exchange->scratch[0], HTTP_REQUEST_BYTES_MAX, &request->query) < 0)
         return problem_set(
             problem, 400, "The query has a broken escape or more than %d parameters", QUERY_PARAMETERS_MAX);
     request->user = names[0];
@@ -174,9 +174,9 @@ static bool run(struct request *request, struct problem *problem)
 {
     struct http_exchange *exchange = request->exchange;
     struct url_path path;
-    if (url_decode(exchange->path, false, exchange->worker->path, HTTP_REQUEST_BYTES_MAX) < 0)
+    if (url_decode(exchange->path, false, exchange->scratch[1], HTTP_REQUEST_BYTES_MAX) < 0)
         return problem_set(problem, 400, "The path has a broken escape");
-    int r = url_split(exchange->worker->path, &path);
+    int r = url_split(exchange->scratch[1], &path);
     if (r == -EINVAL)
         return problem_set(problem, 400, "The path has a \"..\"");
     return r < 0 ? nothing_here(problem) : run_route(request, &path, problem);

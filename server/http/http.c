@@ -1,5 +1,5 @@
+/* One request after the other, and the life of a server. The only file beside http_calls.c that knows CivetWeb. */
 #include "http_internal.h"
-#include "http_sockets.h"
 
 #include "check.h"
 
@@ -8,146 +8,54 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ---- the connection ---- */
+/* ---- one request ---- */
+
+static _Thread_local struct mg_connection *connection; /* of this thread's request */
 
 int http_socket_send(struct http_exchange *exchange, const void *data, size_t size)
 {
-    return mg_write(exchange->connection, data, size);
-}
-
-int http_socket_receive(struct http_exchange *exchange, void *buffer, size_t size)
-{
-    return mg_read(exchange->connection, buffer, size);
+    (void)exchange;
+    return mg_write(connection, data, size);
 }
 
 const char *http_request_header(const struct http_exchange *exchange, const char *name)
 {
-    return mg_get_header(exchange->connection, name);
+    return http_head_field(exchange->client->head, name);
 }
 
-/* ---- one request ---- */
-
-static enum http_method method_of(const char *name)
+static void exchange_init(struct http_exchange *exchange, struct http_client *client)
 {
-    static const struct {
-        const char *name;
-        enum http_method method;
-    } METHODS[] = {
-        {"GET", HTTP_GET},
-        {"POST", HTTP_POST},
-        {"PUT", HTTP_PUT},
-        {"DELETE", HTTP_DELETE},
-        {"HEAD", HTTP_HEAD},
-        {"OPTIONS", HTTP_OPTIONS},
-    };
-    for (size_t i = 0; i < sizeof(METHODS) / sizeof(METHODS[0]); i++) {
-        if (strcmp(name, METHODS[i].name) == 0)
-            return METHODS[i].method;
-    }
-    return HTTP_OTHER;
-}
-
-static int worker_prepare(struct http_worker *worker)
-{
-    if (worker->memory)
-        return 0;
-    worker->memory = malloc(HTTP_HEAD_BYTES_MAX + HTTP_BUFFER_BYTES + HTTP_TAIL_ROOM);
-    worker->path = malloc(HTTP_REQUEST_BYTES_MAX);
-    worker->query = malloc(HTTP_REQUEST_BYTES_MAX);
-    if (worker->memory && worker->path && worker->query)
-        return 0;
-    free(worker->memory);
-    free(worker->path);
-    free(worker->query);
-    worker->memory = NULL;
-    worker->path = worker->query = NULL;
-    return -ENOMEM;
-}
-
-static void exchange_init(struct http_exchange *exchange, struct http *http, struct mg_connection *connection)
-{
+    const struct http_head *head = client->head;
+    struct http_buffers *buffers = client->buffers;
     memset(exchange, 0, offsetof(struct http_exchange, headers));
     exchange->headers[0] = '\0';
     memset((char *)exchange + offsetof(struct http_exchange, status), 0,
         sizeof(*exchange) - offsetof(struct http_exchange, status));
-    exchange->http = http;
-    exchange->worker = mg_get_thread_pointer(connection);
-    exchange->connection = connection;
-    exchange->method = HTTP_OTHER;
-    exchange->method_name = exchange->path = exchange->query = "";
+    exchange->http = client->http;
+    exchange->client = client;
+    exchange->method = head->method;
+    exchange->http_1_1 = head->http_1_1;
+    exchange->method_name = head->method_name;
+    exchange->path = head->path;
+    exchange->query = head->query;
+    exchange->remote_address = client->remote_address;
+    exchange->remote_port = client->remote_port;
+    exchange->scratch[0] = buffers->scratch[0];
+    exchange->scratch[1] = buffers->scratch[1];
+    exchange->memory = buffers->memory;
+    exchange->body_length = head->body_length;
     exchange->body_limit = UINT64_MAX;
+    exchange->expects_continue = head->expects_continue;
     exchange->allow_credentials = true;
     exchange->started_ns = clock_monotonic_ns();
-}
-
-static void exchange_read_head(struct http_exchange *exchange)
-{
-    const struct mg_request_info *info = mg_get_request_info(exchange->connection);
-    http_spin_begin(&exchange->worker->spin, (uint16_t)info->remote_port, exchange->started_ns);
-    exchange->remote_address = info->remote_addr;
-    exchange->remote_port = (uint16_t)info->remote_port;
-    exchange->http_1_1 = strcmp(info->http_version, "1.1") == 0;
-    exchange->method_name = info->request_method;
-    exchange->method = method_of(info->request_method);
-    exchange->path = info->local_uri_raw;
-    exchange->query = info->query_string ? info->query_string : "";
-    const char *encoding = http_request_header(exchange, "Transfer-Encoding");
-    if (encoding && strcasecmp(encoding, "identity") != 0)
-        exchange->body_length = -1;
-    else
-        exchange->body_length = info->content_length > 0 ? info->content_length : 0;
-    const char *expect = http_request_header(exchange, "Expect");
-    exchange->expects_continue =
-        expect && strcasecmp(expect, "100-continue") == 0 && http_body_pending(exchange);
-}
-
-static bool is_length(const char *value)
-{
-    size_t digits = strspn(value, "0123456789");
-    return digits > 0 && value[digits + strspn(value + digits, " \t")] == '\0';
-}
-
-/* What is wrong with how the request says where it ends; NULL: nothing. A proxy could read it in another way than
- * CivetWeb: then a client's body is the next request of somebody else. */
-static const char *find_unclear_end(const struct mg_request_info *info)
-{
-    bool found = false;
-    if (info->num_headers >= MG_MAX_HEADERS) /* CivetWeb drops further ones, and may have */
-        return "The request has too many headers";
-    for (int i = 0; i < info->num_headers; i++) {
-        const struct mg_header *header = &info->http_headers[i];
-        bool is_encoding = strcasecmp(header->name, "Transfer-Encoding") == 0;
-        if (!is_encoding && strcasecmp(header->name, "Content-Length") != 0)
-            continue;
-        if (found)
-            return "The request says more than once how long it is";
-        if (!is_encoding && !is_length(header->value))
-            return "The Content-Length is no number";
-        found = true;
-    }
-    return NULL;
-}
-
-static void exchange_finish(struct http_exchange *exchange)
-{
-    const struct http_options *options = &exchange->http->options;
-    CHECK(exchange->opened);
-    if (exchange->body_large)
-        atomic_fetch_sub(&exchange->http->large_bodies, 1);
-    if (options->done)
-        options->done(options->context, exchange);
-    if (!exchange->close && !http_body_drop(exchange)) /* CivetWeb would wait for the rest for as long as it takes */
-        exchange->close = true;
-    if (!exchange->close)
-        return;
-    mg_disable_connection_keep_alive(exchange->connection);
-    http_body_linger(exchange);
+    http_body_begin(exchange);
 }
 
 static void request_enter(struct http *http)
@@ -155,125 +63,214 @@ static void request_enter(struct http *http)
     atomic_fetch_add(&http->active, 1);
     if (atomic_load_explicit(&http->serving, memory_order_acquire))
         return;
-    pthread_mutex_lock(&http->lock);
+    (void)pthread_mutex_lock(&http->lock);
     while (!atomic_load(&http->serving) && !http_stopping(http))
-        pthread_cond_wait(&http->changed, &http->lock);
-    pthread_mutex_unlock(&http->lock);
+        (void)pthread_cond_wait(&http->changed, &http->lock);
+    (void)pthread_mutex_unlock(&http->lock);
 }
 
 static void request_leave(struct http *http)
 {
     if (atomic_fetch_sub(&http->active, 1) != 1 || !http_stopping(http))
         return;
-    pthread_mutex_lock(&http->lock);
-    pthread_cond_broadcast(&http->changed);
-    pthread_mutex_unlock(&http->lock);
+    (void)pthread_mutex_lock(&http->lock);
+    (void)pthread_cond_broadcast(&http->changed);
+    (void)pthread_mutex_unlock(&http->lock);
 }
 
-static int begin_request(struct mg_connection *connection)
+static void exchange_refuse(struct http_exchange *exchange, int status, const char *text)
 {
-    struct http *http = mg_get_user_data(mg_get_context(connection));
-    struct http_exchange exchange;
-    request_enter(http);
-    exchange_init(&exchange, http, connection);
-    if (!exchange.worker || worker_prepare(exchange.worker) < 0) {
-        mg_disable_connection_keep_alive(connection); /* nothing to answer with */
-        request_leave(http);
+    const struct http_options *options = &exchange->http->options;
+    exchange->close = true;
+    options->refuse(options->context, exchange, status, text);
+}
+
+static void exchange_answer(struct http_exchange *exchange)
+{
+    const struct http_options *options = &exchange->http->options;
+    const struct http_head *head = exchange->client->head;
+    if (head->status != 0)
+        exchange_refuse(exchange, head->status, head->text);
+    else if (http_stopping(exchange->http))
+        exchange_refuse(exchange, 503, "The server is stopping");
+    else if (head->asterisk)
+        http_answer(exchange, 200, HTTP_NO_CONTENT, "", 0);
+    else
+        options->handle(options->context, exchange);
+}
+
+static void exchange_finish(struct http_exchange *exchange)
+{
+    const struct http_options *options = &exchange->http->options;
+    struct http_client *client = exchange->client;
+    bool refused = client->head->status != 0 || http_body_pending(exchange);
+    CHECK(exchange->opened);
+    if (options->done)
+        options->done(options->context, exchange);
+    if (!exchange->close && !http_body_drop(exchange))
+        exchange->close = true;
+    http_body_end(exchange);
+    if (!exchange->close) {
+        http_client_finish(client);
+        return;
+    }
+    mg_disable_connection_keep_alive(connection);
+    if (refused || client->begin < client->end)
+        http_client_linger(client);
+}
+
+static int begin_request(struct mg_connection *of_civetweb)
+{
+    struct http_client *client = mg_get_thread_pointer(of_civetweb);
+    if (!client || !client->head) { /* the thread had no memory for a client */
+        mg_disable_connection_keep_alive(of_civetweb);
         return 503;
     }
-    exchange_read_head(&exchange);
-    const char *unclear = find_unclear_end(mg_get_request_info(connection));
-    if (http_stopping(http)) {
-        exchange.close = true;
-        http->options.refuse(http->options.context, &exchange, 503, "The server is stopping");
-    } else if (unclear) {
-        exchange.close = true;
-        http->options.refuse(http->options.context, &exchange, 400, unclear);
-    } else {
-        http->options.handle(http->options.context, &exchange);
-    }
+    const struct mg_request_info *info = mg_get_request_info(of_civetweb);
+    struct http_exchange exchange;
+    client->remote_address = info->remote_addr;
+    client->remote_port = (uint16_t)info->remote_port;
+    connection = of_civetweb;
+    request_enter(client->http);
+    exchange_init(&exchange, client);
+    http_spin_begin(&client->spin, exchange.started_ns);
+    exchange_answer(&exchange);
     exchange_finish(&exchange);
-    request_leave(http);
-    if (!exchange.close && !http_stopping(http))
-        http_spin_wait(&exchange.worker->spin, &http->spinners, &http->active, http->port);
+    request_leave(client->http);
     return exchange.status;
 }
 
-/* CivetWeb refuses a method that it does not know before it looks at the headers. */
-static bool is_unknown_method(const struct mg_request_info *info)
+/* CivetWeb only ever receives our own request: it has nothing to refuse. Nothing is sent. */
+static int ignore_error(struct mg_connection *of_civetweb, int status, const char *text)
 {
-    return info->request_method && info->http_version && info->num_headers == 0 &&
-           method_of(info->request_method) == HTTP_OTHER;
-}
-
-/* What CivetWeb could not take for a request. */
-static int refuse_request(struct mg_connection *connection, int status, const char *text)
-{
-    struct http *http = mg_get_user_data(mg_get_context(connection));
-    struct http_exchange exchange;
-    exchange_init(&exchange, http, connection);
-    if (!exchange.worker || worker_prepare(exchange.worker) < 0)
-        return 0;
-    if (status == 400 && is_unknown_method(mg_get_request_info(connection)))
-        status = 405;
-    exchange.close = true; /* where the next request would begin is not known */
-    exchange.body_ended = true;
-    http->options.refuse(http->options.context, &exchange, status, text);
+    (void)of_civetweb;
+    (void)status;
+    (void)text;
     return 0;
 }
 
-static int complain(const struct mg_connection *connection, const char *text)
+/* ---- reports ---- */
+
+void http_report(const struct http *http, const char *format, ...)
 {
-    const struct mg_context *context = connection ? mg_get_context(connection) : NULL;
+    char text[256];
+    va_list arguments;
+    if (!http->options.report)
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    http->options.report(http->options.context, text);
+}
+
+static void spares_end(struct http *http);
+
+static int report_civetweb(const struct mg_connection *of_civetweb, const char *text)
+{
+    const struct mg_context *context = of_civetweb ? mg_get_context(of_civetweb) : NULL;
     struct http *http = context ? mg_get_user_data(context) : NULL;
-    if (http && http->options.complain)
-        http->options.complain(http->options.context, text);
+    if (!http)
+        return 1;
+    if (strncmp(text, "Cannot start worker thread", 26) == 0)
+        spares_end(http); /* it goes on with those that it has, and needs one more */
+    else if (strncmp(text, "Cannot create threads", 21) != 0) /* http_start says that */
+        http_report(http, "%s", text);
     return 1;
 }
 
 /* ---- threads ---- */
 
-static void *worker_open(const struct mg_context *context, int thread_type)
+static void *thread_begin(const struct mg_context *context, int thread_type)
 {
+    struct http *http = mg_get_user_data(context);
+    if (thread_type == 0)
+        http_calls_listen(http);
     if (thread_type != 1)
         return NULL;
-    struct http_worker *worker = calloc(1, sizeof(*worker));
-    if (worker) {
-        struct http *http = mg_get_user_data(context);
-        batch_init(&worker->batch);
-        http_watch_add(&http->watch, &worker->watched);
-    }
-    return worker;
+    struct http_client *client = http_client_make(http);
+    http_calls_serve(client);
+    (void)pthread_mutex_lock(&http->lock);
+    atomic_fetch_add(&http->clients.threads, 1);
+    (void)pthread_cond_broadcast(&http->changed);
+    (void)pthread_mutex_unlock(&http->lock);
+    return client;
 }
 
-static void worker_close(const struct mg_context *context, int thread_type, void *pointer)
+static void thread_end(const struct mg_context *context, int thread_type, void *client)
 {
-    struct http_worker *worker = pointer;
-    struct http *http = mg_get_user_data(context);
-    (void)thread_type;
-    if (!worker)
+    (void)context;
+    (void)client;
+    if (thread_type == 0)
+        http_calls_listen(NULL);
+    if (thread_type == 1)
+        http_calls_serve(NULL);
+}
+
+static int connection_begin(const struct mg_connection *of_civetweb, void **ret_data)
+{
+    struct http *http = mg_get_user_data(mg_get_context(of_civetweb));
+    struct http_client *client = mg_get_thread_pointer(of_civetweb);
+    (void)ret_data;
+    atomic_fetch_add(&http->clients.open, 1); /* before `taken`: nobody must seem to wait for a free thread */
+    atomic_fetch_add(&http->clients.taken, 1);
+    if (client)
+        http_client_open(client);
+    return 0;
+}
+
+static void connection_end(const struct mg_connection *of_civetweb)
+{
+    struct http *http = mg_get_user_data(mg_get_context(of_civetweb));
+    struct http_client *client = mg_get_thread_pointer(of_civetweb);
+    if (client)
+        http_client_close(client);
+    atomic_fetch_sub(&http->clients.open, 1);
+}
+
+/* Threads that do nothing but keep room below the process's limit of threads while CivetWeb starts its own: when that
+ * reaches the limit it starts its listening thread last, and does not say when it cannot. */
+static void *spare_run(void *context)
+{
+    struct http *http = context;
+    (void)pthread_mutex_lock(&http->lock);
+    while (!http->spares_end)
+        (void)pthread_cond_wait(&http->changed, &http->lock);
+    (void)pthread_mutex_unlock(&http->lock);
+    return NULL;
+}
+
+static int spares_begin(struct http *http, struct error *ret_error)
+{
+    for (; http->spare_count < HTTP_SPARES; http->spare_count++) {
+        int code = pthread_create(&http->spares[http->spare_count], NULL, spare_run, http);
+        if (code)
+            return error_set(ret_error, code,
+                "cannot start threads for connections: %s (see the limits of processes and memory: ulimit -u, -v)",
+                strerror(code));
+    }
+    return 0;
+}
+
+static void spares_end(struct http *http)
+{
+    enum { SETTLE_MS = 20 }; /* a thread counts for a moment after it was joined */
+    if (http->spare_count == 0)
         return;
-    http_watch_remove(&http->watch, &worker->watched);
-    batch_free(&worker->batch);
-    free(worker->memory);
-    free(worker->path);
-    free(worker->query);
-    free(worker);
+    (void)pthread_mutex_lock(&http->lock);
+    http->spares_end = true;
+    (void)pthread_cond_broadcast(&http->changed);
+    (void)pthread_mutex_unlock(&http->lock);
+    while (http->spare_count > 0)
+        (void)pthread_join(http->spares[--http->spare_count], NULL);
+    (void)usleep(SETTLE_MS * 1000);
 }
 
 /* ---- life ---- */
 
 static struct timespec deadline_after(uint32_t ms)
 {
-    struct timespec deadline;
-    (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += ms / 1000;
-    deadline.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
-    return deadline;
+    uint64_t ns = clock_monotonic_ns() + ms * NS_PER_MS;
+    return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND)};
 }
 
 /* CivetWeb does not say why it cannot listen: find the address's numbers and try it first. */
@@ -307,26 +304,26 @@ static int address_probe(
 static int civetweb_start(struct http *http, struct error *ret_error)
 {
     const struct http_options *options = &http->options;
-    char listen_on[NI_MAXHOST + 16], threads[16], read_timeout[16], idle[16], request_bytes[16], queue[16];
+    char listen_on[NI_MAXHOST + 16], threads[16], queue[16], read_timeout[16];
     const char *address = *options->address ? options->address : "127.0.0.1";
     int r = address_probe(address, options->port, listen_on, sizeof(listen_on), ret_error);
     if (r < 0)
         return r;
     (void)snprintf(threads, sizeof(threads), "%u", options->connections_max);
-    (void)snprintf(queue, sizeof(queue), "%u", options->connections_max);
+    (void)snprintf(queue, sizeof(queue), "%d", HTTP_QUEUE_MAX + 1);
     (void)snprintf(read_timeout, sizeof(read_timeout), "%u", options->read_timeout_ms);
-    (void)snprintf(idle, sizeof(idle), "%d", HTTP_IDLE_MS_MAX);
-    (void)snprintf(request_bytes, sizeof(request_bytes), "%d", HTTP_REQUEST_BYTES_MAX);
-    const char *settings[] = {"listening_ports", listen_on, "num_threads", threads, "enable_keep_alive",
-        "yes", "keep_alive_timeout_ms", idle, "request_timeout_ms", read_timeout, "tcp_nodelay", "1",
-        "max_request_size", request_bytes, "connection_queue", queue, "decode_url", "no",
-        "enable_directory_listing", "no", "enable_auth_domain_check", "no", NULL};
+    const char *settings[] = {"listening_ports", listen_on, "num_threads", threads, "enable_keep_alive", "yes",
+        "request_timeout_ms", read_timeout, "tcp_nodelay", "1", "max_request_size", "1024", "connection_queue", queue,
+        "listen_backlog", "1024", "decode_url", "no", "enable_directory_listing", "no", "enable_auth_domain_check",
+        "no", NULL};
     struct mg_callbacks callbacks = {
         .begin_request = begin_request,
-        .http_error = refuse_request,
-        .log_message = complain,
-        .init_thread = worker_open,
-        .exit_thread = worker_close,
+        .http_error = ignore_error,
+        .log_message = report_civetweb,
+        .init_thread = thread_begin,
+        .exit_thread = thread_end,
+        .init_connection = connection_begin,
+        .connection_close = connection_end,
     };
     char text[256] = "";
     struct mg_init_data init = {
@@ -334,48 +331,93 @@ static int civetweb_start(struct http *http, struct error *ret_error)
     struct mg_error_data error = {.text = text, .text_buffer_size = sizeof(text)};
     http->context = mg_start2(&init, &error);
     if (!http->context)
-        return error_set(ret_error, EADDRINUSE, "cannot listen on %s: %s", listen_on, text);
+        return error_set(ret_error, EAGAIN, "cannot listen on %s: %s", listen_on, text);
     struct mg_server_port port;
-    if (mg_get_server_ports(http->context, 1, &port) != 1)
-        return error_set(ret_error, EIO, "cannot find out the port of %s", listen_on);
-    http->port = (uint16_t)port.port;
+    if (mg_get_server_ports(http->context, 1, &port) == 1)
+        http->port = (uint16_t)port.port;
     return 0;
 }
 
-static int watch_start(struct http *http, struct error *ret_error)
+/* Until the listening thread polls, and all threads that could be started have begun. */
+static int wait_for_threads(struct http *http, struct error *ret_error)
 {
-    uint32_t grace_ms = http->options.body_grace_ms;
-    return http_watch_start(&http->watch, http->port, grace_ms < HTTP_WATCH_MS ? grace_ms : HTTP_WATCH_MS, ret_error);
+    enum { BEGIN_MS_MAX = 10000, REST_MS_MAX = 1000 };
+    struct timespec deadline = deadline_after(BEGIN_MS_MAX);
+    int r = 0;
+    (void)pthread_mutex_lock(&http->lock);
+    while (r == 0 && !http->listening)
+        r = pthread_cond_timedwait(&http->changed, &http->lock, &deadline);
+    bool listening = http->listening;
+    deadline = deadline_after(REST_MS_MAX);
+    while (r == 0 && !http->spares_end && atomic_load(&http->clients.threads) < http->options.connections_max)
+        r = pthread_cond_timedwait(&http->changed, &http->lock, &deadline);
+    (void)pthread_mutex_unlock(&http->lock);
+    if (!listening)
+        return error_set(ret_error, EAGAIN, "cannot start the thread that accepts connections");
+    return 0;
+}
+
+static void set_defaults(struct http_options *options)
+{
+    if (options->idle_ms_max == 0)
+        options->idle_ms_max = HTTP_IDLE_MS_MAX;
+    if (options->stall_ms_max == 0)
+        options->stall_ms_max = HTTP_STALL_MS_MAX;
+    if (options->body_grace_ms == 0)
+        options->body_grace_ms = HTTP_BODY_GRACE_MS;
+    if (options->body_bytes_per_second == 0)
+        options->body_bytes_per_second = HTTP_BODY_BYTES_PER_SECOND;
+}
+
+static struct http *http_make(const struct http_options *options)
+{
+    struct http *http = calloc(1, sizeof(*http));
+    if (!http)
+        return NULL;
+    http->options = *options;
+    set_defaults(&http->options);
+    http->listening_file = -1;
+    uint32_t promised_s = http->options.idle_ms_max / 1000 * 24 / 25; /* less, so that the client closes first */
+    if (promised_s > 0)
+        (void)snprintf(
+            http->keep_alive_line, sizeof(http->keep_alive_line), "Keep-Alive: timeout=%u\r\n", promised_s);
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&http->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    (void)pthread_mutex_init(&http->lock, NULL);
+    (void)pthread_mutex_init(&http->places_lock, NULL);
+    http_spinners_init(&http->spinners);
+    http_clients_init(&http->clients);
+    http_pool_init(&http->pool, &http->options);
+    return http;
 }
 
 int http_start(const struct http_options *options, struct http **ret_http, struct error *ret_error)
 {
-    struct http *http = calloc(1, sizeof(*http));
+    struct http *http = http_make(options);
     if (!http)
         return error_set(ret_error, ENOMEM, "out of memory");
-    http->options = *options;
-    if (http->options.stall_ms_max == 0)
-        http->options.stall_ms_max = HTTP_STALL_MS_MAX;
-    if (http->options.body_grace_ms == 0)
-        http->options.body_grace_ms = HTTP_BODY_GRACE_MS;
-    if (http->options.body_bytes_per_second == 0)
-        http->options.body_bytes_per_second = HTTP_BODY_BYTES_PER_SECOND;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&http->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    pthread_mutex_init(&http->lock, NULL);
-    http_spinners_init(&http->spinners);
-    http_watch_init(&http->watch);
     (void)mg_init_library(0);
-    int r = civetweb_start(http, ret_error);
+    int r = http_limit_connections(http, ret_error);
     if (r == 0)
-        r = watch_start(http, ret_error);
+        r = spares_begin(http, ret_error);
+    if (r == 0)
+        r = civetweb_start(http, ret_error);
+    if (r == 0)
+        r = wait_for_threads(http, ret_error);
+    spares_end(http);
+    if (r < 0 && http->context && !http->listening)
+        return r; /* CivetWeb cannot end its threads without its listening one: they wait for ever, and use `http` */
     if (r < 0) {
         http_stop(http);
         return r;
     }
+    unsigned threads = atomic_load(&http->clients.threads);
+    if (threads < http->options.connections_max)
+        http_report(http, "only %u of %u threads for connections could be started (see ulimit -u and -v): so many "
+            "connections at most", threads, http->options.connections_max);
     *ret_http = http;
     return 0;
 }
@@ -392,33 +434,49 @@ bool http_stopping(const struct http *http)
 
 void http_serve(struct http *http)
 {
-    pthread_mutex_lock(&http->lock);
+    (void)pthread_mutex_lock(&http->lock);
     atomic_store(&http->serving, true);
-    pthread_cond_broadcast(&http->changed);
-    pthread_mutex_unlock(&http->lock);
+    (void)pthread_cond_broadcast(&http->changed);
+    (void)pthread_mutex_unlock(&http->lock);
 }
 
 void http_pause(struct http_exchange *exchange, uint32_t ms)
 {
     struct http *http = exchange->http;
     struct timespec deadline = deadline_after(ms);
-    pthread_mutex_lock(&http->lock);
+    (void)pthread_mutex_lock(&http->lock);
     int r = 0;
     while (r == 0 && !http_stopping(http))
         r = pthread_cond_timedwait(&http->changed, &http->lock, &deadline);
-    pthread_mutex_unlock(&http->lock);
+    (void)pthread_mutex_unlock(&http->lock);
+}
+
+void http_count(struct http *http, struct http_counts *ret_counts)
+{
+    const struct http_clients *clients = &http->clients;
+    uint64_t taken = atomic_load(&clients->taken), accepted = atomic_load(&clients->accepted);
+    *ret_counts = (struct http_counts){
+        .connections_max = atomic_load(&clients->threads),
+        .connections = atomic_load(&clients->open),
+        .waiting = (uint32_t)(accepted > taken ? accepted - taken : 0),
+        .accepted = accepted,
+        .yielded = atomic_load(&clients->yielded),
+        .buffers = http_buffers_count(&http->pool),
+    };
 }
 
 static void wait_for_requests(struct http *http)
 {
     struct timespec deadline = deadline_after(HTTP_STOP_MS_MAX);
-    pthread_mutex_lock(&http->lock);
+    (void)pthread_mutex_lock(&http->lock);
     atomic_store(&http->stopping, true);
-    pthread_cond_broadcast(&http->changed);
+    (void)pthread_cond_broadcast(&http->changed);
     int r = 0;
     while (r == 0 && atomic_load(&http->active) > 0)
         r = pthread_cond_timedwait(&http->changed, &http->lock, &deadline);
-    pthread_mutex_unlock(&http->lock);
+    if (http->listening_file >= 0)
+        (void)shutdown(http->listening_file, SHUT_RDWR);
+    (void)pthread_mutex_unlock(&http->lock);
 }
 
 void http_stop(struct http *http)
@@ -426,15 +484,13 @@ void http_stop(struct http *http)
     if (!http)
         return;
     wait_for_requests(http);
-    if (http->context) {
-        /* CivetWeb's threads look up from their sockets only every two seconds. No request is under way: ending the
-         * sockets under them wakes them at once. */
-        http_sockets_shut_down(http->port);
-        mg_stop(http->context);
-    }
-    http_watch_stop(&http->watch);
+    http_clients_shut_down(&http->clients); /* CivetWeb's threads look up from their sockets only every two seconds */
+    mg_stop(http->context);
+    http_clients_destroy(&http->clients);
+    http_pool_destroy(&http->pool);
     (void)mg_exit_library();
-    pthread_mutex_destroy(&http->lock);
-    pthread_cond_destroy(&http->changed);
+    (void)pthread_mutex_destroy(&http->places_lock);
+    (void)pthread_mutex_destroy(&http->lock);
+    (void)pthread_cond_destroy(&http->changed);
     free(http);
 }

@@ -12,16 +12,16 @@ enum { CHUNK_LINE_BYTES = 18 }; /* a size in hexadecimal and "\r\n" */
 
 /* ---- the head ---- */
 
-static const char *date_text(struct http_worker *worker)
+static const char *date_text(struct http_client *client)
 {
     time_t now = time(NULL);
-    if ((uint64_t)now != worker->date_second) {
+    if ((uint64_t)now != client->date_second) {
         struct tm parts;
         (void)gmtime_r(&now, &parts);
-        (void)strftime(worker->date, sizeof(worker->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-        worker->date_second = (uint64_t)now;
+        (void)strftime(client->date, sizeof(client->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        client->date_second = (uint64_t)now;
     }
-    return worker->date;
+    return client->date;
 }
 
 struct text {
@@ -81,6 +81,8 @@ static const char *reason_of(int status)
         return "Unsupported Media Type";
     case 429:
         return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
     case 500:
         return "Internal Server Error";
     case 501:
@@ -94,23 +96,26 @@ static const char *reason_of(int status)
     }
 }
 
-/* What CivetWeb will do with the connection after this request: the same rules as its own. */
-static bool client_keeps_alive(const struct http_exchange *exchange)
+/* Whether the connection stays after this answer. */
+static void decide_close(struct http_exchange *exchange)
 {
-    const char *connection = http_request_header(exchange, "Connection");
-    if (connection)
-        return strcasestr(connection, "keep-alive") != NULL;
-    return exchange->http_1_1;
+    const struct http_client *client = exchange->client;
+    if (!exchange->close)
+        exchange->close = !client->head->keep_alive || http_body_ends_connection(exchange) ||
+                          atomic_load(&client->yields) || http_stopping(exchange->http) ||
+                          http_clients_starving(&exchange->http->clients) > 0;
 }
 
 static void put_connection(struct text *text, struct http_exchange *exchange)
 {
-    if (!exchange->close)
-        exchange->close = http_body_ends_connection(exchange) || !client_keeps_alive(exchange);
-    if (exchange->close)
+    decide_close(exchange);
+    if (exchange->close) {
         put(text, "Connection: close\r\n");
-    else if (!exchange->http_1_1)
+        return;
+    }
+    if (!exchange->http_1_1)
         put(text, "Connection: keep-alive\r\n");
+    put(text, exchange->http->keep_alive_line);
 }
 
 static void put_cors(struct text *text, const struct http_exchange *exchange)
@@ -136,7 +141,7 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
     put(&text, " ");
     put(&text, reason_of(exchange->status));
     put(&text, "\r\nDate: ");
-    put(&text, date_text(exchange->worker));
+    put(&text, date_text(exchange->client));
     put(&text, "\r\nX-Frame-Options: deny\r\nX-XSS-Protection: 1; mode=block\r\n"
                "X-Content-Type-Options: nosniff\r\n");
     if (exchange->cors)
@@ -245,7 +250,7 @@ struct sink *http_answer_open(struct http_exchange *exchange, int status, enum h
     exchange->status = status;
     exchange->content = content;
     exchange->sink = (struct sink){
-        .buffer = exchange->worker->memory + HTTP_HEAD_BYTES_MAX,
+        .buffer = exchange->client->buffers->answer + HTTP_HEAD_BYTES_MAX,
         .capacity = HTTP_BUFFER_BYTES,
         .flush = answer_flush,
         .context = exchange,

@@ -1,115 +1,327 @@
-/* Bodies of requests: limits, reading, and what becomes of one that is refused. */
+/* Bodies of requests: their coding, limits, and what becomes of one that is refused. */
 #include "http_internal.h"
 
 #include <errno.h>
-
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_SECOND UINT64_C(1000000000)
+#include <stdlib.h>
+#include <string.h>
 
 enum {
     BODY_DROP_BYTES_MAX = 64 << 10, /* an unread rest up to this is dropped and the connection stays */
-    BODY_PIECE_BYTES = 256 << 10,
+    CHUNK_LINE_BYTES_MAX = 1024,    /* size, extensions */
+    CHUNK_DIGITS_MAX = 15,
 };
+
+void http_body_begin(struct http_exchange *exchange)
+{
+    struct http_body *body = &exchange->client->body;
+    *body = (struct http_body){.credit_ns = (int64_t)(exchange->http->options.body_grace_ms * NS_PER_MS)};
+    body->ended = exchange->body_length == 0;
+}
 
 bool http_body_pending(const struct http_exchange *exchange)
 {
-    return !exchange->body_ended &&
-           (exchange->body_length < 0 || exchange->body_read < (uint64_t)exchange->body_length);
+    return !exchange->client->body.ended;
 }
 
-/* An unread rest that is small is dropped and the connection stays; otherwise the connection ends with this
- * answer. */
 bool http_body_ends_connection(const struct http_exchange *exchange)
 {
     if (!http_body_pending(exchange))
         return false;
-    return exchange->body_failed || exchange->expects_continue || exchange->body_length < 0 ||
+    return exchange->client->body.failed || exchange->expects_continue || exchange->body_length < 0 ||
            (uint64_t)exchange->body_length - exchange->body_read > BODY_DROP_BYTES_MAX;
+}
+
+/* ---- limits ---- */
+
+static long body_too_large(const struct http_exchange *exchange, struct error *ret_error)
+{
+    return error_set(ret_error, EFBIG, "The body is larger than the limit of %llu bytes",
+        (unsigned long long)exchange->body_limit);
 }
 
 int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error *ret_error)
 {
     exchange->body_limit = limit;
     if (exchange->body_length > 0 && (uint64_t)exchange->body_length > limit)
-        return error_set(
-            ret_error, EFBIG, "The body is larger than the limit of %llu bytes", (unsigned long long)limit);
+        return (int)body_too_large(exchange, ret_error);
     return 0;
 }
 
-static int body_count(struct http_exchange *exchange, uint64_t size, struct error *ret_error)
+void http_body_owner(struct http_exchange *exchange, uint64_t owner)
 {
-    exchange->body_read += size;
-    if (exchange->body_read > exchange->body_limit)
-        return error_set(ret_error, EFBIG, "The body is larger than the limit of %llu bytes",
-            (unsigned long long)exchange->body_limit);
-    if (exchange->body_large || exchange->body_read <= HTTP_LARGE_BODY_BYTES)
-        return 0;
-    if (atomic_fetch_add(&exchange->http->large_bodies, 1) >= HTTP_LARGE_BODIES_MAX) {
-        atomic_fetch_sub(&exchange->http->large_bodies, 1);
-        return error_set(ret_error, EBUSY, "Too many large bodies at once, try again");
+    exchange->body_owner = owner;
+}
+
+static uint64_t owner_of_address(const char *address)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (; *address; address++)
+        hash = (hash ^ (unsigned char)*address) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* 0; -EBUSY all places are taken; -EDQUOT the owner has its share. */
+static int place_take(struct http *http, uint64_t owner)
+{
+    struct http_place *place = NULL;
+    unsigned share = 0;
+    (void)pthread_mutex_lock(&http->places_lock);
+    for (unsigned i = 0; i < HTTP_LARGE_BODIES_MAX; i++) {
+        if (!http->places[i].taken)
+            place = &http->places[i];
+        else if (http->places[i].owner == owner)
+            share++;
     }
-    exchange->body_large = true;
-    return 0;
+    int r = !place ? -EBUSY : share >= HTTP_LARGE_BODIES_SHARE ? -EDQUOT : 0;
+    if (r == 0)
+        *place = (struct http_place){.owner = owner, .taken = true};
+    (void)pthread_mutex_unlock(&http->places_lock);
+    return r;
 }
 
-static long body_read_failed(struct http_exchange *exchange, struct error *ret_error)
+static void place_give(struct http *http, uint64_t owner)
 {
-    exchange->body_failed = true;
-    if (exchange->body_length < 0)
-        return error_set(ret_error, EBADMSG, "The chunked body is malformed or ended after %llu bytes",
-            (unsigned long long)exchange->body_read);
-    return error_set(ret_error, ECONNABORTED, "The body ended or stalled after %llu of %lld bytes",
-        (unsigned long long)exchange->body_read, (long long)exchange->body_length);
+    (void)pthread_mutex_lock(&http->places_lock);
+    unsigned i = 0;
+    while (!http->places[i].taken || http->places[i].owner != owner)
+        i++;
+    http->places[i].taken = false;
+    (void)pthread_mutex_unlock(&http->places_lock);
 }
 
-/* ---- time ---- */
-
-/* As http_socket_receive, but for limit_ns; *ret_late: the client took longer, what came is of no use. */
-static int receive_within(
-    struct http_exchange *exchange, void *buffer, size_t size, uint64_t limit_ns, bool *ret_late)
+void http_body_end(struct http_exchange *exchange)
 {
-    struct http_watched *watched = &exchange->worker->watched;
+    if (exchange->client->body.large)
+        place_give(exchange->http, exchange->body_owner);
+    exchange->client->body.large = false;
+}
+
+static long body_count(struct http_exchange *exchange, size_t size, struct error *ret_error)
+{
+    struct http_body *body = &exchange->client->body;
+    exchange->body_read += size;
+    if (exchange->body_length >= 0 && exchange->body_read == (uint64_t)exchange->body_length)
+        body->ended = true;
+    if (exchange->body_read > exchange->body_limit)
+        return body_too_large(exchange, ret_error);
+    if (body->large || exchange->body_read <= HTTP_LARGE_BODY_BYTES)
+        return (long)size;
+    if (exchange->body_owner == 0)
+        exchange->body_owner = owner_of_address(exchange->client->remote_address);
+    int r = place_take(exchange->http, exchange->body_owner);
+    if (r < 0)
+        return error_set(ret_error, EBUSY, "Too many large bodies at once%s, try again",
+            r == -EDQUOT ? " from one sender" : "");
+    body->large = true;
+    return (long)size;
+}
+
+static long body_failed(struct http_exchange *exchange, int code, const char *text, struct error *ret_error)
+{
+    exchange->client->body.failed = true;
+    return error_set(ret_error, code, "%s after %llu bytes", text, (unsigned long long)exchange->body_read);
+}
+
+/* ---- receiving ---- */
+
+static void credit_add(struct http_exchange *exchange, long bytes)
+{
+    const struct http_options *options = &exchange->http->options;
+    struct http_body *body = &exchange->client->body;
+    uint32_t rate = options->body_bytes_per_second;
+    int64_t most_ns = (int64_t)(2 * options->body_grace_ms * NS_PER_MS);
+    if (body->large && rate < HTTP_LARGE_BODY_BYTES_PER_SECOND)
+        rate = HTTP_LARGE_BODY_BYTES_PER_SECOND;
+    body->credit_ns += (int64_t)((uint64_t)bytes * NS_PER_SECOND / rate);
+    if (body->credit_ns > most_ns)
+        body->credit_ns = most_ns;
+}
+
+/* Waits for more of the body; what the server does between its reads does not use up the client's credit. */
+static bool body_wait(struct http_exchange *exchange)
+{
+    struct http_body *body = &exchange->client->body;
+    int64_t pause_ns = (int64_t)(exchange->http->options.read_timeout_ms * NS_PER_MS);
+    int64_t limit_ns = body->credit_ns < pause_ns ? body->credit_ns : pause_ns;
     uint64_t begun_ns = clock_monotonic_ns();
-    http_watched_begin(watched, exchange->remote_address, exchange->remote_port, begun_ns + limit_ns);
-    int count = http_socket_receive(exchange, buffer, size);
-    *ret_late = http_watched_end(watched);
-    exchange->body_waited_ns += clock_monotonic_ns() - begun_ns;
+    bool came = limit_ns > 0 && http_client_wait(exchange->client, (uint64_t)limit_ns);
+    uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
+    body->credit_ns -= (int64_t)waited_ns;
+    return came;
+}
+
+/* Bytes as they are on the wire: first what was received together with the head. The count; an -errno as
+ * http_body_read. */
+static long body_receive(struct http_exchange *exchange, void *buffer, size_t size, struct error *ret_error)
+{
+    struct http_client *client = exchange->client;
+    size_t buffered = client->end - client->begin;
+    if (buffered > 0) {
+        size = size < buffered ? size : buffered;
+        memcpy(buffer, client->buffers->input + client->begin, size);
+        client->begin += size;
+        return (long)size;
+    }
+    for (;;) {
+        long count = http_client_receive(client, buffer, size);
+        if (count > 0) {
+            credit_add(exchange, count);
+            return count;
+        }
+        if (count != -EAGAIN)
+            return body_failed(exchange, ECONNABORTED, "The client ended the body", ret_error);
+        if (!body_wait(exchange))
+            return body_failed(exchange, ETIMEDOUT, "The body comes too slowly: it was cut off", ret_error);
+    }
+}
+
+/* Receives into the input buffer, which is empty. */
+static long input_fill(struct http_exchange *exchange, struct error *ret_error)
+{
+    struct http_client *client = exchange->client;
+    size_t start = HTTP_REQUEST_BYTES_MAX; /* behind the longest head, whose fields are still in use */
+    client->begin = client->end = start;
+    long count = body_receive(exchange, client->buffers->input + start, HTTP_INPUT_BYTES - start, ret_error);
+    if (count > 0)
+        client->end = start + (size_t)count;
     return count;
 }
 
-/* How long the client may take for the next `size` bytes; 0: it has been too slow already. What the server does between its reads is
- * not held against it. */
-static uint64_t body_time_left(const struct http_exchange *exchange, size_t size)
+static int input_byte(struct http_exchange *exchange, char *ret_byte, struct error *ret_error)
 {
-    const struct http_options *options = &exchange->http->options;
-    uint64_t for_bytes_ms = (exchange->body_read + size) * 1000 / options->body_bytes_per_second;
-    uint64_t allowed_ns = (options->body_grace_ms + for_bytes_ms) * NS_PER_MS;
-    return allowed_ns > exchange->body_waited_ns ? allowed_ns - exchange->body_waited_ns : 0;
+    struct http_client *client = exchange->client;
+    if (client->begin == client->end) {
+        long count = input_fill(exchange, ret_error);
+        if (count < 0)
+            return (int)count;
+    }
+    *ret_byte = client->buffers->input[client->begin++];
+    return 0;
 }
 
-static int body_receive(struct http_exchange *exchange, void *buffer, size_t size, bool *ret_late)
+/* ---- the chunked coding (RFC 9112, 7.1) ---- */
+
+static long chunk_malformed(struct http_exchange *exchange, struct error *ret_error)
 {
-    uint64_t left_ns = body_time_left(exchange, size);
-    *ret_late = true;
-    return left_ns > 0 ? receive_within(exchange, buffer, size, left_ns, ret_late) : 0;
+    return body_failed(exchange, EBADMSG, "The chunked body is malformed", ret_error);
 }
 
-static long body_too_slow(struct http_exchange *exchange, struct error *ret_error)
+/* A line without its CRLF, with a NUL. The size or an -errno. */
+static long read_line(struct http_exchange *exchange, char line[CHUNK_LINE_BYTES_MAX], struct error *ret_error)
 {
-    exchange->body_failed = true;
-    return error_set(ret_error, ETIMEDOUT, "The body comes too slowly: %llu bytes in %llu s",
-        (unsigned long long)exchange->body_read, (unsigned long long)(exchange->body_waited_ns / NS_PER_SECOND));
+    size_t used = 0;
+    char byte = 0;
+    for (;;) {
+        int r = input_byte(exchange, &byte, ret_error);
+        if (r < 0)
+            return r;
+        if (byte == '\n')
+            break;
+        if (used == CHUNK_LINE_BYTES_MAX - 1)
+            return chunk_malformed(exchange, ret_error);
+        line[used++] = byte;
+    }
+    if (used == 0 || line[used - 1] != '\r')
+        return chunk_malformed(exchange, ret_error);
+    line[--used] = '\0';
+    for (size_t i = 0; i < used; i++) {
+        if (((unsigned char)line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
+            return chunk_malformed(exchange, ret_error);
+    }
+    return (long)used;
+}
+
+/* Extensions and trailer fields are dropped; their sum is limited. */
+static bool count_line(struct http_body *body, size_t size)
+{
+    body->line_bytes += size;
+    return body->line_bytes <= HTTP_CHUNK_LINES_BYTES_MAX;
+}
+
+static bool parse_chunk_size(const char *line, uint64_t *ret_size, size_t *ret_digits)
+{
+    size_t digits = strspn(line, "0123456789abcdefABCDEF");
+    const char *rest = line + digits + strspn(line + digits, " \t");
+    if (digits == 0 || digits > CHUNK_DIGITS_MAX || (*rest && *rest != ';'))
+        return false;
+    *ret_size = strtoull(line, NULL, 16);
+    *ret_digits = digits;
+    return true;
+}
+
+static long read_trailer(struct http_exchange *exchange, struct error *ret_error)
+{
+    char line[CHUNK_LINE_BYTES_MAX];
+    for (;;) {
+        long size = read_line(exchange, line, ret_error);
+        if (size < 0)
+            return size;
+        if (size == 0)
+            break;
+        if (!count_line(&exchange->client->body, (size_t)size))
+            return chunk_malformed(exchange, ret_error);
+    }
+    exchange->client->body.ended = true;
+    return 0;
+}
+
+/* Up to the next chunk's data, or the end. */
+static long read_chunk_head(struct http_exchange *exchange, struct error *ret_error)
+{
+    struct http_body *body = &exchange->client->body;
+    char line[CHUNK_LINE_BYTES_MAX];
+    size_t digits;
+    if (body->in_chunk) {
+        long size = read_line(exchange, line, ret_error);
+        if (size != 0)
+            return size < 0 ? size : chunk_malformed(exchange, ret_error);
+        body->in_chunk = false;
+    }
+    long size = read_line(exchange, line, ret_error);
+    if (size < 0)
+        return size;
+    if (!parse_chunk_size(line, &body->chunk_left, &digits) || !count_line(body, (size_t)size - digits))
+        return chunk_malformed(exchange, ret_error);
+    if (body->chunk_left == 0)
+        return read_trailer(exchange, ret_error);
+    body->in_chunk = true;
+    return 0;
+}
+
+static long read_chunked(struct http_exchange *exchange, void *buffer, size_t size, struct error *ret_error)
+{
+    struct http_body *body = &exchange->client->body;
+    if (body->chunk_left == 0) {
+        long r = read_chunk_head(exchange, ret_error);
+        if (r < 0 || body->ended)
+            return r;
+    }
+    if (size > body->chunk_left)
+        size = (size_t)body->chunk_left;
+    long count = body_receive(exchange, buffer, size, ret_error);
+    if (count > 0)
+        body->chunk_left -= (uint64_t)count;
+    return count;
 }
 
 /* ---- reading ---- */
 
-static int body_continue(struct http_exchange *exchange, struct error *ret_error)
+static int send_continue(struct http_exchange *exchange, struct error *ret_error)
 {
     static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
     exchange->expects_continue = false;
     if (http_socket_send(exchange, CONTINUE, sizeof(CONTINUE) - 1) != (int)sizeof(CONTINUE) - 1)
-        return (int)body_read_failed(exchange, ret_error);
+        return (int)body_failed(exchange, ECONNABORTED, "The client is gone", ret_error);
     return 0;
+}
+
+static long read_data(struct http_exchange *exchange, void *buffer, size_t size, struct error *ret_error)
+{
+    if (exchange->body_length < 0)
+        return read_chunked(exchange, buffer, size, ret_error);
+    if (size > (uint64_t)exchange->body_length - exchange->body_read)
+        size = (size_t)((uint64_t)exchange->body_length - exchange->body_read);
+    return body_receive(exchange, buffer, size, ret_error);
 }
 
 long http_body_read(void *context, void *buffer, size_t size, struct error *ret_error)
@@ -117,57 +329,22 @@ long http_body_read(void *context, void *buffer, size_t size, struct error *ret_
     struct http_exchange *exchange = context;
     if (!http_body_pending(exchange) || size == 0)
         return 0;
-    if (exchange->body_failed)
-        return body_read_failed(exchange, ret_error);
-    if (exchange->expects_continue && body_continue(exchange, ret_error) < 0)
+    if (exchange->client->body.failed)
+        return body_failed(exchange, ECONNABORTED, "The body was cut off", ret_error);
+    if (exchange->expects_continue && send_continue(exchange, ret_error) < 0)
         return -ECONNABORTED;
-    if (size > BODY_PIECE_BYTES)
-        size = BODY_PIECE_BYTES;
-    if (exchange->body_length >= 0 && size > (uint64_t)exchange->body_length - exchange->body_read)
-        size = (size_t)((uint64_t)exchange->body_length - exchange->body_read);
-    bool late;
-    int count = body_receive(exchange, buffer, size, &late);
-    if (late)
-        return body_too_slow(exchange, ret_error);
-    if (count == 0 && exchange->body_length < 0) {
-        exchange->body_ended = true;
-        return 0;
-    }
-    if (count <= 0)
-        return body_read_failed(exchange, ret_error);
-    int r = body_count(exchange, (uint64_t)count, ret_error);
-    return r < 0 ? r : count;
+    long count = read_data(exchange, buffer, size, ret_error);
+    return count > 0 ? body_count(exchange, (size_t)count, ret_error) : count;
 }
 
 bool http_body_drop(struct http_exchange *exchange)
 {
-    while (http_body_pending(exchange) && !exchange->body_failed) {
-        bool late;
-        int count = body_receive(exchange, exchange->worker->memory, BODY_DROP_BYTES_MAX, &late);
-        if (late || count <= 0)
-            exchange->body_failed = true;
-        else
+    while (http_body_pending(exchange) && !exchange->client->body.failed) {
+        long count = read_data(exchange, exchange->client->buffers->answer, BODY_DROP_BYTES_MAX, NULL);
+        if (count > 0)
             exchange->body_read += (uint64_t)count;
+        if (exchange->body_length >= 0 && exchange->body_read == (uint64_t)exchange->body_length)
+            exchange->client->body.ended = true;
     }
-    return !exchange->body_failed;
-}
-
-/* The client of a refused body may still be sending: were the connection closed now, it would lose the
- * answer. */
-void http_body_linger(struct http_exchange *exchange)
-{
-    uint64_t started_ns = clock_monotonic_ns();
-    uint64_t left = HTTP_LINGER_BYTES_MAX;
-    bool late = false;
-    if (exchange->body_failed || exchange->expects_continue)
-        return;
-    while (left > 0 && http_body_pending(exchange) && http_elapsed_ms(started_ns) < HTTP_LINGER_MS_MAX &&
-           !http_stopping(exchange->http)) {
-        int count = receive_within(
-            exchange, exchange->worker->memory, BODY_DROP_BYTES_MAX, HTTP_LINGER_MS_MAX * NS_PER_MS, &late);
-        if (late || count <= 0)
-            return;
-        exchange->body_read += (uint64_t)count;
-        left -= (uint64_t)count < left ? (uint64_t)count : left;
-    }
+    return !exchange->client->body.failed;
 }

@@ -1,47 +1,86 @@
-/* What the parts of the HTTP layer share: http.c (CivetWeb), http_answer.c, http_body.c. */
+/* What the parts of the transport share. */
 #ifndef CONNECTORDB_HTTP_INTERNAL_H
 #define CONNECTORDB_HTTP_INTERNAL_H
 
 #include "clock.h"
 #include "http.h"
+#include "http_client.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
-enum { HTTP_TAIL_ROOM = 16 }; /* behind the answer buffer: "\r\n0\r\n\r\n", the end of the last chunk */
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
 
 struct mg_context;
+
+enum { HTTP_SPARES = 2, HTTP_CONNECTIONS_MIN = 4 };
+
+/* A place for a large body that is taken. */
+struct http_place {
+    uint64_t owner;
+    bool taken;
+};
 
 struct http {
     struct http_options options;
     struct mg_context *context;
     uint16_t port;
+    char keep_alive_line[40]; /* of answers, "" = none */
     atomic_bool serving, stopping;
     atomic_uint active; /* requests under way */
-    atomic_uint large_bodies;
     struct http_spinners spinners;
-    struct http_watch watch;
-    pthread_mutex_t lock;   /* for `changed` only */
-    pthread_cond_t changed; /* serving or stopping began, or the last request under way ended meanwhile */
+    struct http_clients clients;
+    struct http_pool pool;
+
+    pthread_mutex_t places_lock; /* of `places`; a leaf */
+    struct http_place places[HTTP_LARGE_BODIES_MAX];
+
+    pthread_mutex_t lock;   /* for `changed`, and of what follows */
+    pthread_cond_t changed; /* serving or stopping began, the last request ended while stopping, a thread began */
+    bool listening;         /* the listening thread has begun */
+    bool spares_end;
+    int listening_file; /* -1 = not known yet; under `lock` */
+    unsigned spare_count;
+    pthread_t spares[HTTP_SPARES];
+    unsigned queue_max; /* accepted connections that wait, at most */
+
+    uint64_t trimmed_ns; /* listening thread only */
+    bool wanting_files;  /* listening thread only: accept failed for want of descriptors or memory, and it was said */
 };
 
-/* Sends or receives up to size bytes as CivetWeb's mg_write and mg_read do: the bytes moved, or <= 0 (errno
- * says EAGAIN when sending only timed out). */
+/* Sends up to size bytes: as mg_write. The bytes sent, or <= 0 (errno says EAGAIN when it only timed out). */
 int http_socket_send(struct http_exchange *exchange, const void *data, size_t size);
-int http_socket_receive(struct http_exchange *exchange, void *buffer, size_t size);
 
+/* Warns in the log. */
+void http_report(const struct http *http, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- bodies ---- */
+void http_body_begin(struct http_exchange *exchange);
+/* Gives its place back. */
+void http_body_end(struct http_exchange *exchange);
 /* Bytes of the body are still to come. */
 bool http_body_pending(const struct http_exchange *exchange);
-/* After an answer that keeps the connection: reads and drops the rest. False: it did not come, and the connection is of no use. */
+/* After an answer that keeps the connection: reads and drops the rest. False: it did not come, and the connection is of no
+ * use. */
 bool http_body_drop(struct http_exchange *exchange);
 /* The unread rest of the body is too much to be dropped: the connection ends with this answer. */
 bool http_body_ends_connection(const struct http_exchange *exchange);
-/* After an answer that ends the connection. The client may still be sending a refused body: were the
- * connection closed now, it would lose the answer. Reads and drops for a while. */
-void http_body_linger(struct http_exchange *exchange);
+
+/* ---- the calls of CivetWeb's threads: see http_calls.c ---- */
+void http_calls_serve(struct http_client *client); /* this thread serves this client's connections */
+void http_calls_listen(struct http *http);         /* this thread accepts connections; NULL: no longer */
+
+/* Lowers connections_max to what the limit of descriptors allows, and raises that as far as the process may. 0; -EMFILE. */
+int http_limit_connections(struct http *http, struct error *ret_error);
+
+/* ---- for the listening thread ---- */
+void http_housekeep(struct http *http);
+void http_accept_failed(struct http *http, int code);
 
 static inline uint64_t http_elapsed_ms(uint64_t since_ns)
 {
-    return (clock_monotonic_ns() - since_ns) / 1000000;
+    return (clock_monotonic_ns() - since_ns) / NS_PER_MS;
 }
 
 #endif

@@ -1,7 +1,6 @@
 #include "http_spin.h"
 
 #include "clock.h"
-#include "http_sockets.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -15,13 +14,9 @@ void http_spinners_init(struct http_spinners *spinners)
     spinners->awake_max = cores > 1 ? (unsigned)cores / 2 : 0; /* on one core the client could not go on */
 }
 
-void http_spin_begin(struct http_spin *spin, uint16_t remote_port, uint64_t now_ns)
+void http_spin_begin(struct http_spin *spin, uint64_t now_ns)
 {
-    if (spin->remote_port != remote_port) {
-        *spin = (struct http_spin){.remote_port = remote_port, .socket = -1};
-        return;
-    }
-    spin->lively = now_ns - spin->answered_ns < HTTP_SPIN_GAP_NS;
+    spin->lively = spin->answered_ns > 0 && now_ns - spin->answered_ns < HTTP_SPIN_GAP_NS;
 }
 
 static bool is_worth_it(struct http_spin *spin)
@@ -38,15 +33,15 @@ static bool is_worth_it(struct http_spin *spin)
 static bool has_news(int socket)
 {
     char byte;
-    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+    return recvfrom(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-static bool wait_awake(const struct http_spin *spin, const atomic_uint *active)
+static bool wait_awake(const struct http_spin *spin, const atomic_uint *active, int socket)
 {
     bool news = false;
     uint64_t now_ns = spin->answered_ns;
     while (!news && now_ns - spin->answered_ns < HTTP_SPIN_NS && atomic_load(active) == 0) {
-        news = has_news(spin->socket);
+        news = has_news(socket);
         if (!news)
             (void)sched_yield(); /* the client may have been woken on this core */
         now_ns = clock_monotonic_ns();
@@ -65,15 +60,12 @@ static void note_result(struct http_spin *spin, bool news)
     spin->skip = (1u << spin->vain_count) - 1;
 }
 
-void http_spin_wait(struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, uint16_t local_port)
+void http_spin_wait(struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, int socket)
 {
     spin->answered_ns = clock_monotonic_ns();
     if (!is_worth_it(spin) || atomic_load(active) > 0)
         return;
-    if (atomic_fetch_add(&spinners->awake, 1) < spinners->awake_max) {
-        if (spin->socket < 0)
-            spin->socket = http_sockets_find(local_port, spin->remote_port);
-        note_result(spin, spin->socket >= 0 && wait_awake(spin, active));
-    }
+    if (atomic_fetch_add(&spinners->awake, 1) < spinners->awake_max)
+        note_result(spin, wait_awake(spin, active, socket));
     atomic_fetch_sub(&spinners->awake, 1);
 }

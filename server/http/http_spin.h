@@ -25,21 +25,19 @@ struct http_spinners {
     unsigned awake_max; /* half of the cores */
 };
 
-/* What a connection's thread remembers of its client; all zero at first. Used by that thread only. */
+/* What a connection's thread remembers of its client; all zero for a new connection. Used by that thread only. */
 struct http_spin {
-    uint16_t remote_port; /* of the connection it is about */
-    int socket;           /* -1 = not looked for yet */
-    bool lively;          /* the last request followed its predecessor's answer closely */
-    unsigned vain_count;  /* vain waits in a row */
-    unsigned skip;        /* requests not to wait after */
+    bool lively;         /* the last request followed its predecessor's answer closely */
+    unsigned vain_count; /* vain waits in a row */
+    unsigned skip;       /* requests not to wait after */
     uint64_t answered_ns;
 };
 
 void http_spinners_init(struct http_spinners *spinners);
-/* A request of the client at this port has come. */
-void http_spin_begin(struct http_spin *spin, uint16_t remote_port, uint64_t now_ns);
+/* A request of the client has come. */
+void http_spin_begin(struct http_spin *spin, uint64_t now_ns);
 /* It was answered: waits awake for the next one's first byte, HTTP_SPIN_NS at most and while `active` is 0, or
- * returns at once when that does not promise anything. */
-void http_spin_wait(struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, uint16_t local_port);
+ * returns at once when that does not promise anything. socket: the connection's. */
+void http_spin_wait(struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, int socket);
 
 #endif

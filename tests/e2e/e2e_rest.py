@@ -280,17 +280,24 @@ class Rest(RestTest):
             "sign": "Content-Length: +15\r\n",
             "list": "Content-Length: 15, 15\r\n",
             "junk": "Content-Length: 15x\r\n",
+            "blank before the colon": "Content-Length : 15\r\n",
+            "blank before the colon of chunks": "Transfer-Encoding : chunked\r\n",
+            "identity": "Transfer-Encoding: identity\r\nContent-Length: 15\r\n",
+            "behind a folded line": "X: y\r\n z\r\nContent-Length: 15\r\n",
+            "behind a line without a name": ": y\r\nContent-Length: 15\r\n",
+            "behind a line that is not ASCII": "\xe9: y\r\nContent-Length: 15\r\n",
             "behind many headers": "".join(f"X-{n}: x\r\n" for n in range(70)) + "Content-Length: 15\r\n",
         }
         for name, headers in cases.items():
             with self.subTest(name), socket.create_connection(("127.0.0.1", self.port)) as raw:
-                raw.sendall(f"POST {data} HTTP/1.1\r\nHost: x\r\n{login}{headers}\r\n".encode() + body)
+                raw.sendall(f"POST {data} HTTP/1.1\r\nHost: x\r\n{login}{headers}\r\n".encode("latin-1") + body)
                 raw.shutdown(socket.SHUT_WR)
                 reply = b""
                 while piece := raw.recv(65536):
                     reply += piece
                 self.assertEqual(reply.count(b"HTTP/1.1 "), 1, reply)
-                self.assertEqual(json.loads(reply.split(b"\r\n\r\n", 1)[1])["code"], 400)
+                self.assertEqual(json.loads(reply.split(b"\r\n\r\n", 1)[1])["code"],
+                                 431 if name == "behind many headers" else 400)
                 self.assertIn(b"Connection: close", reply)
         self.assertEqual(self.request("GET", data + "?q=length", login="test:test").body, b"0")
 

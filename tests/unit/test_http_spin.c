@@ -1,7 +1,6 @@
 /* Waiting awake for a client's next request: when it is tried, what ends it, and how it gives up. */
 #include "test.h"
 
-#include "http_sockets.h"
 #include "http_spin.h"
 
 #include <arpa/inet.h>
@@ -11,18 +10,9 @@
 
 struct pair {
     int client, server;
-    uint16_t local, remote; /* ports as the server sees them */
     struct http_spinners spinners;
     atomic_uint active;
 };
-
-static uint16_t port_of(int file)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof(address);
-    assert_int_equal(getsockname(file, (struct sockaddr *)&address, &size), 0);
-    return ntohs(address.sin_port);
-}
 
 static struct pair connect_pair(void)
 {
@@ -38,8 +28,6 @@ static struct pair connect_pair(void)
     assert_int_equal(connect(pair.client, (struct sockaddr *)&address, sizeof(address)), 0);
     pair.server = accept(listening, NULL, NULL);
     assert_true(pair.server >= 0);
-    pair.local = port_of(listening);
-    pair.remote = port_of(pair.client);
     close(listening);
     return pair;
 }
@@ -53,8 +41,8 @@ static void disconnect_pair(struct pair *pair)
 /* A request that came `gap` after the last answer, and its answer. */
 static void take_turn(struct http_spin *spin, struct pair *pair, uint64_t gap)
 {
-    http_spin_begin(spin, pair->remote, spin->answered_ns + gap);
-    http_spin_wait(spin, &pair->spinners, &pair->active, pair->local);
+    http_spin_begin(spin, spin->answered_ns + gap);
+    http_spin_wait(spin, &pair->spinners, &pair->active, pair->server);
     assert_int_equal(atomic_load(&pair->spinners.awake), 0);
 }
 
@@ -64,7 +52,6 @@ static struct http_spin lively(struct pair *pair)
     struct http_spin spin = {0};
     take_turn(&spin, pair, 0);
     assert_false(spin.lively);
-    assert_int_equal(spin.socket, -1); /* not even looked for */
     return spin;
 }
 
@@ -75,7 +62,6 @@ static void test_sees_the_next_request(void **state)
     struct http_spin spin = lively(&pair);
     assert_int_equal(send(pair.client, "G", 1, 0), 1);
     take_turn(&spin, &pair, 1000);
-    assert_int_equal(spin.socket, pair.server);
     assert_int_equal(spin.vain_count, 0);
     char byte;
     assert_int_equal(recv(pair.server, &byte, 1, MSG_DONTWAIT), 1); /* only looked at */
@@ -89,7 +75,6 @@ static void test_sees_the_end_of_the_connection(void **state)
     struct http_spin spin = lively(&pair);
     assert_int_equal(shutdown(pair.client, SHUT_WR), 0);
     take_turn(&spin, &pair, 1000);
-    assert_int_equal(spin.socket, pair.server);
     assert_int_equal(spin.vain_count, 0);
     disconnect_pair(&pair);
 }
@@ -122,7 +107,6 @@ static void test_leaves_a_slow_client_alone(void **state)
     struct http_spin spin = lively(&pair);
     take_turn(&spin, &pair, HTTP_SPIN_GAP_NS);
     assert_int_equal(spin.vain_count, 0);
-    assert_int_equal(spin.socket, -1);
     disconnect_pair(&pair);
 }
 
@@ -138,38 +122,7 @@ static void test_gives_way_to_other_work(void **state)
     pair.spinners.awake_max = 0; /* as on a machine with one core */
     take_turn(&spin, &pair, 1000);
     assert_int_equal(spin.vain_count, 0);
-    assert_int_equal(spin.socket, -1);
     disconnect_pair(&pair);
-}
-
-static void test_a_new_connection_starts_anew(void **state)
-{
-    (void)state;
-    struct pair first = connect_pair(), second = connect_pair();
-    struct http_spin spin = lively(&first);
-    take_turn(&spin, &first, 1000);
-    assert_int_equal(spin.vain_count, 1);
-    take_turn(&spin, &second, 1000);
-    assert_false(spin.lively);
-    assert_int_equal(spin.vain_count, 0);
-    take_turn(&spin, &second, 1000);
-    assert_int_equal(spin.socket, second.server);
-    disconnect_pair(&first);
-    disconnect_pair(&second);
-}
-
-static void test_a_socket_that_is_not_there(void **state)
-{
-    (void)state;
-    struct pair pair = connect_pair();
-    assert_int_equal(http_sockets_find(pair.local, pair.remote), pair.server);
-    assert_int_equal(http_sockets_find(pair.remote, pair.local), pair.client);
-    close(pair.server);
-    assert_int_equal(http_sockets_find(pair.local, pair.remote), -1);
-    struct http_spin spin = lively(&pair);
-    take_turn(&spin, &pair, 1000);
-    assert_int_equal(spin.vain_count, 1); /* not looked for with every request */
-    close(pair.client);
 }
 
 int main(void)
@@ -180,8 +133,6 @@ int main(void)
         cmocka_unit_test(test_tries_ever_more_rarely),
         cmocka_unit_test(test_leaves_a_slow_client_alone),
         cmocka_unit_test(test_gives_way_to_other_work),
-        cmocka_unit_test(test_a_new_connection_starts_anew),
-        cmocka_unit_test(test_a_socket_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

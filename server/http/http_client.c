@@ -1,0 +1,317 @@
+#include "http_internal.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* ---- the sockets ---- */
+
+/* A socket that was shut down for reading receives 0 bytes while it is empty, but still takes what the client sends.
+ * Whether the client has really ended, only its state tells. */
+static bool is_open_for_more(int file)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof(info);
+    return getsockopt(file, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_ESTABLISHED;
+}
+
+long http_client_receive(struct http_client *client, void *buffer, size_t size)
+{
+    ssize_t count = recvfrom(client->file, buffer, size, MSG_DONTWAIT, NULL, NULL);
+    if (count == 0 && atomic_load(&client->yields) && is_open_for_more(client->file))
+        return -EAGAIN;
+    if (count >= 0)
+        return count;
+    return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
+}
+
+bool http_client_wait(struct http_client *client, uint64_t timeout_ns)
+{
+    uint64_t begun_ns = clock_monotonic_ns();
+    for (;;) {
+        uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
+        if (waited_ns >= timeout_ns)
+            return false;
+        uint64_t left_ns = timeout_ns - waited_ns;
+        bool yields = atomic_load(&client->yields); /* then it always looks readable */
+        if (yields && left_ns > NS_PER_MS)
+            left_ns = NS_PER_MS;
+        struct timespec left = {
+            .tv_sec = (time_t)(left_ns / NS_PER_SECOND), .tv_nsec = (long)(left_ns % NS_PER_SECOND)};
+        struct pollfd polled = {.fd = client->file, .events = POLLIN};
+        if (ppoll(&polled, yields ? 0 : 1, &left, NULL) > 0 || yields)
+            return true;
+    }
+}
+
+void http_client_linger(struct http_client *client)
+{
+    enum { DROP_BYTES = 64 << 10 };
+    uint64_t left = HTTP_LINGER_BYTES_MAX, begun_ns = clock_monotonic_ns();
+    (void)shutdown(client->file, SHUT_WR);
+    while (left > 0 && !http_stopping(client->http)) {
+        long count = http_client_receive(client, client->buffers->answer, DROP_BYTES);
+        if (count == -EAGAIN) {
+            uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
+            uint64_t most_ns = HTTP_LINGER_MS_MAX * NS_PER_MS;
+            if (waited_ns >= most_ns || !http_client_wait(client, most_ns - waited_ns))
+                return;
+        } else if (count <= 0) {
+            return;
+        } else {
+            left -= (uint64_t)count < left ? (uint64_t)count : left;
+        }
+    }
+}
+
+/* ---- waiting for a request ---- */
+
+/* Waits for the first byte of a request without holding buffers. */
+static bool wait_idle(struct http_client *client)
+{
+    struct http *http = client->http;
+    uint32_t limit_ms = client->served ? http->options.idle_ms_max : http->options.read_timeout_ms;
+    if (http_stopping(http) || atomic_load(&client->yields))
+        return false;
+    atomic_store(&client->idle_since_ns, clock_monotonic_ns());
+    if (client->served)
+        http_spin_wait(&client->spin, &http->spinners, &http->active, client->file);
+    bool came = http_client_wait(client, limit_ms * NS_PER_MS);
+    atomic_store(&client->idle_since_ns, 0);
+    return came;
+}
+
+static bool refuse_head(struct http_client *client, int status, const char *text)
+{
+    http_head_refuse(client->head, status, text);
+    return true;
+}
+
+/* What has come of a head that will not be complete: nothing is an idle client's end. */
+static bool head_ended(struct http_client *client, long code)
+{
+    if (client->end == client->begin)
+        return false;
+    if (code == -ETIMEDOUT)
+        return refuse_head(client, 408, "The request's head came too slowly");
+    return code == 0 && refuse_head(client, 400, "The request's head is incomplete");
+}
+
+/* Receives more of a head until deadline_ns. 1; 0 the client's end, or it yields and has not begun; -ETIMEDOUT; another
+ * -errno. */
+static long receive_head(struct http_client *client, uint64_t deadline_ns)
+{
+    char *input = client->buffers->input;
+    for (;;) {
+        long count = http_client_receive(client, input + client->end, HTTP_INPUT_BYTES - client->end);
+        if (count != -EAGAIN) {
+            if (count > 0)
+                client->end += (size_t)count;
+            return count > 0 ? 1 : count;
+        }
+        if (client->end == 0 && atomic_load(&client->yields))
+            return 0;
+        uint64_t now_ns = clock_monotonic_ns();
+        if (now_ns >= deadline_ns || !http_client_wait(client, deadline_ns - now_ns))
+            return -ETIMEDOUT;
+    }
+}
+
+static bool read_head(struct http_client *client)
+{
+    uint64_t deadline_ns = clock_monotonic_ns() + client->http->options.read_timeout_ms * NS_PER_MS;
+    char *input = client->buffers->input;
+    size_t scanned = 0;
+    long received = 1;
+    if (client->end == 0)
+        received = receive_head(client, deadline_ns);
+    while (received > 0) {
+        long size = http_head_find_end(input, client->end, &scanned);
+        if (size < 0)
+            return refuse_head(client, 400, "A line of the request's head does not end with CR and LF");
+        if (size > HTTP_REQUEST_BYTES_MAX || (size == 0 && client->end >= HTTP_REQUEST_BYTES_MAX))
+            return refuse_head(client, 431, "The request line and header fields are over 16 KiB");
+        if (size > 0) {
+            client->begin = (size_t)size;
+            http_head_parse(client->head, input, (size_t)size);
+            return true;
+        }
+        received = receive_head(client, deadline_ns);
+    }
+    return head_ended(client, received);
+}
+
+static void drop_buffers(struct http_client *client)
+{
+    http_buffers_give(&client->http->pool, client->buffers);
+    client->buffers = NULL;
+    client->head = NULL;
+    client->begin = client->end = 0;
+}
+
+bool http_client_next(struct http_client *client)
+{
+    if (!client->buffers) {
+        if (!wait_idle(client))
+            return false;
+        client->buffers = http_buffers_take(&client->http->pool);
+        if (!client->buffers) {
+            http_report(client->http, "out of memory for a request");
+            return false;
+        }
+    }
+    client->head = &client->buffers->head;
+    if (read_head(client))
+        return true;
+    drop_buffers(client);
+    return false;
+}
+
+void http_client_finish(struct http_client *client)
+{
+    client->served = true;
+    size_t left = client->end - client->begin;
+    if (left == 0) {
+        drop_buffers(client);
+        return;
+    }
+    memmove(client->buffers->input, client->buffers->input + client->begin, left);
+    client->begin = 0;
+    client->end = left;
+}
+
+/* ---- life ---- */
+
+void http_clients_init(struct http_clients *clients)
+{
+    memset(clients, 0, sizeof(*clients));
+    (void)pthread_mutex_init(&clients->lock, NULL);
+}
+
+void http_clients_destroy(struct http_clients *clients)
+{
+    while (clients->list) {
+        struct http_client *client = clients->list;
+        clients->list = client->next;
+        (void)pthread_mutex_destroy(&client->lock);
+        free(client);
+    }
+    (void)pthread_mutex_destroy(&clients->lock);
+}
+
+struct http_client *http_client_make(struct http *http)
+{
+    struct http_client *client = calloc(1, sizeof(*client));
+    if (!client)
+        return NULL;
+    client->http = http;
+    client->file = -1;
+    (void)pthread_mutex_init(&client->lock, NULL);
+    (void)pthread_mutex_lock(&http->clients.lock);
+    client->next = http->clients.list;
+    http->clients.list = client;
+    (void)pthread_mutex_unlock(&http->clients.lock);
+    return client;
+}
+
+void http_client_open(struct http_client *client)
+{
+    client->served = client->ready = false;
+    client->spin = (struct http_spin){0};
+    atomic_store(&client->yields, false);
+}
+
+void http_client_set_file(struct http_client *client, int file)
+{
+    if (client->file == file)
+        return;
+    (void)pthread_mutex_lock(&client->lock);
+    client->file = file;
+    (void)pthread_mutex_unlock(&client->lock);
+}
+
+void http_client_close(struct http_client *client)
+{
+    (void)pthread_mutex_lock(&client->lock);
+    client->file = -1;
+    (void)pthread_mutex_unlock(&client->lock);
+    if (atomic_exchange(&client->yields, false))
+        atomic_fetch_sub(&client->http->clients.yielding, 1);
+    if (client->buffers)
+        drop_buffers(client);
+}
+
+/* ---- idle connections yield to waiting ones ---- */
+
+unsigned http_clients_starving(const struct http_clients *clients)
+{
+    uint64_t taken = atomic_load(&clients->taken);
+    uint64_t accepted = atomic_load(&clients->accepted);
+    if (accepted <= taken)
+        return 0;
+    uint64_t waiting = accepted - taken;
+    unsigned threads = atomic_load(&clients->threads), open = atomic_load(&clients->open);
+    unsigned free_threads = threads > open ? threads - open : 0;
+    return waiting > free_threads ? (unsigned)(waiting - free_threads) : 0;
+}
+
+/* The list's lock is held. */
+static struct http_client *find_longest_idle(struct http_clients *clients, uint64_t before_ns)
+{
+    struct http_client *found = NULL;
+    for (struct http_client *client = clients->list; client; client = client->next) {
+        uint64_t since_ns = atomic_load(&client->idle_since_ns);
+        if (since_ns == 0 || since_ns > before_ns || atomic_load(&client->yields))
+            continue;
+        before_ns = since_ns;
+        found = client;
+    }
+    return found;
+}
+
+/* Its thread wakes, serves a request that has just come, and closes the connection. False: it is not idle any more. */
+static bool make_yield(struct http_clients *clients, struct http_client *client)
+{
+    (void)pthread_mutex_lock(&client->lock);
+    bool idle = client->file >= 0 && atomic_load(&client->idle_since_ns) != 0;
+    if (idle) {
+        atomic_fetch_add(&clients->yielding, 1);
+        atomic_store(&client->yields, true);
+        (void)shutdown(client->file, SHUT_RD);
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    return idle;
+}
+
+unsigned http_clients_yield(struct http_clients *clients)
+{
+    unsigned starving = http_clients_starving(clients), yielding = atomic_load(&clients->yielding);
+    uint64_t before_ns = clock_monotonic_ns() - HTTP_YIELD_IDLE_MS * NS_PER_MS;
+    if (starving <= yielding)
+        return 0;
+    unsigned needed = starving - yielding;
+    struct http_client *client;
+    (void)pthread_mutex_lock(&clients->lock);
+    while (needed > 0 && (client = find_longest_idle(clients, before_ns)) && make_yield(clients, client)) {
+        atomic_fetch_add(&clients->yielded, 1);
+        needed--;
+    }
+    (void)pthread_mutex_unlock(&clients->lock);
+    return needed;
+}
+
+void http_clients_shut_down(struct http_clients *clients)
+{
+    (void)pthread_mutex_lock(&clients->lock);
+    for (struct http_client *client = clients->list; client; client = client->next) {
+        (void)pthread_mutex_lock(&client->lock);
+        if (client->file >= 0)
+            (void)shutdown(client->file, SHUT_RDWR);
+        (void)pthread_mutex_unlock(&client->lock);
+    }
+    (void)pthread_mutex_unlock(&clients->lock);
+}
