@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILTERS_MAX = 4096, LISTEN_BACKLOG = 16 };
+enum { FILTERS_MAX = 4096, LISTEN_BACKLOG = 16, ACCEPT_PAUSE_MS = 100 };
 
 /* One connection and the job it asks for. */
 struct job {
@@ -202,8 +202,12 @@ static void refuse(int socket, int code, const char *message)
 static void take_connection(struct control_server *server)
 {
     int socket = accept4(server->socket, NULL, NULL, SOCK_CLOEXEC);
-    if (socket < 0)
-        return; /* it went away again */
+    if (socket < 0) {
+        /* It went away again; or there are no descriptors, and poll would return at once. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            (void)poll(&(struct pollfd){.fd = server->wake, .events = POLLIN}, 1, ACCEPT_PAUSE_MS);
+        return;
+    }
     const struct timeval patience = {.tv_sec = WIRE_SEND_SECONDS_MAX};
     (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     struct job *job = free_job(server);

@@ -9,6 +9,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +91,23 @@ static void warn_clear_text(const char *hostname)
     log_warn("listening on %s without TLS: passwords and keys travel in clear", hostname);
 }
 
+/* Bodies and batches of many requests are freed by other threads than those that need memory next. With an arena for each
+ * thread most of it would stay with the process. */
+static void bound_allocator(void)
+{
+    enum { ARENAS_MAX = 4, MAPPED_BYTES_MIN = 1 << 20, TRIMMED_BYTES_MIN = 4 << 20 };
+    (void)mallopt(M_ARENA_MAX, ARENAS_MAX);
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+    (void)mallopt(M_TRIM_THRESHOLD, TRIMMED_BYTES_MIN);
+}
+
 int server_start(struct database *database, const struct configuration *configuration,
     struct server **ret_server, struct error *ret_error)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (!server)
         return error_set(ret_error, ENOMEM, "out of memory");
+    bound_allocator();
     server->database = database;
     server->configuration = configuration;
     body_budget_init(&server->bodies, configuration->insert_limit_bytes);

@@ -40,7 +40,7 @@ const char *client_address(const struct request *request, char to[CLIENT_ADDRESS
     const char *remote = request->exchange->remote_address;
     const char *proxies = request->server->configuration->trusted_proxies;
     if (*proxies && is_listed(proxies, remote)) {
-        const char *forwarded = http_request_header(request->exchange, "X-Forwarded-For");
+        const char *forwarded = http_request_header_last(request->exchange, "X-Forwarded-For");
         if (forwarded && last_entry(forwarded, to))
             return to;
     }

@@ -1,4 +1,5 @@
-/* One request after the other, and the life of a server. The only file beside http_calls.c that knows CivetWeb. */
+/* One request after the other, and the life of a server. The only file beside http_calls.c that knows
+ * CivetWeb. */
 #include "http_internal.h"
 
 #include "check.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +30,16 @@ int http_socket_send(struct http_exchange *exchange, const void *data, size_t si
 const char *http_request_header(const struct http_exchange *exchange, const char *name)
 {
     return http_head_field(exchange->client->head, name);
+}
+
+const char *http_request_header_last(const struct http_exchange *exchange, const char *name)
+{
+    const struct http_head *head = exchange->client->head;
+    for (unsigned i = head->field_count; i > 0; i--) {
+        if (strcasecmp(head->fields[i - 1].name, name) == 0)
+            return head->fields[i - 1].value;
+    }
+    return NULL;
 }
 
 static void exchange_init(struct http_exchange *exchange, struct http_client *client)
@@ -227,8 +239,8 @@ static void connection_end(const struct mg_connection *of_civetweb)
     atomic_fetch_sub(&http->clients.open, 1);
 }
 
-/* Threads that do nothing but keep room below the process's limit of threads while CivetWeb starts its own: when that
- * reaches the limit it starts its listening thread last, and does not say when it cannot. */
+/* Threads that do nothing but keep room below the process's limit of threads while CivetWeb starts its own:
+ * when that reaches the limit it starts its listening thread last, and does not say when it cannot. */
 static void *spare_run(void *context)
 {
     struct http *http = context;
@@ -245,7 +257,8 @@ static int spares_begin(struct http *http, struct error *ret_error)
         int code = pthread_create(&http->spares[http->spare_count], NULL, spare_run, http);
         if (code)
             return error_set(ret_error, code,
-                "cannot start threads for connections: %s (see the limits of processes and memory: ulimit -u, -v)",
+                "cannot start threads for connections: %s (see the limits of processes and memory: ulimit "
+                "-u, -v)",
                 strerror(code));
     }
     return 0;
@@ -312,10 +325,10 @@ static int civetweb_start(struct http *http, struct error *ret_error)
     (void)snprintf(threads, sizeof(threads), "%u", options->connections_max);
     (void)snprintf(queue, sizeof(queue), "%d", HTTP_QUEUE_MAX + 1);
     (void)snprintf(read_timeout, sizeof(read_timeout), "%u", options->read_timeout_ms);
-    const char *settings[] = {"listening_ports", listen_on, "num_threads", threads, "enable_keep_alive", "yes",
-        "request_timeout_ms", read_timeout, "tcp_nodelay", "1", "max_request_size", "1024", "connection_queue", queue,
-        "listen_backlog", "1024", "decode_url", "no", "enable_directory_listing", "no", "enable_auth_domain_check",
-        "no", NULL};
+    const char *settings[] = {"listening_ports", listen_on, "num_threads", threads, "enable_keep_alive",
+        "yes", "request_timeout_ms", read_timeout, "tcp_nodelay", "1", "max_request_size", "1024",
+        "connection_queue", queue, "listen_backlog", "1024", "decode_url", "no", "enable_directory_listing",
+        "no", "enable_auth_domain_check", "no", NULL};
     struct mg_callbacks callbacks = {
         .begin_request = begin_request,
         .http_error = ignore_error,
@@ -377,7 +390,8 @@ static struct http *http_make(const struct http_options *options)
     http->options = *options;
     set_defaults(&http->options);
     http->listening_file = -1;
-    uint32_t promised_s = http->options.idle_ms_max / 1000 * 24 / 25; /* less, so that the client closes first */
+    uint32_t promised_s =
+        http->options.idle_ms_max / 1000 * 24 / 25; /* less, so that the client closes first */
     if (promised_s > 0)
         (void)snprintf(
             http->keep_alive_line, sizeof(http->keep_alive_line), "Keep-Alive: timeout=%u\r\n", promised_s);
@@ -409,15 +423,18 @@ int http_start(const struct http_options *options, struct http **ret_http, struc
         r = wait_for_threads(http, ret_error);
     spares_end(http);
     if (r < 0 && http->context && !http->listening)
-        return r; /* CivetWeb cannot end its threads without its listening one: they wait for ever, and use `http` */
+        return r; /* CivetWeb cannot end its threads without its listening one: they wait for ever, and use
+                     `http` */
     if (r < 0) {
         http_stop(http);
         return r;
     }
     unsigned threads = atomic_load(&http->clients.threads);
     if (threads < http->options.connections_max)
-        http_report(http, "only %u of %u threads for connections could be started (see ulimit -u and -v): so many "
-            "connections at most", threads, http->options.connections_max);
+        http_report(http,
+            "only %u of %u threads for connections could be started (see ulimit -u and -v): so many "
+            "connections at most",
+            threads, http->options.connections_max);
     *ret_http = http;
     return 0;
 }
@@ -484,7 +501,8 @@ void http_stop(struct http *http)
     if (!http)
         return;
     wait_for_requests(http);
-    http_clients_shut_down(&http->clients); /* CivetWeb's threads look up from their sockets only every two seconds */
+    http_clients_shut_down(
+        &http->clients); /* CivetWeb's threads look up from their sockets only every two seconds */
     mg_stop(http->context);
     http_clients_destroy(&http->clients);
     http_pool_destroy(&http->pool);

@@ -207,7 +207,8 @@ static long chunk_malformed(struct http_exchange *exchange, struct error *ret_er
 }
 
 /* A line without its CRLF, with a NUL. The size or an -errno. */
-static long read_line(struct http_exchange *exchange, char line[CHUNK_LINE_BYTES_MAX], struct error *ret_error)
+static long read_line(
+    struct http_exchange *exchange, char line[CHUNK_LINE_BYTES_MAX], struct error *ret_error)
 {
     size_t used = 0;
     char byte = 0;

@@ -74,7 +74,8 @@ void http_buffers_give(struct http_pool *pool, struct http_buffers *buffers)
         buffers_free(pool->options, buffers);
 }
 
-/* Takes the last `count` buffers off the free list: those that have waited longest. The pool's lock is held. */
+/* Takes the last `count` buffers off the free list: those that have waited longest. The pool's lock is held.
+ */
 static struct http_buffers *cut_tail(struct http_pool *pool, unsigned count)
 {
     struct http_buffers **link = &pool->free;

@@ -1,8 +1,8 @@
 /* The pool of what requests need while they are under way.
  *
- * Buffers that were given back are taken again, the last one first, so that few of them stay in the processor's caches.
- * http_buffers_trim frees those that nobody took since its last call. Their pages come from mmap and return to the
- * system at once. Any thread. */
+ * Buffers that were given back are taken again, the last one first, so that few of them stay in the
+ * processor's caches. http_buffers_trim frees those that nobody took since its last call. Their pages come
+ * from mmap and return to the system at once. Any thread. */
 #ifndef CONNECTORDB_HTTP_BUFFERS_H
 #define CONNECTORDB_HTTP_BUFFERS_H
 

@@ -1,14 +1,16 @@
 /* poll, recv and accept, as CivetWeb calls them.
  *
- * CivetWeb parses what it receives in ways that cannot be mended from outside: it stops silently at header lines that it
- * does not understand, takes blanks before a colon, can parse bytes of an earlier connection that are left in its buffer,
- * drops some request targets without an answer, knows no chunk extensions, and loops when accept fails. It has no hook
- * before its parser. So its three calls that bring input are defined here: the dynamic linker prefers a definition in the
- * program to that of libc. http_start checks that this works.
+ * CivetWeb parses what it receives in ways that cannot be mended from outside: it stops silently at header
+ * lines that it does not understand, takes blanks before a colon, can parse bytes of an earlier connection
+ * that are left in its buffer, drops some request targets without an answer, knows no chunk extensions, and
+ * loops when accept fails. It has no hook before its parser. So its three calls that bring input are defined
+ * here: the dynamic linker prefers a definition in the program to that of libc. http_start checks that this
+ * works.
  *
- * When a thread that serves connections polls its socket for input, it waits for a request in http_client_next, which
- * reads and judges the head. CivetWeb then receives a fixed request for "/", which makes it call our handler; the handler
- * takes the real request from struct http_client. The body is read by http_body.c; CivetWeb believes there is none.
+ * When a thread that serves connections polls its socket for input, it waits for a request in
+ * http_client_next, which reads and judges the head. CivetWeb then receives a fixed request for "/", which
+ * makes it call our handler; the handler takes the real request from struct http_client. The body is read by
+ * http_body.c; CivetWeb believes there is none.
  *
  * All other threads, and all other uses, get what libc does. */
 #include "http_internal.h"
@@ -69,8 +71,8 @@ static unsigned waiting_count(const struct http *http)
     return (unsigned)(atomic_load(&http->clients.accepted) - atomic_load(&http->clients.taken));
 }
 
-/* Returns at least each TICK_MS, to housekeep. While the queue of accepted connections is full, further ones wait in the
- * kernel: CivetWeb would block, and nobody would housekeep. */
+/* Returns at least each TICK_MS, to housekeep. While the queue of accepted connections is full, further ones
+ * wait in the kernel: CivetWeb would block, and nobody would housekeep. */
 static int poll_listening(struct pollfd *files, nfds_t count, int timeout_ms)
 {
     struct http *http = listening;

@@ -10,8 +10,8 @@
 
 /* ---- the sockets ---- */
 
-/* A socket that was shut down for reading receives 0 bytes while it is empty, but still takes what the client sends.
- * Whether the client has really ended, only its state tells. */
+/* A socket that was shut down for reading receives 0 bytes while it is empty, but still takes what the client
+ * sends. Whether the client has really ended, only its state tells. */
 static bool is_open_for_more(int file)
 {
     struct tcp_info info;
@@ -101,8 +101,8 @@ static bool head_ended(struct http_client *client, long code)
     return code == 0 && refuse_head(client, 400, "The request's head is incomplete");
 }
 
-/* Receives more of a head until deadline_ns. 1; 0 the client's end, or it yields and has not begun; -ETIMEDOUT; another
- * -errno. */
+/* Receives more of a head until deadline_ns. 1; 0 the client's end, or it yields and has not begun;
+ * -ETIMEDOUT; another -errno. */
 static long receive_head(struct http_client *client, uint64_t deadline_ns)
 {
     char *input = client->buffers->input;
@@ -273,7 +273,8 @@ static struct http_client *find_longest_idle(struct http_clients *clients, uint6
     return found;
 }
 
-/* Its thread wakes, serves a request that has just come, and closes the connection. False: it is not idle any more. */
+/* Its thread wakes, serves a request that has just come, and closes the connection. False: it is not idle any
+ * more. */
 static bool make_yield(struct http_clients *clients, struct http_client *client)
 {
     (void)pthread_mutex_lock(&client->lock);

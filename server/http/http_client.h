@@ -1,8 +1,8 @@
 /* A connection, and all connections of a server.
  *
- * Each thread of CivetWeb's has one struct http_client for the connections that it serves one after the other. The thread
- * waits in http_client_next for a request; while it waits for the first byte the connection is idle and holds no
- * buffers. */
+ * Each thread of CivetWeb's has one struct http_client for the connections that it serves one after the
+ * other. The thread waits in http_client_next for a request; while it waits for the first byte the connection
+ * is idle and holds no buffers. */
 #ifndef CONNECTORDB_HTTP_CLIENT_H
 #define CONNECTORDB_HTTP_CLIENT_H
 
@@ -26,14 +26,14 @@ struct http_client {
     struct http_client *next; /* in the list of all; under the list's lock */
     struct http *http;
 
-    pthread_mutex_t lock; /* of `file`: while another thread holds it the file is not closed */
-    int file;             /* the socket, -1 = no connection or not known yet */
-    atomic_bool yields;   /* it was shut down for reading in favour of a waiting client */
+    pthread_mutex_t lock;           /* of `file`: while another thread holds it the file is not closed */
+    int file;                       /* the socket, -1 = no connection or not known yet */
+    atomic_bool yields;             /* it was shut down for reading in favour of a waiting client */
     _Atomic uint64_t idle_since_ns; /* 0 = not idle */
 
     /* the rest is used by its thread only */
-    bool served; /* it has answered a request on this connection */
-    bool ready;  /* a head has been read, CivetWeb has not seen it yet */
+    bool served;                /* it has answered a request on this connection */
+    bool ready;                 /* a head has been read, CivetWeb has not seen it yet */
     const char *remote_address; /* set with the first request */
     uint16_t remote_port;
     struct http_spin spin;
@@ -48,8 +48,8 @@ struct http_client {
 struct http_clients {
     pthread_mutex_t lock; /* of the list; taken before a client's lock */
     struct http_client *list;
-    atomic_uint threads; /* that serve connections */
-    atomic_uint open;    /* connections with a thread */
+    atomic_uint threads;              /* that serve connections */
+    atomic_uint open;                 /* connections with a thread */
     _Atomic uint64_t accepted, taken; /* by the listening thread, by threads of connections */
     _Atomic uint64_t yielded;
     atomic_uint yielding; /* connections that were shut down and have not closed yet */
@@ -60,7 +60,8 @@ void http_clients_init(struct http_clients *clients);
 /* The threads must have ended. */
 void http_clients_destroy(struct http_clients *clients);
 
-/* For a new thread: a client without a connection; NULL when there is no memory. It lives until http_clients_destroy. */
+/* For a new thread: a client without a connection; NULL when there is no memory. It lives until
+ * http_clients_destroy. */
 struct http_client *http_client_make(struct http *http);
 
 /* A connection begins, and ends. */
@@ -68,24 +69,25 @@ void http_client_open(struct http_client *client);
 void http_client_close(struct http_client *client);
 /* Tells the client its socket; the first call of a connection counts. */
 void http_client_set_file(struct http_client *client, int file);
-/* Waits for the next request's head and reads it into client->head, which may be a refused one. False: the connection is
- * to be closed without an answer. */
+/* Waits for the next request's head and reads it into client->head, which may be a refused one. False: the
+ * connection is to be closed without an answer. */
 bool http_client_next(struct http_client *client);
 /* The request was answered; what the client has sent beyond it stays for http_client_next. */
 void http_client_finish(struct http_client *client);
-/* Tells the client that no more is sent, then reads and drops what it still sends, for a while: were the socket closed
- * with unread bytes, the client's system would drop the answer. */
+/* Tells the client that no more is sent, then reads and drops what it still sends, for a while: were the
+ * socket closed with unread bytes, the client's system would drop the answer. */
 void http_client_linger(struct http_client *client);
 
-/* Receives what is there, size bytes at most, without waiting: the count, 0 at the client's end, -EAGAIN nothing there,
- * another -errno. (TLS will go in here.) */
+/* Receives what is there, size bytes at most, without waiting: the count, 0 at the client's end, -EAGAIN
+ * nothing there, another -errno. (TLS will go in here.) */
 long http_client_receive(struct http_client *client, void *buffer, size_t size);
 /* Waits until there may be something to receive, or the end. False: timeout_ns have passed. */
 bool http_client_wait(struct http_client *client, uint64_t timeout_ns);
 
 /* Connections that wait for a thread beyond those that are free. */
 unsigned http_clients_starving(const struct http_clients *clients);
-/* Closes idle connections for those that starve. Returns how many still do without one being closed for them. */
+/* Closes idle connections for those that starve. Returns how many still do without one being closed for them.
+ */
 unsigned http_clients_yield(struct http_clients *clients);
 /* Ends all connections' sockets: their threads wake. */
 void http_clients_shut_down(struct http_clients *clients);

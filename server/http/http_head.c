@@ -8,7 +8,8 @@
 static bool is_token_char(unsigned char c)
 {
     static const char OTHERS[] = "!#$%&'*+-.^_`|~";
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr(OTHERS, c));
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c && strchr(OTHERS, c));
 }
 
 static bool is_target_char(unsigned char c)
@@ -272,7 +273,8 @@ static bool take_meaning(struct http_head *head)
         }
     }
     if (lengths > 1)
-        return refused(head, 400, "The request has a duplicate length: one Content-Length or one Transfer-Encoding");
+        return refused(
+            head, 400, "The request has a duplicate length: one Content-Length or one Transfer-Encoding");
     if (hosts > 1)
         return refused(head, 400, "The request has a duplicate Host");
     const char *expect = http_head_field(head, "Expect");
@@ -288,7 +290,8 @@ void http_head_parse(struct http_head *head, char *data, size_t size)
     bool first = true;
     http_head_refuse(head, 0, NULL);
     while (line < last) {
-        char *end = (char *)memchr(line, '\n', (size_t)(last - line)) - 1; /* find_end has seen CRLF after each */
+        char *end =
+            (char *)memchr(line, '\n', (size_t)(last - line)) - 1; /* find_end has seen CRLF after each */
         bool taken = first ? take_request_line(head, line, (size_t)(end - line))
                            : take_field(head, line, (size_t)(end - line));
         if (!taken)

@@ -1,9 +1,9 @@
 /* The head of a request: its request line and header fields (RFC 9112).
  *
- * The parser is strict. A proxy in front of this server and the server itself must agree where a request ends, or a
- * client's body becomes another client's request ("request smuggling"). So whatever two parsers could read in two ways
- * is refused: blanks before a colon, a folded line, a bare CR or LF, two lengths, a coding other than "chunked".
- * Knows neither sockets nor CivetWeb; any thread. */
+ * The parser is strict. A proxy in front of this server and the server itself must agree where a request
+ * ends, or a client's body becomes another client's request ("request smuggling"). So whatever two parsers
+ * could read in two ways is refused: blanks before a colon, a folded line, a bare CR or LF, two lengths, a
+ * coding other than "chunked". Knows neither sockets nor CivetWeb; any thread. */
 #ifndef CONNECTORDB_HTTP_HEAD_H
 #define CONNECTORDB_HTTP_HEAD_H
 
@@ -34,11 +34,13 @@ struct http_head {
     struct http_field fields[HTTP_FIELDS_MAX];
 };
 
-/* Looks for the end of the head in data[0..size). *scanned: bytes that an earlier call with the same data has seen; 0 at
- * first. Returns the size of the head with its empty line, 0 when more is needed, -1 when no head can begin like this. */
+/* Looks for the end of the head in data[0..size). *scanned: bytes that an earlier call with the same data has
+ * seen; 0 at first. Returns the size of the head with its empty line, 0 when more is needed, -1 when no head
+ * can begin like this. */
 long http_head_find_end(const char *data, size_t size, size_t *scanned);
 
-/* Takes data[0..size) apart, which http_head_find_end found: overwrites separators by NUL; *head points into it. */
+/* Takes data[0..size) apart, which http_head_find_end found: overwrites separators by NUL; *head points into
+ * it. */
 void http_head_parse(struct http_head *head, char *data, size_t size);
 
 /* A head that was refused before it could be read. text: borrowed. */

@@ -36,9 +36,10 @@ struct http {
     pthread_mutex_t places_lock; /* of `places`; a leaf */
     struct http_place places[HTTP_LARGE_BODIES_MAX];
 
-    pthread_mutex_t lock;   /* for `changed`, and of what follows */
-    pthread_cond_t changed; /* serving or stopping began, the last request ended while stopping, a thread began */
-    bool listening;         /* the listening thread has begun */
+    pthread_mutex_t lock; /* for `changed`, and of what follows */
+    pthread_cond_t
+        changed;    /* serving or stopping began, the last request ended while stopping, a thread began */
+    bool listening; /* the listening thread has begun */
     bool spares_end;
     int listening_file; /* -1 = not known yet; under `lock` */
     unsigned spare_count;
@@ -46,7 +47,8 @@ struct http {
     unsigned queue_max; /* accepted connections that wait, at most */
 
     uint64_t trimmed_ns; /* listening thread only */
-    bool wanting_files;  /* listening thread only: accept failed for want of descriptors or memory, and it was said */
+    bool wanting_files;  /* listening thread only: accept failed for want of descriptors or memory, and it was
+                            said */
 };
 
 /* Sends up to size bytes: as mg_write. The bytes sent, or <= 0 (errno says EAGAIN when it only timed out). */
@@ -61,8 +63,8 @@ void http_body_begin(struct http_exchange *exchange);
 void http_body_end(struct http_exchange *exchange);
 /* Bytes of the body are still to come. */
 bool http_body_pending(const struct http_exchange *exchange);
-/* After an answer that keeps the connection: reads and drops the rest. False: it did not come, and the connection is of no
- * use. */
+/* After an answer that keeps the connection: reads and drops the rest. False: it did not come, and the
+ * connection is of no use. */
 bool http_body_drop(struct http_exchange *exchange);
 /* The unread rest of the body is too much to be dropped: the connection ends with this answer. */
 bool http_body_ends_connection(const struct http_exchange *exchange);
@@ -71,7 +73,8 @@ bool http_body_ends_connection(const struct http_exchange *exchange);
 void http_calls_serve(struct http_client *client); /* this thread serves this client's connections */
 void http_calls_listen(struct http *http);         /* this thread accepts connections; NULL: no longer */
 
-/* Lowers connections_max to what the limit of descriptors allows, and raises that as far as the process may. 0; -EMFILE. */
+/* Lowers connections_max to what the limit of descriptors allows, and raises that as far as the process may.
+ * 0; -EMFILE. */
 int http_limit_connections(struct http *http, struct error *ret_error);
 
 /* ---- for the listening thread ---- */

@@ -7,9 +7,9 @@
 #include <sys/resource.h>
 
 enum {
-    FILES_RESERVED_MIN = 40,   /* for the store, the catalog, the log and the control socket */
+    FILES_RESERVED_MIN = 40, /* for the store, the catalog, the log and the control socket */
     FILES_RESERVED_MAX = 1024,
-    TRIM_SECONDS = 10,
+    TRIM_SECONDS = 5,
     REPORT_SECONDS = 60,
 };
 
@@ -28,8 +28,8 @@ static uint64_t raise_file_limit(void)
     return limit.rlim_cur;
 }
 
-/* A quarter of the descriptors is left to the rest of the program; of the others each connection takes one, also while
- * it waits in the queue. */
+/* A quarter of the descriptors is left to the rest of the program; of the others each connection takes one,
+ * also while it waits in the queue. */
 int http_limit_connections(struct http *http, struct error *ret_error)
 {
     uint64_t limit = raise_file_limit(), reserved = limit / 4;
@@ -53,7 +53,8 @@ int http_limit_connections(struct http *http, struct error *ret_error)
         return 0;
     http->options.connections_max = (uint32_t)left;
     http_report(http,
-        "the process may have %llu open files: %u connections at most instead of %u; raise the limit (ulimit -n, "
+        "the process may have %llu open files: %u connections at most instead of %u; raise the limit (ulimit "
+        "-n, "
         "LimitNOFILE=) for more",
         (unsigned long long)limit, http->options.connections_max, wanted);
     return 0;

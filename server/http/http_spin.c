@@ -33,7 +33,8 @@ static bool is_worth_it(struct http_spin *spin)
 static bool has_news(int socket)
 {
     char byte;
-    return recvfrom(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+    return recvfrom(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) >= 0 ||
+           (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
 static bool wait_awake(const struct http_spin *spin, const atomic_uint *active, int socket)
@@ -60,7 +61,8 @@ static void note_result(struct http_spin *spin, bool news)
     spin->skip = (1u << spin->vain_count) - 1;
 }
 
-void http_spin_wait(struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, int socket)
+void http_spin_wait(
+    struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, int socket)
 {
     spin->answered_ns = clock_monotonic_ns();
     if (!is_worth_it(spin) || atomic_load(active) > 0)

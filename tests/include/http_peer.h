@@ -1,4 +1,5 @@
-/* A client that writes what it is told, byte for byte, to 127.0.0.1. Each function fails the test when it cannot. */
+/* A client that writes what it is told, byte for byte, to 127.0.0.1. Each function fails the test when it
+ * cannot. */
 #ifndef CONNECTORDB_HTTP_PEER_H
 #define CONNECTORDB_HTTP_PEER_H
 

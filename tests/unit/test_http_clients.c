@@ -130,7 +130,8 @@ static void test_idle_connections_yield_to_waiting_ones(void **state)
     assert_int_equal(counts.connections_max, THREADS);
     assert_true(counts.yielded + THREADS >= CLIENTS - 1 && counts.yielded > 0);
     assert_int_equal(atomic_load(&reports), 1);
-    assert_int_equal(recv(files[0], reply, 1, 0), 0); /* the one that was idle longest: closed, without an error */
+    assert_int_equal(
+        recv(files[0], reply, 1, 0), 0); /* the one that was idle longest: closed, without an error */
     for (int i = 0; i < CLIENTS; i++)
         close(files[i]);
 }

@@ -150,7 +150,9 @@ static void test_what_is_refused(void **state)
         {HEAD "Transfer-Encoding: identity\r\n\r\n", 400},
         {HEAD "Transfer-Encoding: gzip, chunked\r\n\r\n", 400},
         {HEAD "Transfer-Encoding: xchunked\r\n\r\n", 400},
-        {HEAD "Transfer-Encoding: \x0b" "chunked\r\n\r\n", 400},
+        {HEAD "Transfer-Encoding: \x0b"
+              "chunked\r\n\r\n",
+            400},
         {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
     };
     char copy[512];

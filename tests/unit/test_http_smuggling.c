@@ -1,4 +1,5 @@
-/* Requests that two parsers could read in two ways: over sockets, with a second request behind or inside them. */
+/* Requests that two parsers could read in two ways: over sockets, with a second request behind or inside
+ * them. */
 #include "test.h"
 
 #include "http.h"
@@ -16,7 +17,8 @@ static void handle(void *context, struct http_exchange *exchange)
     long count, r = 0;
     (void)context;
     atomic_fetch_add(&handled, 1);
-    for (count = 0; (r = http_body_read(exchange, body + count, sizeof(body) - 1 - (size_t)count, &error)) > 0;)
+    for (count = 0;
+         (r = http_body_read(exchange, body + count, sizeof(body) - 1 - (size_t)count, &error)) > 0;)
         count += r;
     if (r < 0)
         http_answer(exchange, 400, HTTP_TEXT, error.message, strlen(error.message));
@@ -88,12 +90,14 @@ static void test_one_answer_then_the_end(void **state)
         "Content-Length: 35, 35\r\n",
         "Content-Length: 0x23\r\n",
         "Transfer-Encoding: chunked, identity\r\n",
-        "Transfer-Encoding:\x0b" "chunked\r\n",
+        "Transfer-Encoding:\x0b"
+        "chunked\r\n",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(FIELDS) / sizeof(FIELDS[0]); i++) {
         char request[512];
-        (void)snprintf(request, sizeof(request), "POST /first HTTP/1.1\r\nHost: x\r\n%s\r\n" SECOND SECOND, FIELDS[i]);
+        (void)snprintf(
+            request, sizeof(request), "POST /first HTTP/1.1\r\nHost: x\r\n%s\r\n" SECOND SECOND, FIELDS[i]);
         unsigned before = atomic_load(&handled);
         char *reply = peer_ask(http_port(http), request, NULL); /* returns: the server has closed */
         peer_assert_status(reply, 400);
@@ -105,11 +109,13 @@ static void test_one_answer_then_the_end(void **state)
     }
 }
 
-/* CivetWeb parsed what an earlier request had left in its buffer when a client sent nothing but empty lines. */
+/* CivetWeb parsed what an earlier request had left in its buffer when a client sent nothing but empty lines.
+ */
 static void test_empty_lines_show_nothing_of_others(void **state)
 {
     (void)state;
-    char *reply = peer_ask(http_port(http), SECOND SECOND "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", NULL);
+    char *reply =
+        peer_ask(http_port(http), SECOND SECOND "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", NULL);
     assert_int_equal(count_answers(reply), 3);
     free(reply);
     for (int lines = 2; lines < 40; lines++) {

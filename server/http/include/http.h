@@ -1,17 +1,18 @@
 /* HTTP/1.1 server: requests in, answers out. Knows nothing of users, streams or points.
  *
- * Threads. A connection has a thread of CivetWeb's for as long as it is open; `connections_max` of them. A connection
- * that waits for its next request holds a thread and no buffers. When further clients wait for a thread, the connection
- * that has been idle longest is closed for them, and answers carry "Connection: close".
+ * Threads. A connection has a thread of CivetWeb's for as long as it is open; `connections_max` of them. A
+ * connection that waits for its next request holds a thread and no buffers. When further clients wait for a
+ * thread, the connection that has been idle longest is closed for them, and answers carry "Connection:
+ * close".
  *
- * Memory. A request takes one struct http_buffers from a pool when its first byte has come, and gives it back after its
- * answer. The pool returns what is not used to the system.
+ * Memory. A request takes one struct http_buffers from a pool when its first byte has come, and gives it back
+ * after its answer. The pool returns what is not used to the system.
  *
- * Answers are collected in a buffer of HTTP_BUFFER_BYTES: one that fits goes out with Content-Length in one write, a
- * longer one in chunks of that size.
+ * Answers are collected in a buffer of HTTP_BUFFER_BYTES: one that fits goes out with Content-Length in one
+ * write, a longer one in chunks of that size.
  *
- * CivetWeb provides threads, the listening socket and writes (later TLS). It does not parse what clients send: heads and
- * bodies are read by http_head.c and http_body.c, see http_calls.c. */
+ * CivetWeb provides threads, the listening socket and writes (later TLS). It does not parse what clients
+ * send: heads and bodies are read by http_head.c and http_body.c, see http_calls.c. */
 #ifndef CONNECTORDB_HTTP_H
 #define CONNECTORDB_HTTP_H
 
@@ -28,14 +29,15 @@ enum {
     HTTP_BUFFER_BYTES = 256 << 10,     /* of an answer; a longer one is sent in chunks */
     HTTP_HEAD_BYTES_MAX = 2048,        /* status line and header fields of an answer */
 
-    HTTP_IDLE_MS_MAX = 125000, /* a kept connection without a request is closed after this; Keep-Alive promises 120 s */
-    HTTP_YIELD_IDLE_MS = 20,   /* a connection idle for this long may be closed when others wait */
-    HTTP_QUEUE_MAX = 64,         /* accepted connections that wait for a thread; further ones wait in the kernel */
+    HTTP_IDLE_MS_MAX =
+        125000, /* a kept connection without a request is closed after this; Keep-Alive promises 120 s */
+    HTTP_YIELD_IDLE_MS = 20, /* a connection idle for this long may be closed when others wait */
+    HTTP_QUEUE_MAX = 64, /* accepted connections that wait for a thread; further ones wait in the kernel */
 
     HTTP_STALL_MS_MAX = 60000, /* a client must take HTTP_BUFFER_BYTES within this, or is cut off */
 
-    /* How slowly a body may come. The client has a credit of time, the grace at first: waiting for it uses the credit up,
-     * each byte that comes adds to it, up to twice the grace. Without credit it is cut off. */
+    /* How slowly a body may come. The client has a credit of time, the grace at first: waiting for it uses
+     * the credit up, each byte that comes adds to it, up to twice the grace. Without credit it is cut off. */
     HTTP_BODY_GRACE_MS = 5000,
     HTTP_BODY_BYTES_PER_SECOND = 1024,
     HTTP_LARGE_BODY_BYTES_PER_SECOND = 8192, /* of a body that holds a place */
@@ -47,7 +49,8 @@ enum {
     HTTP_LARGE_BODIES_MAX = 16,
     HTTP_LARGE_BODIES_SHARE = 12,
 
-    HTTP_LINGER_BYTES_MAX = 16 << 20, /* of a refused body: read and dropped so that the client sees the answer */
+    HTTP_LINGER_BYTES_MAX =
+        16 << 20, /* of a refused body: read and dropped so that the client sees the answer */
     HTTP_LINGER_MS_MAX = 2000,
     HTTP_STOP_MS_MAX = 10000, /* how long a stopping server waits for requests under way */
 };
@@ -87,7 +90,8 @@ struct http_exchange {
 
     /* for the handler's use during the request; their contents are undefined at first */
     char *scratch[2]; /* HTTP_REQUEST_BYTES_MAX bytes each */
-    void *memory;     /* what options.memory_open returned for these buffers; other requests use it before and after */
+    void *memory;     /* what options.memory_open returned for these buffers; other requests use it before and
+                         after */
 
     /* the body */
     int64_t body_length; /* announced; -1 = chunked */
@@ -107,16 +111,17 @@ struct http_exchange {
 };
 
 struct http_options {
-    const char *address; /* IPv4 or IPv6 address, or a host's name; "" = 127.0.0.1 */
-    uint16_t port;       /* 0 = any */
+    const char *address;      /* IPv4 or IPv6 address, or a host's name; "" = 127.0.0.1 */
+    uint16_t port;            /* 0 = any */
     uint32_t connections_max; /* lowered to what the process's limits of files and threads allow */
-    uint32_t read_timeout_ms; /* a head must come within this from its first byte; longest pause within a body */
-    uint32_t idle_ms_max;     /* 0 = HTTP_IDLE_MS_MAX; so do the next three */
+    uint32_t
+        read_timeout_ms;  /* a head must come within this from its first byte; longest pause within a body */
+    uint32_t idle_ms_max; /* 0 = HTTP_IDLE_MS_MAX; so do the next three */
     uint32_t stall_ms_max;
     uint32_t body_grace_ms;
     uint32_t body_bytes_per_second;
-    /* Answers the request: exactly one http_answer_open with http_answer_close, or one http_answer. Called by many
-     * threads at once; their stacks have 100 KiB. */
+    /* Answers the request: exactly one http_answer_open with http_answer_close, or one http_answer. Called by
+     * many threads at once; their stacks have 100 KiB. */
     void (*handle)(void *context, struct http_exchange *exchange);
     /* Called after the answer was sent, for the log. May be NULL. */
     void (*done)(void *context, const struct http_exchange *exchange);
@@ -139,10 +144,10 @@ struct http_counts {
     uint64_t buffers;         /* of the pool, in use or kept */
 };
 
-/* Listens and starts the threads; requests wait until http_serve. Raises the process's soft limit of open files to the
- * hard one. One server at a time may start or stop.
- * 0; -EADDRINUSE; -EINVAL the address; -EMFILE, -EAGAIN limits of files or threads too low for any connection; -ENOMEM;
- * another -errno of the sockets. After an error nothing is left behind. */
+/* Listens and starts the threads; requests wait until http_serve. Raises the process's soft limit of open
+ * files to the hard one. One server at a time may start or stop. 0; -EADDRINUSE; -EINVAL the address;
+ * -EMFILE, -EAGAIN limits of files or threads too low for any connection; -ENOMEM; another -errno of the
+ * sockets. After an error nothing is left behind. */
 int http_start(const struct http_options *options, struct http **ret_http, struct error *ret_error);
 void http_serve(struct http *http);
 uint16_t http_port(const struct http *http);
@@ -158,15 +163,18 @@ void http_pause(struct http_exchange *exchange, uint32_t ms);
 
 /* Value of a request's header field without the blanks around it, NULL when it is absent. */
 const char *http_request_header(const struct http_exchange *exchange, const char *name);
+/* The same of the last field with this name: what a proxy appended stands behind what the client sent. */
+const char *http_request_header_last(const struct http_exchange *exchange, const char *name);
 
 /* Sets the limit of the body. 0, or -EFBIG when it announces more. Call it before http_body_read. */
 int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error *ret_error);
-/* Who sends the body, so that one owner cannot hold all places for large bodies: any number that is the same for the same
- * owner (an id, a hash). Without it the client's address counts. Call it before http_body_read. */
+/* Who sends the body, so that one owner cannot hold all places for large bodies: any number that is the same
+ * for the same owner (an id, a hash). Without it the client's address counts. Call it before http_body_read.
+ */
 void http_body_owner(struct http_exchange *exchange, uint64_t owner);
-/* A json_source (context is the struct http_exchange): fills at most size bytes; 0 at the end. Blocks for the client.
- * -EFBIG over the limit; -EBUSY no place for a large body; -ETIMEDOUT the client sends too slowly; -ECONNABORTED it
- * stopped; -EBADMSG broken chunks. */
+/* A json_source (context is the struct http_exchange): fills at most size bytes; 0 at the end. Blocks for the
+ * client. -EFBIG over the limit; -EBUSY no place for a large body; -ETIMEDOUT the client sends too slowly;
+ * -ECONNABORTED it stopped; -EBADMSG broken chunks. */
 long http_body_read(void *exchange, void *buffer, size_t size, struct error *ret_error);
 
 /* Adds a header line to the answer. False when there is no room or value has control characters. */
