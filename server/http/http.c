@@ -42,7 +42,7 @@ const char *http_request_header_last(const struct http_exchange *exchange, const
     return NULL;
 }
 
-static void exchange_init(struct http_exchange *exchange, struct http_client *client)
+static void exchange_init(struct http_exchange *exchange, struct http *http, struct http_client *client)
 {
     const struct http_head *head = client->head;
     struct http_buffers *buffers = client->buffers;
@@ -50,7 +50,7 @@ static void exchange_init(struct http_exchange *exchange, struct http_client *cl
     exchange->headers[0] = '\0';
     memset((char *)exchange + offsetof(struct http_exchange, status), 0,
         sizeof(*exchange) - offsetof(struct http_exchange, status));
-    exchange->http = client->http;
+    exchange->http = http;
     exchange->client = client;
     exchange->method = head->method;
     exchange->http_1_1 = head->http_1_1;
@@ -72,7 +72,7 @@ static void exchange_init(struct http_exchange *exchange, struct http_client *cl
 
 static void request_enter(struct http *http)
 {
-    atomic_fetch_add(&http->active, 1);
+    atomic_fetch_add(&http->clients.active, 1);
     if (atomic_load_explicit(&http->serving, memory_order_acquire))
         return;
     (void)pthread_mutex_lock(&http->lock);
@@ -83,7 +83,7 @@ static void request_enter(struct http *http)
 
 static void request_leave(struct http *http)
 {
-    if (atomic_fetch_sub(&http->active, 1) != 1 || !http_stopping(http))
+    if (atomic_fetch_sub(&http->clients.active, 1) != 1 || !http_stopping(http))
         return;
     (void)pthread_mutex_lock(&http->lock);
     (void)pthread_cond_broadcast(&http->changed);
@@ -139,16 +139,17 @@ static int begin_request(struct mg_connection *of_civetweb)
         return 503;
     }
     const struct mg_request_info *info = mg_get_request_info(of_civetweb);
+    struct http *http = mg_get_user_data(mg_get_context(of_civetweb));
     struct http_exchange exchange;
     client->remote_address = info->remote_addr;
     client->remote_port = (uint16_t)info->remote_port;
     connection = of_civetweb;
-    request_enter(client->http);
-    exchange_init(&exchange, client);
+    request_enter(http);
+    exchange_init(&exchange, http, client);
     http_spin_begin(&client->spin, exchange.started_ns);
     exchange_answer(&exchange);
     exchange_finish(&exchange);
-    request_leave(client->http);
+    request_leave(http);
     return exchange.status;
 }
 
@@ -199,7 +200,7 @@ static void *thread_begin(const struct mg_context *context, int thread_type)
         http_calls_listen(http);
     if (thread_type != 1)
         return NULL;
-    struct http_client *client = http_client_make(http);
+    struct http_client *client = http_client_make(&http->clients);
     http_calls_serve(client);
     (void)pthread_mutex_lock(&http->lock);
     atomic_fetch_add(&http->clients.threads, 1);
@@ -402,9 +403,7 @@ static struct http *http_make(const struct http_options *options)
     (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_init(&http->lock, NULL);
     (void)pthread_mutex_init(&http->places_lock, NULL);
-    http_spinners_init(&http->spinners);
-    http_clients_init(&http->clients);
-    http_pool_init(&http->pool, &http->options);
+    http_clients_init(&http->clients, &http->options);
     return http;
 }
 
@@ -446,7 +445,7 @@ uint16_t http_port(const struct http *http)
 
 bool http_stopping(const struct http *http)
 {
-    return atomic_load(&http->stopping);
+    return atomic_load(&http->clients.stopping);
 }
 
 void http_serve(struct http *http)
@@ -478,7 +477,7 @@ void http_count(struct http *http, struct http_counts *ret_counts)
         .waiting = (uint32_t)(accepted > taken ? accepted - taken : 0),
         .accepted = accepted,
         .yielded = atomic_load(&clients->yielded),
-        .buffers = http_buffers_count(&http->pool),
+        .buffers = http_buffers_count(&http->clients.pool),
     };
 }
 
@@ -486,10 +485,10 @@ static void wait_for_requests(struct http *http)
 {
     struct timespec deadline = deadline_after(HTTP_STOP_MS_MAX);
     (void)pthread_mutex_lock(&http->lock);
-    atomic_store(&http->stopping, true);
+    atomic_store(&http->clients.stopping, true);
     (void)pthread_cond_broadcast(&http->changed);
     int r = 0;
-    while (r == 0 && atomic_load(&http->active) > 0)
+    while (r == 0 && atomic_load(&http->clients.active) > 0)
         r = pthread_cond_timedwait(&http->changed, &http->lock, &deadline);
     if (http->listening_file >= 0)
         (void)shutdown(http->listening_file, SHUT_RDWR);
@@ -505,7 +504,6 @@ void http_stop(struct http *http)
         &http->clients); /* CivetWeb's threads look up from their sockets only every two seconds */
     mg_stop(http->context);
     http_clients_destroy(&http->clients);
-    http_pool_destroy(&http->pool);
     (void)mg_exit_library();
     (void)pthread_mutex_destroy(&http->places_lock);
     (void)pthread_mutex_destroy(&http->lock);

@@ -1,4 +1,6 @@
-#include "http_internal.h"
+#include "http_client.h"
+
+#include "clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -53,7 +55,7 @@ void http_client_linger(struct http_client *client)
     enum { DROP_BYTES = 64 << 10 };
     uint64_t left = HTTP_LINGER_BYTES_MAX, begun_ns = clock_monotonic_ns();
     (void)shutdown(client->file, SHUT_WR);
-    while (left > 0 && !http_stopping(client->http)) {
+    while (left > 0 && !atomic_load(&client->clients->stopping)) {
         long count = http_client_receive(client, client->buffers->answer, DROP_BYTES);
         if (count == -EAGAIN) {
             uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
@@ -73,13 +75,13 @@ void http_client_linger(struct http_client *client)
 /* Waits for the first byte of a request without holding buffers. */
 static bool wait_idle(struct http_client *client)
 {
-    struct http *http = client->http;
-    uint32_t limit_ms = client->served ? http->options.idle_ms_max : http->options.read_timeout_ms;
-    if (http_stopping(http) || atomic_load(&client->yields))
+    struct http_clients *clients = client->clients;
+    uint32_t limit_ms = client->served ? clients->options->idle_ms_max : clients->options->read_timeout_ms;
+    if (atomic_load(&clients->stopping) || atomic_load(&client->yields))
         return false;
     atomic_store(&client->idle_since_ns, clock_monotonic_ns());
     if (client->served)
-        http_spin_wait(&client->spin, &http->spinners, &http->active, client->file);
+        http_spin_wait(&client->spin, &clients->spinners, &clients->active, client->file);
     bool came = http_client_wait(client, limit_ms * NS_PER_MS);
     atomic_store(&client->idle_since_ns, 0);
     return came;
@@ -123,7 +125,7 @@ static long receive_head(struct http_client *client, uint64_t deadline_ns)
 
 static bool read_head(struct http_client *client)
 {
-    uint64_t deadline_ns = clock_monotonic_ns() + client->http->options.read_timeout_ms * NS_PER_MS;
+    uint64_t deadline_ns = clock_monotonic_ns() + client->clients->options->read_timeout_ms * NS_PER_MS;
     char *input = client->buffers->input;
     size_t scanned = 0;
     long received = 1;
@@ -145,9 +147,15 @@ static bool read_head(struct http_client *client)
     return head_ended(client, received);
 }
 
+static void report(const struct http_clients *clients, const char *text)
+{
+    if (clients->options->report)
+        clients->options->report(clients->options->context, text);
+}
+
 static void drop_buffers(struct http_client *client)
 {
-    http_buffers_give(&client->http->pool, client->buffers);
+    http_buffers_give(&client->clients->pool, client->buffers);
     client->buffers = NULL;
     client->head = NULL;
     client->begin = client->end = 0;
@@ -158,9 +166,9 @@ bool http_client_next(struct http_client *client)
     if (!client->buffers) {
         if (!wait_idle(client))
             return false;
-        client->buffers = http_buffers_take(&client->http->pool);
+        client->buffers = http_buffers_take(&client->clients->pool);
         if (!client->buffers) {
-            http_report(client->http, "out of memory for a request");
+            report(client->clients, "out of memory for a request");
             return false;
         }
     }
@@ -186,9 +194,12 @@ void http_client_finish(struct http_client *client)
 
 /* ---- life ---- */
 
-void http_clients_init(struct http_clients *clients)
+void http_clients_init(struct http_clients *clients, const struct http_options *options)
 {
     memset(clients, 0, sizeof(*clients));
+    clients->options = options;
+    http_spinners_init(&clients->spinners);
+    http_pool_init(&clients->pool, options);
     (void)pthread_mutex_init(&clients->lock, NULL);
 }
 
@@ -200,21 +211,22 @@ void http_clients_destroy(struct http_clients *clients)
         (void)pthread_mutex_destroy(&client->lock);
         free(client);
     }
+    http_pool_destroy(&clients->pool);
     (void)pthread_mutex_destroy(&clients->lock);
 }
 
-struct http_client *http_client_make(struct http *http)
+struct http_client *http_client_make(struct http_clients *clients)
 {
     struct http_client *client = calloc(1, sizeof(*client));
     if (!client)
         return NULL;
-    client->http = http;
+    client->clients = clients;
     client->file = -1;
     (void)pthread_mutex_init(&client->lock, NULL);
-    (void)pthread_mutex_lock(&http->clients.lock);
-    client->next = http->clients.list;
-    http->clients.list = client;
-    (void)pthread_mutex_unlock(&http->clients.lock);
+    (void)pthread_mutex_lock(&clients->lock);
+    client->next = clients->list;
+    clients->list = client;
+    (void)pthread_mutex_unlock(&clients->lock);
     return client;
 }
 
@@ -240,7 +252,7 @@ void http_client_close(struct http_client *client)
     client->file = -1;
     (void)pthread_mutex_unlock(&client->lock);
     if (atomic_exchange(&client->yields, false))
-        atomic_fetch_sub(&client->http->clients.yielding, 1);
+        atomic_fetch_sub(&client->clients->yielding, 1);
     if (client->buffers)
         drop_buffers(client);
 }

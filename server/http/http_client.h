@@ -13,6 +13,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
+
 /* Where the reading of a body has got to. */
 struct http_body {
     bool ended, failed, large; /* large: it holds a place */
@@ -24,7 +27,7 @@ struct http_body {
 
 struct http_client {
     struct http_client *next; /* in the list of all; under the list's lock */
-    struct http *http;
+    struct http_clients *clients;
 
     pthread_mutex_t lock;           /* of `file`: while another thread holds it the file is not closed */
     int file;                       /* the socket, -1 = no connection or not known yet */
@@ -46,6 +49,12 @@ struct http_client {
 };
 
 struct http_clients {
+    const struct http_options *options;
+    struct http_pool pool;
+    struct http_spinners spinners;
+    atomic_uint active;   /* requests under way */
+    atomic_bool stopping; /* no connection waits for a further request */
+
     pthread_mutex_t lock; /* of the list; taken before a client's lock */
     struct http_client *list;
     atomic_uint threads;              /* that serve connections */
@@ -56,13 +65,14 @@ struct http_clients {
     uint64_t reported_ns; /* listening thread only: when it last said that clients wait */
 };
 
-void http_clients_init(struct http_clients *clients);
+/* options: borrowed. */
+void http_clients_init(struct http_clients *clients, const struct http_options *options);
 /* The threads must have ended. */
 void http_clients_destroy(struct http_clients *clients);
 
 /* For a new thread: a client without a connection; NULL when there is no memory. It lives until
  * http_clients_destroy. */
-struct http_client *http_client_make(struct http *http);
+struct http_client *http_client_make(struct http_clients *clients);
 
 /* A connection begins, and ends. */
 void http_client_open(struct http_client *client);

@@ -9,9 +9,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_SECOND UINT64_C(1000000000)
-
 struct mg_context;
 
 enum { HTTP_SPARES = 2, HTTP_CONNECTIONS_MIN = 4 };
@@ -27,11 +24,8 @@ struct http {
     struct mg_context *context;
     uint16_t port;
     char keep_alive_line[40]; /* of answers, "" = none */
-    atomic_bool serving, stopping;
-    atomic_uint active; /* requests under way */
-    struct http_spinners spinners;
+    atomic_bool serving;
     struct http_clients clients;
-    struct http_pool pool;
 
     pthread_mutex_t places_lock; /* of `places`; a leaf */
     struct http_place places[HTTP_LARGE_BODIES_MAX];

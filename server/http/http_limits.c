@@ -75,7 +75,7 @@ static void trim_memory(struct http *http)
     if (now_ns - http->trimmed_ns < TRIM_SECONDS * NS_PER_SECOND)
         return;
     http->trimmed_ns = now_ns;
-    if (http_buffers_trim(&http->pool) > 0)
+    if (http_buffers_trim(&http->clients.pool) > 0)
         (void)malloc_trim(0); /* what the handlers' memory consisted of */
 }
 
