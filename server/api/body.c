@@ -35,6 +35,7 @@ bool body_open(struct body *body, struct request *request, uint64_t limit, struc
         .budget = &request->server->bodies,
         .share = {.account = request->identity.user_id},
         .problem = problem};
+    http_body_owner(exchange, (uint64_t)request->identity.user_id);
     if (!check_encoding(exchange, problem))
         return false;
     if (http_body_limit(exchange, limit, &error) < 0)
