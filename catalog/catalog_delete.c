@@ -43,7 +43,7 @@ int series_of(struct catalog *catalog, enum statement id, int64_t value, struct 
 /* What is below goes with it: ON DELETE CASCADE. */
 static int delete_row(struct catalog *catalog, enum statement id, int64_t row, struct error *ret_error)
 {
-    return write_row(catalog->writer, id, &row, 1, NULL, 0, ret_error);
+    return write_by_id(catalog->writer, id, row, ret_error);
 }
 
 /* Each of these runs in the transaction: checks that the object is there and may go, and lists its series. */

@@ -17,15 +17,8 @@ int insert_device(struct catalog *catalog, const struct device *device, int64_t 
     if (r > 0)
         return error_set(ret_error, ENOTUNIQ,
             "the API key of device '%s' cannot be used: choose another, or leave it out for a random one", device->name);
-    const int64_t integers[] = {device->user_id, device->enabled, device->is_public, device->visible,
-        device->user_editable};
-    const char *const texts[] = {device->name, device->nickname, device->description, device->icon, device->apikey,
-        device->role};
-    enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
     if (r == 0)
-        r = write_row(writer, STATEMENT_DEVICE_INSERT, integers, INTEGERS, texts, TEXTS, ret_error);
-    if (r == 0)
-        *ret_id = sqlite3_last_insert_rowid(writer->db);
+        r = insert_object(writer, STATEMENT_DEVICE_INSERT, &DEVICE_KIND, device, ret_id, ret_error);
     return r;
 }
 
@@ -114,9 +107,7 @@ static int create_whole_device(struct catalog *catalog, const struct device *dev
 int catalog_create_device_with_streams(struct catalog *catalog, const struct device *device, const struct stream *streams,
     size_t stream_count, int64_t *ret_id, struct error *ret_error)
 {
-    int r = device_check(device, ret_error);
-    if (r == 0)
-        r = icon_check(device->icon, ret_error);
+    int r = fields_check(&DEVICE_KIND, device, true, ret_error);
     char key[UUID_TEXT_BYTES];
     if (r == 0)
         r = uuid_generate(key, ret_error);

@@ -37,11 +37,7 @@ static int last_series(struct catalog *catalog, uint64_t *ret_last, struct error
 /* The values an imported user brings; what only new users must fulfil is not asked. */
 static int check_user(const struct user *user, struct error *ret_error)
 {
-    int r = user_check(user, ret_error);
-    if (r == 0)
-        r = text_check(user->password, "the password", ret_error);
-    if (r == 0)
-        r = text_check(user->password_salt, "the password salt", ret_error);
+    int r = fields_check(&USER_KIND, user, false, ret_error);
     if (r < 0)
         return r;
     r = user_check_password_hash(user, ret_error);
@@ -87,7 +83,7 @@ int catalog_import_begin(struct catalog *catalog, const struct user *user, struc
 
 int catalog_import_device(struct catalog_import *import, const struct device *device, struct error *ret_error)
 {
-    int r = device_check(device, ret_error);
+    int r = fields_check(&DEVICE_KIND, device, false, ret_error);
     if (r < 0)
         return r;
     bool is_meta = strcmp(device->name, "meta") == 0;
@@ -127,7 +123,7 @@ int catalog_import_stream(struct catalog_import *import, const struct stream *st
     made.schema = NULL;
     made.device_id = import->device_id;
     int64_t id;
-    int r = stream_check(stream, ret_error);
+    int r = fields_check(&STREAM_KIND, stream, false, ret_error);
     if (r == 0 && stream->downlink != (stream->downlink_series_id != 0))
         r = error_set(ret_error, EINVAL, "stream '%s': a downlink has a second series, other streams have none",
             stream->name);

@@ -91,9 +91,8 @@ int exists_by_id_and_text(struct connection *connection, enum statement id, int6
     struct error *ret_error);
 int exists_by_text(struct connection *connection, enum statement id, const char *text, struct error *ret_error);
 
-/* Runs a statement that changes a row and whose parameters are the integers, then the texts. Inside a transaction on the writer. */
-int write_row(struct connection *writer, enum statement id, const int64_t *integers, size_t integer_count,
-    const char *const *texts, size_t text_count, struct error *ret_error);
+/* Runs a statement that changes rows and has one parameter. Inside a transaction on the writer. */
+int write_by_id(struct connection *writer, enum statement id, int64_t value, struct error *ret_error);
 
 /* Inside a transaction on the writer; checked values, names and keys not taken. Rows as they are given. */
 int insert_user(struct catalog *catalog, const struct user *user, int64_t *ret_id, struct error *ret_error);

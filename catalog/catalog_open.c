@@ -193,18 +193,13 @@ int exists_by_text(struct connection *connection, enum statement id, const char 
     return r;
 }
 
-int write_row(struct connection *writer, enum statement id, const int64_t *integers, size_t integer_count,
-    const char *const *texts, size_t text_count, struct error *ret_error)
+int write_by_id(struct connection *writer, enum statement id, int64_t value, struct error *ret_error)
 {
     sqlite3_stmt *statement;
     int r = statement_get(writer, id, &statement, ret_error);
     if (r < 0)
         return r;
-    int parameter = 1;
-    for (size_t i = 0; i < integer_count; i++)
-        statement_bind_integer(statement, parameter++, integers[i]);
-    for (size_t i = 0; i < text_count; i++)
-        statement_bind_text(statement, parameter++, texts[i]);
+    statement_bind_integer(statement, 1, value);
     r = statement_step(statement, ret_error);
     statement_release(writer, id, statement);
     return r;

@@ -2,47 +2,15 @@
 #include "catalog_internal.h"
 #include "objects.h"
 
-/* A kind of object. */
-struct kind {
+/* A list of objects of one kind. */
+struct paged {
     enum statement statement; /* ?1 = the name before, ?2 = the owner's id */
-    size_t row_bytes;
-    int (*load)(sqlite3_stmt *statement, void *row, struct error *ret_error);
-    void (*free)(void *row);
+    const struct object_kind *kind;
 };
 
-static int load_user(sqlite3_stmt *statement, void *row, struct error *ret_error)
-{
-    return user_load(statement, row, ret_error);
-}
-
-static int load_device(sqlite3_stmt *statement, void *row, struct error *ret_error)
-{
-    return device_load(statement, row, ret_error);
-}
-
-static int load_stream(sqlite3_stmt *statement, void *row, struct error *ret_error)
-{
-    return stream_load(statement, row, ret_error);
-}
-
-static void free_user(void *row)
-{
-    user_free(row);
-}
-
-static void free_device(void *row)
-{
-    device_free(row);
-}
-
-static void free_stream(void *row)
-{
-    stream_free(row);
-}
-
-static const struct kind USERS = {STATEMENT_USERS_AFTER, sizeof(struct user), load_user, free_user};
-static const struct kind DEVICES = {STATEMENT_DEVICES_AFTER, sizeof(struct device), load_device, free_device};
-static const struct kind STREAMS = {STATEMENT_STREAMS_AFTER, sizeof(struct stream), load_stream, free_stream};
+static const struct paged USERS = {STATEMENT_USERS_AFTER, &USER_KIND};
+static const struct paged DEVICES = {STATEMENT_DEVICES_AFTER, &DEVICE_KIND};
+static const struct paged STREAMS = {STATEMENT_STREAMS_AFTER, &STREAM_KIND};
 
 static size_t text_bytes(sqlite3_stmt *statement)
 {
@@ -55,14 +23,14 @@ static size_t text_bytes(sqlite3_stmt *statement)
 }
 
 /* Returns the number of rows, which are there also when it fails later: *ret_count. */
-static int read_rows(const struct kind *kind, sqlite3_stmt *statement, char *rows, int *ret_count,
+static int read_rows(const struct object_kind *kind, sqlite3_stmt *statement, char *rows, int *ret_count,
     struct error *ret_error)
 {
     size_t bytes = 0;
     int r = 0;
     while (*ret_count < CATALOG_PAGE_ROWS && bytes < CATALOG_PAGE_BYTES &&
            (r = statement_step(statement, ret_error)) > 0) {
-        r = kind->load(statement, rows + (size_t)*ret_count * kind->row_bytes, ret_error);
+        r = object_load(statement, kind, rows + (size_t)*ret_count * kind->object_bytes, ret_error);
         if (r < 0)
             break;
         bytes += text_bytes(statement);
@@ -71,7 +39,7 @@ static int read_rows(const struct kind *kind, sqlite3_stmt *statement, char *row
     return r < 0 ? r : 0;
 }
 
-static int page(struct catalog *catalog, const struct kind *kind, const char *after, int64_t owner_id, void *rows,
+static int page(struct catalog *catalog, const struct paged *list, const char *after, int64_t owner_id, void *rows,
     struct error *ret_error)
 {
     struct connection *reader;
@@ -80,19 +48,19 @@ static int page(struct catalog *catalog, const struct kind *kind, const char *af
     int r = reader_take(catalog, &reader, ret_error);
     if (r < 0)
         return r;
-    r = statement_get(reader, kind->statement, &statement, ret_error);
+    r = statement_get(reader, list->statement, &statement, ret_error);
     if (r == 0) {
         statement_bind_text(statement, 1, after);
-        if (kind->statement != STATEMENT_USERS_AFTER)
+        if (list->statement != STATEMENT_USERS_AFTER)
             statement_bind_integer(statement, 2, owner_id);
-        r = read_rows(kind, statement, rows, &count, ret_error);
+        r = read_rows(list->kind, statement, rows, &count, ret_error);
     }
-    statement_release(reader, kind->statement, statement);
+    statement_release(reader, list->statement, statement);
     reader_give(catalog, reader);
     if (r == 0)
         return count;
     for (int i = 0; i < count; i++)
-        kind->free((char *)rows + (size_t)i * kind->row_bytes);
+        fields_free(list->kind, (char *)rows + (size_t)i * list->kind->object_bytes);
     return r;
 }
 

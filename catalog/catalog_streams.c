@@ -37,24 +37,15 @@ int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t 
     int r = exists_by_id_and_text(writer, STATEMENT_STREAM_NAME_TAKEN, stream->device_id, stream->name, ret_error);
     if (r > 0)
         return error_set(ret_error, EEXIST, "stream '%s' already exists", stream->name);
-    const int64_t integers[] = {stream->device_id, stream->ephemeral, stream->downlink, (int64_t)stream->series_id,
-        (int64_t)stream->downlink_series_id};
-    const char *const texts[] = {stream->name, stream->nickname, stream->description, stream->icon, stream->schema,
-        stream->datatype};
-    enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
     if (r == 0)
-        r = write_row(writer, STATEMENT_STREAM_INSERT, integers, INTEGERS, texts, TEXTS, ret_error);
-    if (r == 0)
-        *ret_id = sqlite3_last_insert_rowid(writer->db);
+        r = insert_object(writer, STATEMENT_STREAM_INSERT, &STREAM_KIND, stream, ret_id, ret_error);
     return r;
 }
 
 int prepare_new_stream(const struct stream *stream, struct stream *ret_new, struct error *ret_error)
 {
     char *schema;
-    int r = stream_check(stream, ret_error);
-    if (r == 0)
-        r = icon_check(stream->icon, ret_error);
+    int r = fields_check(&STREAM_KIND, stream, true, ret_error);
     if (r == 0)
         r = schema_normalize(stream->schema, &schema, ret_error);
     if (r < 0)
@@ -105,14 +96,6 @@ int catalog_create_stream(struct catalog *catalog, const struct stream *stream, 
     return r;
 }
 
-static int update_row(struct catalog *catalog, const struct stream *stream, struct error *ret_error)
-{
-    const int64_t integers[] = {stream->id, stream->ephemeral, stream->downlink, (int64_t)stream->downlink_series_id};
-    const char *const texts[] = {stream->nickname, stream->description, stream->icon, stream->schema, stream->datatype};
-    enum { INTEGERS = sizeof(integers) / sizeof(integers[0]), TEXTS = sizeof(texts) / sizeof(texts[0]) };
-    return write_row(catalog->writer, STATEMENT_STREAM_UPDATE, integers, INTEGERS, texts, TEXTS, ret_error);
-}
-
 /* The transaction of catalog_update_stream. A downlink that comes back gets a new series: the old one's data is gone. */
 static int update_stream(struct catalog *catalog, struct stream *stream, uint64_t *ret_dropped, struct error *ret_error)
 {
@@ -131,7 +114,7 @@ static int update_stream(struct catalog *catalog, struct stream *stream, uint64_
     if (r == 0 && stream->downlink && before == 0)
         r = take_series(catalog, 1, &stream->downlink_series_id, ret_error);
     if (r == 0)
-        r = update_row(catalog, stream, ret_error);
+        r = update_object(catalog->writer, STATEMENT_STREAM_UPDATE, &STREAM_KIND, stream, ret_error);
     if (r == 0)
         *ret_dropped = stream->downlink ? 0 : before;
     return r;

@@ -18,13 +18,8 @@ int insert_user(struct catalog *catalog, const struct user *user, int64_t *ret_i
         r = exists_by_text(writer, STATEMENT_USER_EMAIL_TAKEN, user->email, ret_error);
     if (r > 0)
         return error_set(ret_error, EEXIST, "a user with this email address already exists");
-    const int64_t is_public = user->is_public;
-    const char *const texts[] = {user->name, user->nickname, user->email, user->description, user->icon, user->role,
-        user->password, user->password_salt, user->password_scheme};
     if (r == 0)
-        r = write_row(writer, STATEMENT_USER_INSERT, &is_public, 1, texts, sizeof(texts) / sizeof(texts[0]), ret_error);
-    if (r == 0)
-        *ret_id = sqlite3_last_insert_rowid(writer->db);
+        r = insert_object(writer, STATEMENT_USER_INSERT, &USER_KIND, user, ret_id, ret_error);
     return r;
 }
 
@@ -82,7 +77,7 @@ static int hash_in_turn(struct catalog *catalog, const char *password, struct pa
 int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password, int64_t *ret_id,
     struct error *ret_error)
 {
-    int r = user_check_new(user, ret_error);
+    int r = fields_check(&USER_KIND, user, true, ret_error);
     if (r < 0)
         return r;
     struct password_hash hash;

@@ -85,94 +85,54 @@ bool text_is_utf8(const char *text, size_t size)
     return true;
 }
 
-int text_check(const char *text, const char *field, struct error *ret_error)
+int text_check(const char *text, size_t bytes_max, const char *label, struct error *ret_error)
 {
-    size_t size = text ? strnlen(text, TEXT_BYTES_MAX + 1) : 0;
-    if (size > TEXT_BYTES_MAX)
-        return error_set(ret_error, EINVAL, "%s is longer than %d bytes", field, TEXT_BYTES_MAX);
+    size_t size = text ? strnlen(text, bytes_max + 1) : 0;
+    if (size > bytes_max)
+        return error_set(ret_error, EINVAL, "%s is longer than %zu bytes", label, bytes_max);
     if (size > 0 && !text_is_utf8(text, size))
-        return error_set(ret_error, EINVAL, "%s is not valid UTF-8", field);
+        return error_set(ret_error, EINVAL, "%s is not valid UTF-8", label);
     return 0;
 }
 
-int name_check(const char *name, const char *kind, struct error *ret_error)
+int name_rule(const struct object_kind *kind, const char *value, struct error *ret_error)
 {
-    if (!name || !name_valid(name))
+    if (!name_valid(value))
         return error_set(ret_error, EINVAL,
-            "the %s name is invalid: it takes a letter, then letters, digits, _ or -, at most %d in all", kind,
-            NAME_BYTES_MAX);
+            "the %s name is invalid: it takes a letter, then letters, digits, _ or -, at most %d in all",
+            kind->name, NAME_BYTES_MAX);
     return 0;
 }
 
-int role_check(const char *role, struct error *ret_error)
+int user_name_rule(const struct object_kind *kind, const char *value, struct error *ret_error)
 {
-    if (role && role[0] != '\0' && !name_valid(role))
+    if (!user_name_allowed(value))
+        return error_set(ret_error, EINVAL, "the %s name '%s' is not allowed; reserved are %s", kind->name, value,
+            user_names_reserved());
+    return 0;
+}
+
+int email_rule(const struct object_kind *kind, const char *value, struct error *ret_error)
+{
+    (void)kind;
+    return email_valid(value) ? 0 : error_set(ret_error, EINVAL, "the email address is invalid");
+}
+
+int role_rule(const struct object_kind *kind, const char *value, struct error *ret_error)
+{
+    (void)kind;
+    if (value[0] != '\0' && !name_valid(value))
         return error_set(ret_error, EINVAL, "the role is invalid");
     return 0;
 }
 
-int icon_check(const char *icon, struct error *ret_error)
+int icon_rule(const struct object_kind *kind, const char *value, struct error *ret_error)
 {
-    if (icon && !icon_valid(icon))
+    (void)kind;
+    if (!icon_valid(value))
         return error_set(ret_error, EINVAL,
-            "the icon is invalid: it takes nothing, material:NAME or fa:NAME of at most %d characters, or URL-safe base64",
+            "the icon is invalid: it takes nothing, material:NAME or fa:NAME of at most %d characters, or "
+            "URL-safe base64",
             ICON_NAME_BYTES_MAX);
     return 0;
-}
-
-/* The texts every kind of object has. */
-static int common_check(const char *kind, const char *name, const char *nickname, const char *description,
-    const char *icon, struct error *ret_error)
-{
-    int r = name_check(name, kind, ret_error);
-    if (r == 0)
-        r = text_check(nickname, "the nickname", ret_error);
-    if (r == 0)
-        r = text_check(description, "the description", ret_error);
-    if (r == 0)
-        r = text_check(icon, "the icon", ret_error);
-    return r;
-}
-
-int user_check(const struct user *user, struct error *ret_error)
-{
-    int r = common_check("user", user->name, user->nickname, user->description, user->icon, ret_error);
-    if (r == 0)
-        r = text_check(user->email, "the email address", ret_error);
-    if (r == 0)
-        r = role_check(user->role, ret_error);
-    return r;
-}
-
-int user_check_new(const struct user *user, struct error *ret_error)
-{
-    int r = user_check(user, ret_error);
-    if (r < 0)
-        return r;
-    if (!user_name_allowed(user->name))
-        return error_set(ret_error, EINVAL, "the user name '%s' is not allowed; reserved are %s", user->name,
-            user_names_reserved());
-    if (!user->email || !email_valid(user->email))
-        return error_set(ret_error, EINVAL, "the email address is invalid");
-    return icon_check(user->icon, ret_error);
-}
-
-int device_check(const struct device *device, struct error *ret_error)
-{
-    int r = common_check("device", device->name, device->nickname, device->description, device->icon, ret_error);
-    if (r == 0)
-        r = text_check(device->apikey, "the API key", ret_error);
-    if (r == 0)
-        r = role_check(device->role, ret_error);
-    return r;
-}
-
-int stream_check(const struct stream *stream, struct error *ret_error)
-{
-    int r = common_check("stream", stream->name, stream->nickname, stream->description, stream->icon, ret_error);
-    if (r == 0)
-        r = text_check(stream->datatype, "the datatype", ret_error);
-    if (r == 0)
-        r = text_check(stream->schema, "the schema", ret_error);
-    return r;
 }

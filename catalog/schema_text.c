@@ -185,7 +185,7 @@ static bool minify(struct minifier *minifier)
 
 int schema_normalize(const char *text, char **ret_schema, struct error *ret_error)
 {
-    int r = text_check(text, "the schema", ret_error);
+    int r = text_check(text, TEXT_BYTES_MAX, "the schema", ret_error);
     if (r < 0)
         return r;
     if (!text || text[0] == '\0')

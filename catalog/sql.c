@@ -1,9 +1,11 @@
 #include "sql.h"
 
 #include "check.h"
+#include "fields.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     READER_CACHE_KIB = 512,       /* pages of a reading connection */
@@ -11,14 +13,8 @@ enum {
     WAL_BYTES_KEPT = 16 << 20, /* of the write-ahead log's file when the log begins anew */
 };
 
-#define USER_COLUMNS                                                                                               \
-    "id, public, name, nickname, email, description, icon, role, password, password_salt, password_scheme"
-#define DEVICE_COLUMNS                                                                                             \
-    "d.id, d.user_id, d.enabled, d.public, d.visible, d.user_editable, d.name, d.nickname, d.description, d.icon, " \
-    "d.apikey, d.role"
-#define STREAM_COLUMNS                                                                                             \
-    "s.id, s.device_id, s.ephemeral, s.downlink, s.series_id, coalesce(s.downlink_series_id, 0), s.name, "         \
-    "s.nickname, s.description, s.icon, s.schema, s.datatype"
+/* In these texts, {user}, {device} and {stream} stand for the columns of such an object, {insert user}, ... for
+ * "users (columns) VALUES (parameters)", {update stream} for "column = parameter, ..." from ?2 on. */
 #define IDENTITY_COLUMNS "u.id, d.id, u.name, d.name, u.role, d.role"
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
@@ -29,22 +25,21 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_TAKE_SERIES] = "UPDATE series_sequence SET last = last + ?1 WHERE only = 1 RETURNING last",
     [STATEMENT_LAST_SERIES] = "SELECT last FROM series_sequence WHERE only = 1",
 
-    [STATEMENT_USER_BY_ID] = "SELECT " USER_COLUMNS " FROM users WHERE id = ?1",
-    [STATEMENT_USER_BY_NAME] = "SELECT " USER_COLUMNS " FROM users WHERE name = ?1",
+    [STATEMENT_USER_BY_ID] = "SELECT {user} FROM users WHERE id = ?1",
+    [STATEMENT_USER_BY_NAME] = "SELECT {user} FROM users WHERE name = ?1",
     /* The exact name first: names that differ only in case are different users. */
-    [STATEMENT_USER_BY_LOGIN] = "SELECT " USER_COLUMNS " FROM users WHERE id = coalesce("
+    [STATEMENT_USER_BY_LOGIN] = "SELECT {user} FROM users WHERE id = coalesce("
         "(SELECT id FROM users WHERE name = ?1), "
         "(SELECT id FROM users WHERE email = ?1 AND email <> ''), "
         "(SELECT id FROM users WHERE name = ?1 COLLATE NOCASE ORDER BY id LIMIT 1), "
         "(SELECT id FROM users WHERE email = ?1 COLLATE NOCASE ORDER BY id LIMIT 1))",
     [STATEMENT_USERS_NAMED_LIKE] = "SELECT id FROM users WHERE name = ?1 COLLATE NOCASE "
         "UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE",
-    [STATEMENT_USERS] = "SELECT " USER_COLUMNS " FROM users ORDER BY name",
-    [STATEMENT_USERS_AFTER] = "SELECT " USER_COLUMNS " FROM users WHERE name > ?1 ORDER BY name",
+    [STATEMENT_USERS] = "SELECT {user} FROM users ORDER BY name",
+    [STATEMENT_USERS_AFTER] = "SELECT {user} FROM users WHERE name > ?1 ORDER BY name",
     [STATEMENT_USER_NAME_TAKEN] = "SELECT 1 FROM users WHERE name = ?1",
     [STATEMENT_USER_EMAIL_TAKEN] = "SELECT 1 FROM users WHERE email = ?1 AND email <> ''",
-    [STATEMENT_USER_INSERT] = "INSERT INTO users (public, name, nickname, email, description, icon, role, password, "
-        "password_salt, password_scheme) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [STATEMENT_USER_INSERT] = "INSERT INTO {insert user}",
     [STATEMENT_USER_DELETE] = "DELETE FROM users WHERE id = ?1",
     [STATEMENT_USER_SET_PASSWORD] = "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
         "WHERE id = ?1 RETURNING 1",
@@ -54,33 +49,29 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_USER_SERIES] = "SELECT s.series_id, coalesce(s.downlink_series_id, 0) FROM streams s "
         "JOIN devices d ON s.device_id = d.id WHERE d.user_id = ?1",
 
-    [STATEMENT_DEVICE_BY_ID] = "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.id = ?1",
-    [STATEMENT_DEVICE_BY_NAME] = "SELECT " DEVICE_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
+    [STATEMENT_DEVICE_BY_ID] = "SELECT {device} FROM devices d WHERE d.id = ?1",
+    [STATEMENT_DEVICE_BY_NAME] = "SELECT {device} FROM users u JOIN devices d ON d.user_id = u.id "
         "WHERE u.name = ?1 AND d.name = ?2",
-    [STATEMENT_DEVICES] = "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.user_id = ?1 ORDER BY d.name",
-    [STATEMENT_DEVICES_AFTER] = "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.user_id = ?2 AND d.name > ?1 "
+    [STATEMENT_DEVICES] = "SELECT {device} FROM devices d WHERE d.user_id = ?1 ORDER BY d.name",
+    [STATEMENT_DEVICES_AFTER] = "SELECT {device} FROM devices d WHERE d.user_id = ?2 AND d.name > ?1 "
         "ORDER BY d.name",
     [STATEMENT_DEVICE_NAME_TAKEN] = "SELECT 1 FROM devices WHERE user_id = ?1 AND name = ?2",
     [STATEMENT_DEVICE_KEY_TAKEN] = "SELECT 1 FROM devices WHERE apikey = ?1 AND apikey <> ''",
-    [STATEMENT_DEVICE_INSERT] = "INSERT INTO devices (user_id, enabled, public, visible, user_editable, name, "
-        "nickname, description, icon, apikey, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [STATEMENT_DEVICE_INSERT] = "INSERT INTO {insert device}",
     [STATEMENT_DEVICE_DELETE] = "DELETE FROM devices WHERE id = ?1",
     [STATEMENT_DEVICE_SERIES] = "SELECT series_id, coalesce(downlink_series_id, 0) FROM streams WHERE device_id = ?1",
 
-    [STATEMENT_STREAM_BY_ID] = "SELECT " STREAM_COLUMNS " FROM streams s WHERE s.id = ?1",
-    [STATEMENT_STREAM_BY_NAME] = "SELECT " STREAM_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
+    [STATEMENT_STREAM_BY_ID] = "SELECT {stream} FROM streams s WHERE s.id = ?1",
+    [STATEMENT_STREAM_BY_NAME] = "SELECT {stream} FROM users u JOIN devices d ON d.user_id = u.id "
         "JOIN streams s ON s.device_id = d.id WHERE u.name = ?1 AND d.name = ?2 AND s.name = ?3",
-    [STATEMENT_STREAMS] = "SELECT " STREAM_COLUMNS " FROM streams s WHERE s.device_id = ?1 ORDER BY s.name",
-    [STATEMENT_STREAMS_AFTER] = "SELECT " STREAM_COLUMNS " FROM streams s WHERE s.device_id = ?2 AND s.name > ?1 "
+    [STATEMENT_STREAMS] = "SELECT {stream} FROM streams s WHERE s.device_id = ?1 ORDER BY s.name",
+    [STATEMENT_STREAMS_AFTER] = "SELECT {stream} FROM streams s WHERE s.device_id = ?2 AND s.name > ?1 "
         "ORDER BY s.name",
     [STATEMENT_STREAM_NAME_TAKEN] = "SELECT 1 FROM streams WHERE device_id = ?1 AND name = ?2",
     [STATEMENT_SERIES_TAKEN] = "SELECT 1 FROM streams WHERE series_id = ?1 "
         "UNION ALL SELECT 1 FROM streams WHERE downlink_series_id = ?1",
-    [STATEMENT_STREAM_INSERT] = "INSERT INTO streams (device_id, ephemeral, downlink, series_id, downlink_series_id, "
-        "name, nickname, description, icon, schema, datatype) "
-        "VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7, ?8, ?9, ?10, ?11)",
-    [STATEMENT_STREAM_UPDATE] = "UPDATE streams SET ephemeral = ?2, downlink = ?3, downlink_series_id = nullif(?4, 0), "
-        "nickname = ?5, description = ?6, icon = ?7, schema = ?8, datatype = ?9 WHERE id = ?1",
+    [STATEMENT_STREAM_INSERT] = "INSERT INTO {insert stream}",
+    [STATEMENT_STREAM_UPDATE] = "UPDATE streams SET {update stream} WHERE id = ?1",
     [STATEMENT_STREAM_DELETE] = "DELETE FROM streams WHERE id = ?1",
 
     /* `<> ''` lets SQLite use the partial index, and an empty key match nothing. */
@@ -228,6 +219,77 @@ int connection_integer(struct connection *connection, const char *sql, int64_t *
     return r;
 }
 
+/* ---- texts with the columns of an object ---- */
+
+static void put_columns(sqlite3_str *text, const struct object_kind *kind)
+{
+    for (size_t i = 0; i < kind->count; i++)
+        sqlite3_str_appendf(text, "%s%s%s", i > 0 ? ", " : "", kind->alias, kind->fields[i].name);
+}
+
+static void put_insert(sqlite3_str *text, const struct object_kind *kind)
+{
+    sqlite3_str_appendf(text, "%s (", kind->table);
+    int count = 0;
+    for (size_t i = 0; i < kind->count; i++) {
+        if (!(kind->fields[i].flags & FIELD_ROWID))
+            sqlite3_str_appendf(text, "%s%s", count++ > 0 ? ", " : "", kind->fields[i].name);
+    }
+    sqlite3_str_appendall(text, ") VALUES (");
+    for (int i = 1; i <= count; i++)
+        sqlite3_str_appendf(text, "%s?%d", i > 1 ? ", " : "", i);
+    sqlite3_str_appendall(text, ")");
+}
+
+static void put_update(sqlite3_str *text, const struct object_kind *kind)
+{
+    int parameter = 2;
+    for (size_t i = 0; i < kind->count; i++) {
+        if (!(kind->fields[i].flags & FIELD_FIXED))
+            sqlite3_str_appendf(text, "%s%s = ?%d", parameter > 2 ? ", " : "", kind->fields[i].name, parameter);
+        parameter += !(kind->fields[i].flags & FIELD_FIXED);
+    }
+}
+
+/* For `length` bytes in braces. False: they mean nothing here. */
+static bool put_columns_of(sqlite3_str *text, const char *word, size_t length)
+{
+    static const struct object_kind *const KINDS[] = {&USER_KIND, &DEVICE_KIND, &STREAM_KIND};
+    static const struct {
+        const char *prefix;
+        void (*put)(sqlite3_str *text, const struct object_kind *kind);
+    } FORMS[] = {{"", put_columns}, {"insert ", put_insert}, {"update ", put_update}};
+    for (size_t i = 0; i < 9; i++) {
+        const struct object_kind *kind = KINDS[i % 3];
+        size_t prefix = strlen(FORMS[i / 3].prefix);
+        if (length == prefix + strlen(kind->name) && strncmp(word, FORMS[i / 3].prefix, prefix) == 0 &&
+            strncmp(word + prefix, kind->name, length - prefix) == 0) {
+            FORMS[i / 3].put(text, kind);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The statement's SQL, to be freed with sqlite3_free; NULL without memory. */
+static char *statement_text(enum statement id)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    const char *at = statement_texts[id];
+    while (*at) {
+        size_t plain = strcspn(at, "{");
+        sqlite3_str_append(text, at, (int)plain);
+        at += plain;
+        if (*at == '{') {
+            size_t length = strcspn(at, "}");
+            if (!put_columns_of(text, at + 1, length - 1))
+                sqlite3_str_append(text, at, (int)length + 1); /* '{}', a value */
+            at += length + 1;
+        }
+    }
+    return sqlite3_str_finish(text);
+}
+
 int statement_get(struct connection *connection, enum statement id, sqlite3_stmt **ret_statement,
     struct error *ret_error)
 {
@@ -237,8 +299,11 @@ int statement_get(struct connection *connection, enum statement id, sqlite3_stmt
         return 0;
     }
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v3(connection->db, statement_texts[id], -1, SQLITE_PREPARE_PERSISTENT, &statement,
-        NULL);
+    char *text = statement_text(id);
+    if (!text)
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    int result = sqlite3_prepare_v3(connection->db, text, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
+    sqlite3_free(text);
     if (result != SQLITE_OK)
         return sql_failure(connection->db, result, ret_error);
     if (!kept)

@@ -2,6 +2,7 @@
 
 #include "buffer.h"
 #include "byte_order_mark.h"
+#include "fields.h"
 #include "file.h"
 #include "json_points.h"
 #include "layout.h"
@@ -11,75 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the fields, in the order in which they are printed ---- */
-
-enum field_type { FIELD_TEXT, FIELD_FLAG };
-
-struct field {
-    const char *key;
-    enum field_type type;
-    bool missing_flag; /* what a flag that the file leaves out means */
-    size_t offset;     /* of the char * or bool in the object */
-};
-
-#define TEXT(type, key, member)                                                                              \
-    {                                                                                                        \
-        key, FIELD_TEXT, false, offsetof(struct type, member)                                                \
-    }
-#define FLAG(type, key, member, missing)                                                                     \
-    {                                                                                                        \
-        key, FIELD_FLAG, missing, offsetof(struct type, member)                                              \
-    }
-
-static const struct field USER_FIELDS[] = {
-    TEXT(user, "name", name),
-    TEXT(user, "nickname", nickname),
-    TEXT(user, "email", email),
-    TEXT(user, "description", description),
-    TEXT(user, "icon", icon),
-    TEXT(user, "role", role),
-    FLAG(user, "public", is_public, false),
-    TEXT(user, "password", password),
-    TEXT(user, "password_salt", password_salt),
-    TEXT(user, "password_scheme", password_scheme),
-};
-
-static const struct field DEVICE_FIELDS[] = {
-    TEXT(device, "name", name),
-    TEXT(device, "nickname", nickname),
-    TEXT(device, "description", description),
-    TEXT(device, "icon", icon),
-    TEXT(device, "apikey", apikey),
-    FLAG(device, "enabled", enabled, true),
-    FLAG(device, "public", is_public, false),
-    TEXT(device, "role", role),
-    FLAG(device, "visible", visible, true),
-    FLAG(device, "user_editable", user_editable, true),
-};
-
-static const struct field STREAM_FIELDS[] = {
-    TEXT(stream, "name", name),
-    TEXT(stream, "nickname", nickname),
-    TEXT(stream, "description", description),
-    TEXT(stream, "icon", icon),
-    TEXT(stream, "schema", schema),
-    TEXT(stream, "datatype", datatype),
-    FLAG(stream, "ephemeral", ephemeral, false),
-    FLAG(stream, "downlink", downlink, false),
-};
-
-#define COUNT(fields) (sizeof(fields) / sizeof((fields)[0]))
-
-static char **field_text(const struct field *field, void *object)
-{
-    return (char **)(void *)((char *)object + field->offset);
-}
-
-static bool *field_flag(const struct field *field, void *object)
-{
-    return (bool *)(void *)((char *)object + field->offset);
-}
-
 /* ---- printing ---- */
 
 static int print_text(struct sink *sink, const char *text)
@@ -87,23 +19,21 @@ static int print_text(struct sink *sink, const char *text)
     return sink_write(sink, text, strlen(text));
 }
 
-static int print_object(struct sink *sink, const struct field *fields, size_t count, const void *object)
+static int print_object(struct sink *sink, const struct object_kind *kind, const void *object)
 {
     (void)print_text(sink, "{");
-    for (size_t i = 0; i < count; i++) {
-        const struct field *field = &fields[i];
+    for (size_t i = 0; i < kind->count; i++) {
+        const struct field *field = &kind->fields[i];
+        if (field->type == FIELD_ID)
+            continue;
         (void)print_text(sink, i == 0 ? "\n\t\"" : ",\n\t\"");
-        (void)print_text(sink, field->key);
+        (void)print_text(sink, field->name);
         (void)print_text(sink, "\": ");
-        const char *member = (const char *)object + field->offset;
         if (field->type == FIELD_TEXT) {
-            const char *text;
-            memcpy(&text, member, sizeof(text));
+            const char *text = field_get_text(field, object);
             (void)json_print_string(sink, text, strlen(text));
         } else {
-            bool flag;
-            memcpy(&flag, member, sizeof(flag));
-            (void)print_text(sink, flag ? "true" : "false");
+            (void)print_text(sink, field_get_flag(field, object) ? "true" : "false");
         }
     }
     return print_text(sink, "\n}"); /* a sink keeps its first failure */
@@ -116,17 +46,17 @@ int description_print_folder(struct sink *sink)
 
 int description_print_user(struct sink *sink, const struct user *user)
 {
-    return print_object(sink, USER_FIELDS, COUNT(USER_FIELDS), user);
+    return print_object(sink, &USER_KIND, user);
 }
 
 int description_print_device(struct sink *sink, const struct device *device)
 {
-    return print_object(sink, DEVICE_FIELDS, COUNT(DEVICE_FIELDS), device);
+    return print_object(sink, &DEVICE_KIND, device);
 }
 
 int description_print_stream(struct sink *sink, const struct stream *stream)
 {
-    return print_object(sink, STREAM_FIELDS, COUNT(STREAM_FIELDS), stream);
+    return print_object(sink, &STREAM_KIND, stream);
 }
 
 /* ---- reading ---- */
@@ -164,16 +94,16 @@ static int read_field(
 {
     if (field->type == FIELD_FLAG) {
         if (value && !json_is_boolean(value))
-            return error_set(ret_error, EBADMSG, "%s: \"%s\" must be true or false", path, field->key);
-        *field_flag(field, object) = value ? json_is_true(value) : field->missing_flag;
+            return error_set(ret_error, EBADMSG, "%s: \"%s\" must be true or false", path, field->name);
+        *field_flag(field, object) = value ? json_is_true(value) : field->default_flag;
         return 0;
     }
     if (value && !json_is_string(value))
-        return error_set(ret_error, EBADMSG, "%s: \"%s\" must be a string", path, field->key);
+        return error_set(ret_error, EBADMSG, "%s: \"%s\" must be a string", path, field->name);
     const char *text = value ? json_string_value(value) : "";
-    if (strlen(text) > TEXT_BYTES_MAX)
+    if (strlen(text) > field->bytes_max)
         return error_set(
-            ret_error, EBADMSG, "%s: \"%s\" is longer than %d bytes", path, field->key, TEXT_BYTES_MAX);
+            ret_error, EBADMSG, "%s: \"%s\" is longer than %zu bytes", path, field->name, field->bytes_max);
     char *copy = strdup(text);
     if (!copy)
         return error_set(ret_error, ENOMEM, "%s: out of memory", path);
@@ -182,23 +112,24 @@ static int read_field(
 }
 
 static int check_keys(
-    const char *path, const struct field *fields, size_t count, json_t *json, struct error *ret_error)
+    const char *path, const struct object_kind *kind, json_t *json, struct error *ret_error)
 {
     const char *key;
     json_t *value;
     json_object_foreach(json, key, value)
     {
         bool known = false;
-        for (size_t i = 0; i < count && !known; i++)
-            known = !strcmp(fields[i].key, key);
+        for (size_t i = 0; i < kind->count && !known; i++)
+            known = kind->fields[i].type != FIELD_ID && !strcmp(kind->fields[i].name, key);
         if (!known)
             return error_set(ret_error, EBADMSG, "%s: unknown key \"%.100s\"", path, key);
     }
     return 0;
 }
 
-static int check_name(const char *path, const char *expected, const char *found, struct error *ret_error)
+static int check_name(const char *path, const char *expected, const json_t *name, struct error *ret_error)
 {
+    const char *found = name ? json_string_value(name) : "";
     if (!strcmp(expected, found))
         return 0;
     return error_set(
@@ -206,18 +137,21 @@ static int check_name(const char *path, const char *expected, const char *found,
 }
 
 /* Fills a zeroed object. After a failure it holds what was read so far. */
-static int read_object(const char *path, const char *name, const struct field *fields, size_t count,
-    void *object, struct error *ret_error)
+static int read_object(const char *path, const char *name, const struct object_kind *kind, void *object,
+    struct error *ret_error)
 {
     json_t *json = NULL;
     int r = read_json(path, &json, ret_error);
     if (r < 0)
         return r;
-    r = check_keys(path, fields, count, json, ret_error);
-    for (size_t i = 0; i < count && r == 0; i++)
-        r = read_field(path, &fields[i], json_object_get(json, fields[i].key), object, ret_error);
+    r = check_keys(path, kind, json, ret_error);
+    for (size_t i = 0; i < kind->count && r == 0; i++) {
+        const struct field *field = &kind->fields[i];
+        if (field->type != FIELD_ID)
+            r = read_field(path, field, json_object_get(json, field->name), object, ret_error);
+    }
     if (r == 0)
-        r = check_name(path, name, *field_text(&fields[0], object), ret_error);
+        r = check_name(path, name, json_object_get(json, "name"), ret_error);
     json_decref(json);
     return r;
 }
@@ -253,7 +187,7 @@ int description_read_user(
     const char *path, const char *name, unsigned version, struct user *ret_user, struct error *ret_error)
 {
     struct user user = {0};
-    int r = read_object(path, name, USER_FIELDS, COUNT(USER_FIELDS), &user, ret_error);
+    int r = read_object(path, name, &USER_KIND, &user, ret_error);
     if (r == 0 && version != LAYOUT_VERSION_PYTHON && (!*user.password || !*user.password_scheme))
         r = error_set(ret_error, EBADMSG, "%s: \"password\" and \"password_scheme\" are missing", path);
     if (r == 0 && version != LAYOUT_VERSION_PYTHON && user_check_password_hash(&user, ret_error) < 0)
@@ -269,7 +203,7 @@ int description_read_device(
     const char *path, const char *name, struct device *ret_device, struct error *ret_error)
 {
     struct device device = {0};
-    int r = read_object(path, name, DEVICE_FIELDS, COUNT(DEVICE_FIELDS), &device, ret_error);
+    int r = read_object(path, name, &DEVICE_KIND, &device, ret_error);
     if (r < 0)
         device_free(&device);
     else
@@ -281,7 +215,7 @@ int description_read_stream(
     const char *path, const char *name, struct stream *ret_stream, struct error *ret_error)
 {
     struct stream stream = {0};
-    int r = read_object(path, name, STREAM_FIELDS, COUNT(STREAM_FIELDS), &stream, ret_error);
+    int r = read_object(path, name, &STREAM_KIND, &stream, ret_error);
     if (r == 0) {
         char *schema;
         r = schema_normalize(stream.schema, &schema, ret_error);

@@ -1,0 +1,108 @@
+/* The fields of users, devices and streams: the only table of them.
+ *
+ * Loading, storing, checking, exporting, importing, printing and reading JSON, and permissions go through it.
+ * A new field is a member of its struct in catalog.h, a row here, a column in schema.sql and the migration of
+ * older files. */
+#ifndef CONNECTORDB_FIELDS_H
+#define CONNECTORDB_FIELDS_H
+
+#include "catalog.h"
+
+enum field_type {
+    FIELD_TEXT, /* char *; UTF-8, NULL = "" */
+    FIELD_FLAG, /* bool */
+    FIELD_ID,   /* int64_t or uint64_t: ties objects together, never in JSON */
+};
+
+enum field_flags {
+    FIELD_FIXED = 1,    /* set when the object is made; an update does not change it */
+    FIELD_INTERNAL = 2, /* in exports, but not in the REST API */
+    FIELD_ROWID = 4,    /* a FIELD_ID given by the catalog */
+    FIELD_NULLABLE = 8, /* a FIELD_ID that is NULL in SQL when it is 0 */
+};
+
+/* Kinds of access to an object. The names are those of ConnectorDB 0.3's default permissions. */
+enum field_access {
+    FIELD_PUBLIC_READ = 1,
+    FIELD_DEVICE_READ = 2,
+    FIELD_SELF_READ = 4,
+    FIELD_SELF_WRITE = 8,
+    FIELD_DEVICE_WRITE = 16,
+    FIELD_FULL_DEVICE_WRITE = 32,
+};
+
+struct object_kind;
+
+struct field {
+    const char *name;  /* in JSON and SQL */
+    const char *label; /* in messages: "the description" */
+    enum field_type type;
+    unsigned flags;    /* enum field_flags */
+    unsigned denied;   /* enum field_access: whose access does not include this field */
+    bool default_flag; /* of a FIELD_FLAG that nobody sets; texts are empty */
+    size_t offset;     /* in the object */
+    size_t bytes_max;  /* of a text */
+    /* What holds for every value of a text, and beyond that for what is made anew; NULL = nothing. 0 or
+     * -EINVAL. */
+    int (*check)(const struct object_kind *kind, const char *value, struct error *ret_error);
+    int (*check_new)(const struct object_kind *kind, const char *value, struct error *ret_error);
+};
+
+enum { FIELDS_MAX = 16 }; /* of one kind */
+
+struct object_kind {
+    const char *name;           /* "user" */
+    const char *table;          /* "users" */
+    const char *alias;          /* of the table in SELECT statements that name columns: "d." or "" */
+    const struct field *fields; /* in the order of exports; the ones of FIELD_ID last */
+    size_t count;
+    size_t object_bytes;
+};
+
+extern const struct object_kind USER_KIND, DEVICE_KIND, STREAM_KIND;
+
+/* The fields of the REST API in order of name; *ret_count of them. Static. Any thread. */
+const struct field *const *fields_by_name(const struct object_kind *kind, size_t *ret_count);
+
+/* The member of the object that the field describes; the caller knows its type. */
+static inline char **field_text(const struct field *field, void *object)
+{
+    return (char **)(void *)((char *)object + field->offset);
+}
+
+static inline bool *field_flag(const struct field *field, void *object)
+{
+    return (bool *)(void *)((char *)object + field->offset);
+}
+
+static inline int64_t *field_id(const struct field *field, void *object)
+{
+    return (int64_t *)(void *)((char *)object + field->offset);
+}
+
+/* The same for reading; NULL texts are "". */
+static inline const char *field_get_text(const struct field *field, const void *object)
+{
+    const char *text = *(char *const *)(const void *)((const char *)object + field->offset);
+    return text ? text : "";
+}
+
+static inline bool field_get_flag(const struct field *field, const void *object)
+{
+    return *(const bool *)(const void *)((const char *)object + field->offset);
+}
+
+static inline int64_t field_get_id(const struct field *field, const void *object)
+{
+    return *(const int64_t *)(const void *)((const char *)object + field->offset);
+}
+
+/* Sets every flag to its default. */
+void fields_set_defaults(const struct object_kind *kind, void *object);
+/* Frees the texts, zeroes the object. */
+void fields_free(const struct object_kind *kind, void *object);
+/* Checks every text of the object, in the order of the table. is_new: also what only new values must fulfil.
+ * 0, or -EINVAL with a message that names the field. */
+int fields_check(const struct object_kind *kind, const void *object, bool is_new, struct error *ret_error);
+
+#endif
