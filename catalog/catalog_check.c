@@ -168,33 +168,11 @@ int check_thoroughly(struct connection *connection, void (*found)(void *context,
 
 /* ---- checking a closed catalog without touching it ---- */
 
-/* file:PATH + parameters, malloc'ed; what has a meaning in a URI is escaped. */
-static char *file_uri(const char *path, const char *parameters)
-{
-    static const char scheme[] = "file:", hex[] = "0123456789abcdef";
-    char *uri = malloc(sizeof(scheme) + 3 * strlen(path) + strlen(parameters));
-    if (!uri)
-        return NULL;
-    memcpy(uri, scheme, sizeof(scheme));
-    char *to = uri + sizeof(scheme) - 1;
-    for (; *path; path++) {
-        if (strchr("?#%", *path)) {
-            *to++ = '%';
-            *to++ = hex[(unsigned char)*path >> 4];
-            *to++ = hex[*path & 0xf];
-        } else {
-            *to++ = *path;
-        }
-    }
-    memcpy(to, parameters, strlen(parameters) + 1);
-    return uri;
-}
-
 static int check_file(const char *path, const char *parameters, int flags, struct findings *findings,
     struct error *ret_error)
 {
     struct connection *connection = NULL;
-    char *uri = file_uri(path, parameters);
+    char *uri = catalog_file_uri(path, parameters);
     if (!uri)
         return error_set(ret_error, ENOMEM, "out of memory in the catalog");
     int r = connection_open(uri, flags | SQLITE_OPEN_URI, &connection, ret_error);
@@ -207,34 +185,15 @@ static int check_file(const char *path, const char *parameters, int flags, struc
     return r;
 }
 
-/* A killed process leaves a WAL behind that belongs to the contents, and reading it through SQLite would write it back. */
-static int check_copy(const char *path, const char *wal_path, struct findings *findings, struct error *ret_error)
+/* A killed process leaves a log behind that belongs to the contents, and reading it through SQLite would write it back. */
+static int check_copy(const char *path, struct findings *findings, struct error *ret_error)
 {
-    const char *temporary = getenv("TMPDIR");
-    char *directory = sqlite3_mprintf("%s/connectordb-check-XXXXXX", temporary && temporary[0] ? temporary : "/tmp");
-    if (!directory || !mkdtemp(directory)) {
-        int code = directory ? errno : ENOMEM;
-        sqlite3_free(directory);
-        return error_set(ret_error, code, "no temporary directory for checking the catalog: %s", strerror(code));
-    }
-    char *copy = sqlite3_mprintf("%s/catalog.sqlite", directory);
-    char *wal_copy = sqlite3_mprintf("%s/catalog.sqlite-wal", directory);
-    char *shm_copy = sqlite3_mprintf("%s/catalog.sqlite-shm", directory);
-    int r = copy && wal_copy && shm_copy ? 0 : error_set(ret_error, ENOMEM, "out of memory in the catalog");
-    if (r == 0)
-        r = catalog_file_copy(path, copy, ret_error);
-    if (r == 0)
-        r = catalog_file_copy(wal_path, wal_copy, ret_error);
-    if (r == 0)
-        r = check_file(copy, "", SQLITE_OPEN_READWRITE, findings, ret_error);
-    (void)unlink(copy ? copy : "");
-    (void)unlink(wal_copy ? wal_copy : "");
-    (void)unlink(shm_copy ? shm_copy : "");
-    (void)rmdir(directory);
-    sqlite3_free(copy);
-    sqlite3_free(wal_copy);
-    sqlite3_free(shm_copy);
-    sqlite3_free(directory);
+    struct catalog_copy *copy;
+    int r = catalog_copy_make(path, &copy, ret_error);
+    if (r < 0)
+        return r;
+    r = check_file(catalog_copy_path(copy), "", SQLITE_OPEN_READWRITE, findings, ret_error);
+    catalog_copy_remove(copy);
     return r;
 }
 
@@ -249,14 +208,11 @@ int catalog_check(const char *path, void (*found)(void *context, const char *mes
     int r = catalog_file_refuse_unfinished(path, &error);
     if (r == -EBADMSG)
         report(&findings, error.message);
-    char *wal_path = sqlite3_mprintf("%s-wal", path);
-    if (!wal_path)
-        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
-    if (stat(wal_path, &status) == 0 && status.st_size > 0)
-        r = check_copy(path, wal_path, &findings, &error);
-    else
+    r = catalog_file_has_log(path, &error);
+    if (r > 0)
+        r = check_copy(path, &findings, &error);
+    else if (r == 0)
         r = check_file(path, "?immutable=1", SQLITE_OPEN_READONLY, &findings, &error);
-    sqlite3_free(wal_path);
     if (r == -EBADMSG) { /* so broken that the check could not go on: that is a finding, too */
         report(&findings, error.message);
         r = 0;

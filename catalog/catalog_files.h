@@ -19,4 +19,15 @@ int catalog_file_sync_parent(const char *path, struct error *ret_error);
 /* -EBADMSG when a repair of this catalog stopped before its last steps: the file, without its log, is not what it was. */
 int catalog_file_refuse_unfinished(const char *path, struct error *ret_error);
 
+/* Whether a killed process left a log beside the file that belongs to its contents. 1, 0 or -errno. */
+int catalog_file_has_log(const char *path, struct error *ret_error);
+/* file:PATH + parameters, for SQLITE_OPEN_URI; malloc'ed, NULL = no memory. */
+char *catalog_file_uri(const char *path, const char *parameters);
+
+/* A copy of the file and its log in a directory of its own in $TMPDIR: to read both through SQLite, which writes the log back. */
+struct catalog_copy;
+int catalog_copy_make(const char *path, struct catalog_copy **ret_copy, struct error *ret_error);
+const char *catalog_copy_path(const struct catalog_copy *copy);
+void catalog_copy_remove(struct catalog_copy *copy); /* accepts NULL */
+
 #endif

@@ -35,10 +35,12 @@ struct wal {
 };
 
 struct catalog {
-    char *path;
+    char *path; /* or a file: URI */
+    int open_flags; /* of connections for reading */
+    struct catalog_copy *copy; /* opened for reading, and there is a log: what is read instead; else NULL */
     struct gate gate;
     struct wal wal;
-    struct connection *writer; /* of whoever has the gate */
+    struct connection *writer; /* of whoever has the gate; NULL = opened for reading */
     pthread_mutex_t idle_lock;
     struct connection *idle;
     unsigned idle_count;

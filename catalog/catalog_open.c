@@ -68,7 +68,7 @@ int reader_take(struct catalog *catalog, struct connection **ret_reader, struct 
         *ret_reader = reader;
         return 0;
     }
-    return connection_open(catalog->path, SQLITE_OPEN_READONLY, ret_reader, ret_error);
+    return connection_open(catalog->path, SQLITE_OPEN_READONLY | catalog->open_flags, ret_reader, ret_error);
 }
 
 void reader_give(struct catalog *catalog, struct connection *reader)
@@ -91,6 +91,8 @@ void reader_give(struct catalog *catalog, struct connection *reader)
 
 int write_begin(struct catalog *catalog, struct error *ret_error)
 {
+    if (!catalog->writer)
+        return error_set(ret_error, EROFS, "the catalog is open for reading only");
     gate_take(&catalog->gate);
     int r = wal_before_write(catalog, ret_error);
     if (r == 0)
@@ -280,13 +282,13 @@ static void first_finding(void *context, const char *message)
         (void)error_set(first, EBADMSG, "%s", message);
 }
 
-static int check_at_open(struct catalog *catalog, struct error *ret_error)
+static int check_at_open(struct connection *connection, struct error *ret_error)
 {
-    int r = check_version(catalog->writer, ret_error);
+    int r = check_version(connection, ret_error);
     if (r < 0)
         return r;
     struct error first = {0};
-    r = check_contents(catalog->writer, first_finding, &first, ret_error);
+    r = check_contents(connection, first_finding, &first, ret_error);
     if (r > 0)
         return error_set(ret_error, EBADMSG, "the catalog is damaged: %s (%d finding%s; `connectordb check` lists them)",
             first.message, r, r == 1 ? "" : "s");
@@ -306,11 +308,76 @@ int catalog_open(const char *path, struct catalog **ret_catalog, struct error *r
     if (r == 0)
         r = connection_open(path, SQLITE_OPEN_READWRITE, &catalog->writer, ret_error);
     if (r == 0)
-        r = check_at_open(catalog, ret_error);
+        r = check_at_open(catalog->writer, ret_error);
     if (r == 0) /* it is in the file already, unless somebody changed it by hand */
         r = connection_execute(catalog->writer, "PRAGMA journal_mode = WAL", ret_error);
     if (r == 0)
         wal_watch(catalog);
+    if (r == 0)
+        r = open_caches(catalog, ret_error);
+    if (r < 0) {
+        catalog_close(catalog);
+        return r;
+    }
+    *ret_catalog = catalog;
+    return 0;
+}
+
+/* Without a log the file alone is the catalog, and immutable says so: SQLite then makes no files beside it. */
+static int choose_file(struct catalog *catalog, const char *path, struct error *ret_error)
+{
+    char *found = NULL;
+    int r = catalog_file_has_log(path, ret_error);
+    if (r > 0) {
+        r = catalog_copy_make(path, &catalog->copy, ret_error);
+        if (r == 0)
+            found = strdup(catalog_copy_path(catalog->copy));
+    } else if (r == 0) {
+        found = catalog_file_uri(path, "?immutable=1");
+        catalog->open_flags = SQLITE_OPEN_URI;
+    }
+    if (r == 0 && !found)
+        r = error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    if (r < 0)
+        return r;
+    free(catalog->path);
+    catalog->path = found;
+    return 0;
+}
+
+static int check_for_reading(struct catalog *catalog, struct error *ret_error)
+{
+    struct connection *reader = NULL;
+    int r;
+    if (catalog->copy) { /* its log is written back once: connections for reading only could not */
+        r = connection_open(catalog->path, SQLITE_OPEN_READWRITE, &reader, ret_error);
+        if (r == 0)
+            r = connection_execute(reader, "PRAGMA journal_mode = DELETE", ret_error);
+        connection_close(reader);
+        if (r < 0)
+            return r;
+    }
+    r = reader_take(catalog, &reader, ret_error);
+    if (r == 0)
+        r = check_at_open(reader, ret_error);
+    reader_give(catalog, reader);
+    return r;
+}
+
+int catalog_open_for_reading(const char *path, struct catalog **ret_catalog, struct error *ret_error)
+{
+    struct catalog *catalog = catalog_allocate(path);
+    if (!catalog)
+        return error_set(ret_error, ENOMEM, "out of memory in the catalog");
+    int r = 0;
+    if (access(path, R_OK) < 0)
+        r = error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    if (r == 0)
+        r = catalog_file_refuse_unfinished(path, ret_error);
+    if (r == 0)
+        r = choose_file(catalog, path, ret_error);
+    if (r == 0)
+        r = check_for_reading(catalog, ret_error);
     if (r == 0)
         r = open_caches(catalog, ret_error);
     if (r < 0) {
@@ -337,6 +404,7 @@ void catalog_close(struct catalog *catalog)
     hash_slots_destroy(&catalog->hashing);
     (void)pthread_mutex_destroy(&catalog->idle_lock);
     gate_destroy(&catalog->gate);
+    catalog_copy_remove(catalog->copy);
     free(catalog->path);
     free(catalog);
 }

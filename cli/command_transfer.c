@@ -96,7 +96,8 @@ static int transfer_here(const struct place *place, enum control_command command
     int r = place_read_configuration(place, &configuration, ret_error);
     if (r < 0)
         return r;
-    r = database_open_as(
+    bool writes = command == CONTROL_IMPORT;
+    r = (writes ? database_open_as : database_open_for_reading)(
         place->directory, control_command_name(command), &configuration.store, &database, ret_error);
     if (r == 0)
         r = work_here(database, command, directory, options, ret_result, ret_error);

@@ -1,6 +1,7 @@
 #include "database.h"
 
 #include "database_files.h"
+#include "database_lock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -70,21 +71,37 @@ static int open_parts(struct database *database, const struct store_options *opt
 {
     char *catalog = database_file(database->path, DATABASE_CATALOG);
     char *data = database_file(database->path, DATABASE_DATA);
+    bool read_only = options && options->read_only;
     int r = 0;
     if (!catalog || !data)
         r = error_set(ret_error, ENOMEM, "out of memory for a path");
     if (r == 0) {
-        r = catalog_open(catalog, &database->catalog, ret_error);
+        r = read_only ? catalog_open_for_reading(catalog, &database->catalog, ret_error)
+                      : catalog_open(catalog, &database->catalog, ret_error);
         if (r < 0) /* its messages name no paths */
             (void)error_prefix(ret_error, "%s", catalog);
     }
     if (r == 0)
         r = store_open(data, options, &database->store, ret_error);
-    if (r == 0)
+    if (r == 0 && !read_only)
         r = reconcile(database, ret_error);
     free(catalog);
     free(data);
     return r;
+}
+
+static struct database *allocate(const char *path)
+{
+    struct database *database = calloc(1, sizeof(*database));
+    if (!database)
+        return NULL;
+    database->lock_file = -1;
+    database->path = strdup(path);
+    if (!database->path) {
+        free(database);
+        return NULL;
+    }
+    return database;
 }
 
 int database_open(const char *path, const struct store_options *options, struct database **ret_database,
@@ -101,17 +118,43 @@ int database_open_as(const char *path, const char *role, const struct store_opti
         r = database_check_owner(path, ret_error);
     if (r < 0)
         return r;
-    struct database *database = calloc(1, sizeof(*database));
+    struct database *database = allocate(path);
     if (!database)
         return error_set(ret_error, ENOMEM, "out of memory for a database");
-    database->lock_file = -1;
-    database->path = strdup(path);
-    if (!database->path)
-        r = error_set(ret_error, ENOMEM, "out of memory for a path");
-    if (r == 0)
-        r = database_lock(path, role, &database->lock_file, ret_error);
+    r = database_lock(path, role, &database->lock_file, ret_error);
     if (r == 0)
         r = open_parts(database, options, ret_error);
+    if (r < 0) {
+        (void)database_close(database, NULL);
+        return r;
+    }
+    *ret_database = database;
+    return 0;
+}
+
+/* The owner's LOCK as for writing: it tells others who reads. Everybody else's changes nothing. */
+static int lock_for_reading(struct database *database, const char *role, struct error *ret_error)
+{
+    if (database_check_owner(database->path, NULL) == 0 && database_lock_is_writable(database->path))
+        return database_lock(database->path, role, &database->lock_file, ret_error);
+    database->lock_shared = true;
+    return lock_share(database->path, &lock_patience_default, &database->lock_file, ret_error);
+}
+
+int database_open_for_reading(const char *path, const char *role, const struct store_options *options,
+    struct database **ret_database, struct error *ret_error)
+{
+    struct store_options reading = options ? *options : (struct store_options){0};
+    reading.read_only = true;
+    int r = check_directory(path, ret_error);
+    if (r < 0)
+        return r;
+    struct database *database = allocate(path);
+    if (!database)
+        return error_set(ret_error, ENOMEM, "out of memory for a database");
+    r = lock_for_reading(database, role, ret_error);
+    if (r == 0)
+        r = open_parts(database, &reading, ret_error);
     if (r < 0) {
         (void)database_close(database, NULL);
         return r;
@@ -126,7 +169,9 @@ int database_close(struct database *database, struct error *ret_error)
         return 0;
     int r = store_close(database->store, ret_error);
     catalog_close(database->catalog);
-    if (database->lock_file >= 0)
+    if (database->lock_file >= 0 && database->lock_shared)
+        (void)close(database->lock_file);
+    else if (database->lock_file >= 0)
         database_unlock(database->lock_file); /* last: until here nobody else may open it */
     free(database->path);
     free(database);

@@ -99,6 +99,14 @@ static int try_lock(int file)
     return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
+static int try_shared_lock(int file)
+{
+    struct flock lock = whole_file(F_RDLCK);
+    if (fcntl(file, F_OFD_SETLK, &lock) == 0)
+        return 0;
+    return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+}
+
 static int ask_lock(int file)
 {
     struct flock lock = whole_file(F_RDLCK);
@@ -184,6 +192,31 @@ int lock_take(const char *path, const char *role, const struct lock_patience *pa
     write_record(file, &self, role);
     *ret_lock = file;
     return 0;
+}
+
+int lock_share(const char *path, const struct lock_patience *patience, int *ret_lock, struct error *ret_error)
+{
+    int file;
+    struct holder holder = {0};
+    *ret_lock = -1;
+    int r = open_lock(path, O_RDONLY, &file, ret_error);
+    if (r < 0 || file < 0)
+        return r;
+    r = attempt_patiently(file, try_shared_lock, patience, &holder);
+    if (r < 0) {
+        (void)close(file);
+        return report(r, path, &holder, ret_error);
+    }
+    *ret_lock = file;
+    return 0;
+}
+
+bool database_lock_is_writable(const char *path)
+{
+    char *file_path = database_file(path, DATABASE_LOCK);
+    bool writable = file_path && (access(file_path, W_OK) == 0 || (errno == ENOENT && access(path, W_OK) == 0));
+    free(file_path);
+    return writable;
 }
 
 int lock_await(const char *path, const struct lock_patience *patience, struct error *ret_error)

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "process.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum {
@@ -41,6 +42,11 @@ extern const struct lock_patience lock_patience_default;
  * inherited it). Never breaks a lock. */
 int lock_take(const char *path, const char *role, const struct lock_patience *patience, int *ret_lock,
     struct error *ret_error);
+/* Takes it for reading, together with others who read, and changes nothing. *ret_lock = -1: there is no LOCK, and so nobody who could write
+ * now. */
+int lock_share(const char *path, const struct lock_patience *patience, int *ret_lock, struct error *ret_error);
+/* Whether this process may take it for writing (and make it, if there is none). */
+bool database_lock_is_writable(const char *path);
 /* The same without taking it or changing the file. */
 int lock_await(const char *path, const struct lock_patience *patience, struct error *ret_error);
 /* 1: some process holds it, be it one that is ending; 0; -errno. */

@@ -55,6 +55,10 @@ int catalog_create(const char *path, struct error *ret_error);
 /* Opens it and runs an integrity check (quick_check and our own invariants). -EBADMSG when it fails: the caller must then not
  * touch any data. */
 int catalog_open(const char *path, struct catalog **ret_catalog, struct error *ret_error);
+/* Opens it for reading only, and changes nothing: for files that cannot be written, or shall not. Nobody may write to them meanwhile. A
+ * log (catalog.sqlite-wal) that a killed process left is read, too, by way of a copy of both files in $TMPDIR that is removed by
+ * catalog_close. Functions that write fail with -EROFS. Errors as above. */
+int catalog_open_for_reading(const char *path, struct catalog **ret_catalog, struct error *ret_error);
 void catalog_close(struct catalog *catalog); /* accepts NULL */
 /* Integrity check of a file nobody has open; findings to `found`; returns their number or -errno. Modifies nothing. */
 int catalog_check(const char *path, void (*found)(void *context, const char *message), void *context,

@@ -8,13 +8,15 @@
 #include "error.h"
 #include "store.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct database {
     char *path;
     struct catalog *catalog;
     struct store *store;
-    int lock_file;
+    int lock_file;    /* -1: none */
+    bool lock_shared; /* taken for reading */
     uint64_t tombstoned_series; /* at open: series that no row named */
 };
 
@@ -38,6 +40,11 @@ int database_open(const char *path, const struct store_options *options, struct 
 /* The same; role is recorded in the LOCK for database_find_holder: the name of the command, shorter than
  * DATABASE_ROLE_BYTES, NULL = none. */
 int database_open_as(const char *path, const char *role, const struct store_options *options,
+    struct database **ret_database, struct error *ret_error);
+/* Opens it for reading only: for export and backup by anybody who may read it, also on a read-only file system or of another user. Nothing
+ * is changed but the record in the LOCK, and that only by the owner. Others can open it for reading at the same time, unless the owner has
+ * taken the LOCK. role and errors as above; functions that write fail with -EROFS. */
+int database_open_for_reading(const char *path, const char *role, const struct store_options *options,
     struct database **ret_database, struct error *ret_error);
 int database_close(struct database *database, struct error *ret_error); /* accepts NULL */
 /* 0: nobody holds the LOCK now, after the same wait; -EBUSY and -ETIMEDOUT as above. Changes nothing. */

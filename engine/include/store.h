@@ -39,6 +39,8 @@ struct store_options {
      * each reason in a row, not for each attempt. With no_threads from within store_work. May be NULL. */
     void (*report)(void *context, const struct error *error);
     void *report_context;
+    bool read_only;                /* changes nothing on the disk: what a killed process left is recovered in memory alone, and
+                                      functions that write fail with -EROFS. Nobody else may write meanwhile. */
     bool no_threads;               /* the caller does the background's work with store_work: runs are deterministic. Not
                                       with STORE_FSYNC_INTERVAL (-EINVAL). */
 };

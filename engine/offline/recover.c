@@ -456,3 +456,22 @@ int recover(const struct store_options *options, struct io *io, struct files *fi
     free(recovery.fresh);
     return r;
 }
+
+int recover_in_memory(const struct store_options *options, struct io *io, struct files *files, struct states *states,
+    struct store_recovery *ret_recovery, struct error *ret_error)
+{
+    uint64_t begun = clock_monotonic_ns();
+    struct recovery recovery = {.options = options, .io = io, .files = files, .states = states, .version = files_version(files)};
+    recovery.result.clean = true;
+    recovery.scans = calloc((size_t)recovery.version->journal_count + 1, sizeof(struct journal_scan));
+    int r = recovery.scans ? scan_journals(&recovery, ret_error) : error_set(ret_error, ENOMEM, "out of memory for recovery");
+    for (uint32_t i = 0; r == 0 && i < recovery.version->journal_count; i++)
+        recovery.result.torn_bytes += recovery.scans[i].torn_bytes;
+    if (r == 0) {
+        *ret_recovery = recovery.result;
+        ret_recovery->seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
+    }
+    version_release(recovery.version);
+    free(recovery.scans);
+    return r;
+}

@@ -12,4 +12,9 @@
 int recover(const struct store_options *options, struct io *io, struct files *files, struct states *states,
     struct journal **ret_active, struct store_recovery *ret_recovery, struct error *ret_error);
 
+/* The same without any change on the disk, for a store that is only read: the journals stay as they are, and what a power loss
+ * has torn off their end is not there. There is no active journal. */
+int recover_in_memory(const struct store_options *options, struct io *io, struct files *files, struct states *states,
+    struct store_recovery *ret_recovery, struct error *ret_error);
+
 #endif

@@ -100,6 +100,11 @@ static int open_parts(struct store *store, const char *directory, struct error *
     int r = states && store->scratch && store->background ? 0 : error_set(ret_error, ENOMEM, "out of memory for a store");
     if (r == 0)
         r = files_open(store->io, directory, &store->files, ret_error);
+    if (r == 0 && store->options.read_only) {
+        r = recover_in_memory(&store->options, store->io, store->files, states, &store->recovery, ret_error);
+        states_free(states);
+        return r;
+    }
     if (r == 0)
         r = recover(&store->options, store->io, store->files, states, &active, &store->recovery, ret_error);
     if (r < 0) {
@@ -161,6 +166,10 @@ int store_close(struct store *store, struct error *ret_error)
 {
     if (!store)
         return 0;
+    if (!store->commit) {
+        store_free(store);
+        return 0;
+    }
     background_stop(store->background);
     int r = commit_check_alive(store->commit, ret_error);
     if (r == 0)
@@ -182,7 +191,8 @@ const char *store_io_name(const struct store *store)
 void store_get_stats(struct store *store, struct store_stats *ret_stats)
 {
     struct store_stats stats = {0};
-    commit_get_stats(store->commit, &stats);
+    if (store->commit)
+        commit_get_stats(store->commit, &stats);
     background_get_stats(store->background, &stats);
     struct version *version = files_version(store->files);
     stats.journal_count = version->journal_count;
@@ -200,20 +210,28 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
 
 /* ---- the door to the parts ---- */
 
+static int check_writable(const struct store *store, struct error *ret_error)
+{
+    return store->commit ? 0 : error_set(ret_error, EROFS, "the store is open for reading only");
+}
+
 int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags, uint64_t *ret_first_index,
     struct error *ret_error)
 {
-    return commit_append(store->commit, series_id, batch, flags, ret_first_index, ret_error);
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : commit_append(store->commit, series_id, batch, flags, ret_first_index, ret_error);
 }
 
 int store_delete_series(struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error)
 {
-    return commit_delete_series(store->commit, series_ids, count, ret_error);
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : commit_delete_series(store->commit, series_ids, count, ret_error);
 }
 
 void store_set_listener(struct store *store, store_listener listener, void *context)
 {
-    commit_set_listener(store->commit, listener, context);
+    if (store->commit) /* else there is nothing to hear */
+        commit_set_listener(store->commit, listener, context);
 }
 
 int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapshot, struct error *ret_error)
@@ -223,28 +241,33 @@ int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapsho
 
 int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk, struct error *ret_error)
 {
-    return bulk_open(store->io, store->files, (struct wake){background_wake_merger, store->background}, name, resume, ret_bulk,
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : bulk_open(store->io, store->files, (struct wake){background_wake_merger, store->background}, name, resume, ret_bulk,
         ret_error);
 }
 
 int store_bulk_discard(struct store *store, const char *name, struct error *ret_error)
 {
-    return bulk_discard(store->io, store->files, name, ret_error);
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : bulk_discard(store->io, store->files, name, ret_error);
 }
 
 int store_seal(struct store *store, bool active, struct error *ret_error)
 {
-    return background_seal(store->background, active, ret_error);
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : background_seal(store->background, active, ret_error);
 }
 
 int store_merge(struct store *store, struct error *ret_error)
 {
-    return background_merge(store->background, ret_error);
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : background_merge(store->background, ret_error);
 }
 
 int store_work(struct store *store, struct error *ret_error)
 {
-    return background_work(store->background, ret_error);
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : background_work(store->background, ret_error);
 }
 
 /* ---- reconciliation ---- */
