@@ -1,4 +1,4 @@
-/* Group commit: appenders reserve a place in the filling group, pack their frame into it outside the lock, and one
+/* Group commit: appenders reserve room in the filling group, pack their frame into it outside the lock, and one
  * of them, the leader, writes and syncs the whole group, publishes its frames and wakes the others. While group N
  * is on its way to the disk, group N+1 fills: the device's speed is the clock, there is no timer.
  * (DeWitt et al., "Implementation techniques for main memory database systems", SIGMOD 1984, section 5.2.)

@@ -71,8 +71,8 @@ int manifest_remove_journal(struct manifest *manifest, uint64_t id)
     return -ENOENT;
 }
 
-/* The place of the first deleted series with this id or a larger one. */
-static uint64_t deleted_place(const struct manifest *manifest, uint64_t series_id)
+/* The index of the first deleted series with this id or a larger one. */
+static uint64_t deleted_index(const struct manifest *manifest, uint64_t series_id)
 {
     uint64_t low = 0, high = manifest->deleted_count;
     while (low < high) {
@@ -87,17 +87,17 @@ static uint64_t deleted_place(const struct manifest *manifest, uint64_t series_i
 
 int manifest_add_deleted(struct manifest *manifest, uint64_t series_id)
 {
-    uint64_t place = deleted_place(manifest, series_id);
-    if (place < manifest->deleted_count && manifest->deleted[place] == series_id)
+    uint64_t index = deleted_index(manifest, series_id);
+    if (index < manifest->deleted_count && manifest->deleted[index] == series_id)
         return 0;
     void *list = manifest->deleted;
     int r = grow(&list, manifest->deleted_count, sizeof(series_id));
     if (r < 0)
         return r;
     manifest->deleted = list;
-    memmove(&manifest->deleted[place + 1], &manifest->deleted[place],
-        (manifest->deleted_count - place) * sizeof(series_id));
-    manifest->deleted[place] = series_id;
+    memmove(&manifest->deleted[index + 1], &manifest->deleted[index],
+        (manifest->deleted_count - index) * sizeof(series_id));
+    manifest->deleted[index] = series_id;
     manifest->deleted_count++;
     return 0;
 }
