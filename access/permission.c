@@ -59,6 +59,13 @@ enum access permission_read_device(
     return permission_read_user(identity, user_id, is_public); /* the same rules hold for both */
 }
 
+bool permission_shows(enum access access, const struct field *field)
+{
+    static const unsigned DENIED[] = {
+        [ACCESS_PUBLIC] = FIELD_PUBLIC_READ, [ACCESS_KEYLESS] = FIELD_DEVICE_READ, [ACCESS_FULL] = 0};
+    return access != ACCESS_NONE && !(field->flags & FIELD_INTERNAL) && !(field->denied & DENIED[access]);
+}
+
 bool permission_read_stream(
     const struct identity *identity, int64_t user_id, int64_t device_id, bool device_public)
 {

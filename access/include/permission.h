@@ -8,6 +8,7 @@
 #define CONNECTORDB_PERMISSION_H
 
 #include "catalog.h"
+#include "fields.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,8 @@ enum access {
 enum access permission_read_user(const struct identity *identity, int64_t user_id, bool is_public);
 enum access permission_read_device(
     const struct identity *identity, int64_t user_id, int64_t device_id, bool is_public);
+/* Whether this access to an object includes the field. */
+bool permission_shows(enum access access, const struct field *field);
 /* A stream and its data follow their device. */
 bool permission_read_stream(
     const struct identity *identity, int64_t user_id, int64_t device_id, bool device_public);

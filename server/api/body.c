@@ -15,13 +15,15 @@ static bool check_encoding(const struct http_exchange *exchange, struct problem 
     const char *encoding = http_request_header(exchange, "Content-Encoding");
     if (!encoding || !*encoding || strcasecmp(encoding, "identity") == 0)
         return true;
-    return problem_set(problem, 415, "The Content-Encoding \"%.40s\" is not supported; send the body as it is", encoding);
+    return problem_set(
+        problem, 415, "The Content-Encoding \"%.40s\" is not supported; send the body as it is", encoding);
 }
 
 static bool budget_problem(const struct body *body, int r, struct problem *problem)
 {
     if (r == -EDQUOT)
-        return problem_later(problem, 503, "Your account is sending too many large bodies at once (%llu MiB at most)",
+        return problem_later(problem, 503,
+            "Your account is sending too many large bodies at once (%llu MiB at most)",
             (unsigned long long)(body->budget->account_bytes_max >> 20));
     return problem_later(problem, 503, "Too many large bodies at once (%llu MiB at most), try again",
         (unsigned long long)(body->budget->bytes_max >> 20));
@@ -69,7 +71,11 @@ long body_read(void *context, void *buffer, size_t size, struct error *ret_error
     if (r == -EBUSY)
         (void)problem_later(body->problem, 503, "%s", error.message);
     else /* too much, too slow, not whole */
-        (void)problem_set(body->problem, r == -EFBIG ? 413 : r == -ETIMEDOUT ? 408 : 400, "%s", error.message);
+        (void)problem_set(body->problem,
+            r == -EFBIG       ? 413
+            : r == -ETIMEDOUT ? 408
+                              : 400,
+            "%s", error.message);
     return error_set(ret_error, (int)-r, "%s", error.message);
 }
 
@@ -103,8 +109,8 @@ static bool parse_problem(const json_error_t *failed, const char *text, size_t s
     size_t to = failed->position > 0 ? (size_t)failed->position : 0; /* behind the token that is wrong */
     size_t from = to > 3 ? to - 3 : 0;
     bool mark = from + 3 <= size && memcmp(text + from, "\xef\xbb\xbf", 3) == 0;
-    return problem_set(problem, 400, "The body is not a JSON object: line %d, byte %d%s", failed->line, failed->position,
-        mark ? ": a UTF-8 byte order mark is allowed only at the start" : "");
+    return problem_set(problem, 400, "The body is not a JSON object: line %d, byte %d%s", failed->line,
+        failed->position, mark ? ": a UTF-8 byte order mark is allowed only at the start" : "");
 }
 
 static bool parse(struct body_object *body, const char *text, size_t size, struct problem *problem)
@@ -181,4 +187,21 @@ bool body_members(const json_t *object, const struct member *members, size_t cou
         }
     }
     return true;
+}
+
+size_t body_field_members(const struct object_kind *kind, void *object, struct member members[FIELDS_MAX])
+{
+    static char empty[] = "";
+    size_t count = 0;
+    for (size_t i = 0; i < kind->count; i++) {
+        const struct field *field = &kind->fields[i];
+        if (field->type == FIELD_ID || (field->flags & (FIELD_FIXED | FIELD_INTERNAL)))
+            continue;
+        bool is_text = field->type == FIELD_TEXT;
+        if (is_text && !*field_text(field, object))
+            *field_text(field, object) = empty;
+        members[count++] = (struct member){field->name, is_text ? MEMBER_TEXT : MEMBER_BOOLEAN,
+            is_text ? (void *)field_text(field, object) : (void *)field_flag(field, object)};
+    }
+    return count;
 }

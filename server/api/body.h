@@ -3,6 +3,7 @@
 #define CONNECTORDB_BODY_H
 
 #include "body_budget.h"
+#include "fields.h"
 #include "json_arena.h"
 #include "problem.h"
 #include "request.h"
@@ -52,5 +53,9 @@ struct member {
 /* Takes the members out of the object: keys match without case, unknown ones are ignored, the last of several counts. Texts
  * are borrowed. False, with 400, for a member of a wrong type. */
 bool body_members(const json_t *object, const struct member *members, size_t count, struct problem *problem);
+
+/* The members that set an object's fields, all but its name; texts of the object that are NULL become "". Texts are
+ * borrowed from the body then. Returns how many. */
+size_t body_field_members(const struct object_kind *kind, void *object, struct member members[FIELDS_MAX]);
 
 #endif

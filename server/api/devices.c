@@ -55,30 +55,17 @@ struct device_body {
 static bool device_take(const struct request *request, const json_t *object, struct device_body *ret_body,
     struct problem *problem)
 {
-    const char *nickname = "", *description = "", *icon = "", *apikey = "";
-    const char *role = permission_default_device_role(request_acting(request));
-    struct device device = {.enabled = true, .visible = true, .user_editable = true};
-    const json_t *streams = NULL;
-    struct member members[] = {
-        {"nickname", MEMBER_TEXT, &nickname},
-        {"description", MEMBER_TEXT, &description},
-        {"icon", MEMBER_TEXT, &icon},
-        {"apikey", MEMBER_TEXT, &apikey},
-        {"role", MEMBER_TEXT, &role},
-        {"enabled", MEMBER_BOOLEAN, &device.enabled},
-        {"public", MEMBER_BOOLEAN, &device.is_public},
-        {"visible", MEMBER_BOOLEAN, &device.visible},
-        {"user_editable", MEMBER_BOOLEAN, &device.user_editable},
-        {"streams", MEMBER_OBJECT, &streams},
+    struct device device = {
+        .name = (char *)request->device,
+        .role = (char *)permission_default_device_role(request_acting(request)),
     };
-    if (!body_members(object, members, sizeof(members) / sizeof(members[0]), problem))
+    const json_t *streams = NULL;
+    struct member members[FIELDS_MAX + 1];
+    fields_set_defaults(&DEVICE_KIND, &device);
+    size_t count = body_field_members(&DEVICE_KIND, &device, members);
+    members[count++] = (struct member){"streams", MEMBER_OBJECT, &streams};
+    if (!body_members(object, members, count, problem))
         return false;
-    device.name = (char *)request->device;
-    device.nickname = (char *)nickname;
-    device.description = (char *)description;
-    device.icon = (char *)icon;
-    device.apikey = (char *)apikey;
-    device.role = (char *)role;
     *ret_body = (struct device_body){.device = device, .streams = streams};
     return true;
 }
@@ -118,7 +105,8 @@ static bool streams_take(const json_t *object, struct streams_body *body, struct
     size_t count = json_object_size(object);
     body->streams = calloc(count > 0 ? count : 1, sizeof(*body->streams));
     if (!body->streams)
-        return problem_later(problem, 503, "The server has no memory left for the streams of a device, try again");
+        return problem_later(
+            problem, 503, "The server has no memory left for the streams of a device, try again");
     json_object_foreach((json_t *)object, name, member)
     {
         if (!json_is_object(member))
@@ -141,7 +129,8 @@ static bool insert(struct request *request, const struct device *device, const s
     struct error error = {0};
     if (key_size > 0 && !auth_guess_begin(request, &guess, problem))
         return false;
-    int r = catalog_create_device_with_streams(catalog, device, streams->streams, streams->count, NULL, &error);
+    int r =
+        catalog_create_device_with_streams(catalog, device, streams->streams, streams->count, NULL, &error);
     if (r == -ENOTUNIQ)
         client_log(request, "refused a device whose API key is in use,");
     bool counts = r == -ENOTUNIQ || (r == 0 && key_size < KEY_BYTES_UNGUESSABLE);
@@ -150,8 +139,8 @@ static bool insert(struct request *request, const struct device *device, const s
     return r == 0 || write_refused(request, r, &error, problem);
 }
 
-static bool insert_and_answer(struct request *request, const struct device *device, const struct streams_body *streams,
-    struct problem *problem)
+static bool insert_and_answer(struct request *request, const struct device *device,
+    const struct streams_body *streams, struct problem *problem)
 {
     struct device made = {0};
     if (!insert(request, device, streams, problem))
@@ -183,8 +172,8 @@ bool device_create(struct request *request, struct problem *problem)
     struct body_object body = {0};
     if (!name_passes(request->device, problem) || !find_user(request, 403, &user, problem))
         return false;
-    bool done = permission_create_device(request_acting(request), user.id) ||
-                request_missing(request, 403, problem);
+    bool done =
+        permission_create_device(request_acting(request), user.id) || request_missing(request, 403, problem);
     done = done && body_object_read(&body, request, problem) && create(request, &user, body.object, problem);
     body_object_free(&body);
     user_free(&user);

@@ -1,5 +1,6 @@
 #include "json_object.h"
 
+#include "fields.h"
 #include "json_points.h"
 
 #include <string.h>
@@ -9,77 +10,75 @@ static void put(struct sink *sink, const char *text)
     (void)sink_write(sink, text, strlen(text));
 }
 
-static void put_text(struct sink *sink, const char *key, const char *value)
+static void put_key(struct sink *sink, const char *key, bool *first)
 {
+    put(sink, *first ? "{\"" : ",\"");
     put(sink, key);
+    put(sink, "\":");
+    *first = false;
+}
+
+static void put_text(struct sink *sink, const char *value)
+{
     (void)json_print_string(sink, value, strlen(value));
 }
 
-static void put_boolean(struct sink *sink, const char *key, bool value)
+static void put_field(struct sink *sink, const struct field *field, const void *object, bool *first)
 {
-    put(sink, key);
-    put(sink, value ? "true" : "false");
+    put_key(sink, field->name, first);
+    if (field->type == FIELD_TEXT)
+        put_text(sink, field_get_text(field, object));
+    else
+        put(sink, field_get_flag(field, object) ? "true" : "false");
+}
+
+/* In order of name. */
+static void put_object(
+    struct sink *sink, const struct object_kind *kind, const void *object, enum access access)
+{
+    size_t count;
+    const struct field *const *fields = fields_by_name(kind, &count);
+    bool first = true;
+    for (size_t i = 0; i < count; i++) {
+        if (permission_shows(access, fields[i]))
+            put_field(sink, fields[i], object, &first);
+    }
+    put(sink, "}");
 }
 
 void json_user(struct sink *sink, const struct user *user, enum access access)
 {
-    put_text(sink, "{\"description\":", user->description);
-    if (access != ACCESS_PUBLIC)
-        put_text(sink, ",\"email\":", user->email);
-    put_text(sink, ",\"icon\":", user->icon);
-    put_text(sink, ",\"name\":", user->name);
-    put_text(sink, ",\"nickname\":", user->nickname);
-    put_boolean(sink, ",\"public\":", user->is_public);
-    if (access != ACCESS_PUBLIC)
-        put_text(sink, ",\"role\":", user->role);
-    put(sink, "}");
+    put_object(sink, &USER_KIND, user, access);
 }
 
 void json_device(struct sink *sink, const struct device *device, enum access access)
 {
-    put(sink, "{");
-    if (access == ACCESS_FULL) {
-        put_text(sink, "\"apikey\":", device->apikey);
-        put(sink, ",");
-    }
-    put_text(sink, "\"description\":", device->description);
-    put_boolean(sink, ",\"enabled\":", device->enabled);
-    put_text(sink, ",\"icon\":", device->icon);
-    put_text(sink, ",\"name\":", device->name);
-    put_text(sink, ",\"nickname\":", device->nickname);
-    put_boolean(sink, ",\"public\":", device->is_public);
-    if (access != ACCESS_PUBLIC) {
-        put_text(sink, ",\"role\":", device->role);
-        put_boolean(sink, ",\"user_editable\":", device->user_editable);
-    }
-    put_boolean(sink, ",\"visible\":", device->visible);
-    put(sink, "}");
+    put_object(sink, &DEVICE_KIND, device, access);
 }
 
 void json_stream_in_list(struct sink *sink, const struct stream *stream, const char *device)
 {
-    put_text(sink, "{\"datatype\":", stream->datatype);
-    put_text(sink, ",\"description\":", stream->description);
-    if (device)
-        put_text(sink, ",\"device\":", device);
-    put_boolean(sink, ",\"downlink\":", stream->downlink);
-    put_boolean(sink, ",\"ephemeral\":", stream->ephemeral);
-    put_text(sink, ",\"icon\":", stream->icon);
-    put_text(sink, ",\"name\":", stream->name);
-    put_text(sink, ",\"nickname\":", stream->nickname);
-    put_text(sink, ",\"schema\":", stream->schema);
+    size_t count;
+    const struct field *const *fields = fields_by_name(&STREAM_KIND, &count);
+    bool first = true;
+    for (size_t i = 0; i < count; i++) {
+        if (device && strcmp(fields[i]->name, "device") > 0) {
+            put_key(sink, "device", &first);
+            put_text(sink, device);
+            device = NULL;
+        }
+        put_field(sink, fields[i], stream, &first);
+    }
     put(sink, "}");
 }
 
+/* In the order of the table, as 0.3 answers a single stream. */
 void json_stream(struct sink *sink, const struct stream *stream)
 {
-    put_text(sink, "{\"name\":", stream->name);
-    put_text(sink, ",\"nickname\":", stream->nickname);
-    put_text(sink, ",\"description\":", stream->description);
-    put_text(sink, ",\"icon\":", stream->icon);
-    put_text(sink, ",\"schema\":", stream->schema);
-    put_text(sink, ",\"datatype\":", stream->datatype);
-    put_boolean(sink, ",\"ephemeral\":", stream->ephemeral);
-    put_boolean(sink, ",\"downlink\":", stream->downlink);
+    bool first = true;
+    for (size_t i = 0; i < STREAM_KIND.count; i++) {
+        if (STREAM_KIND.fields[i].type != FIELD_ID)
+            put_field(sink, &STREAM_KIND.fields[i], stream, &first);
+    }
     put(sink, "}");
 }

@@ -73,24 +73,12 @@ static bool take_schema(const char *text, char **ret_schema, struct problem *pro
 
 bool stream_take(const json_t *object, const char *name, struct stream *ret_stream, struct problem *problem)
 {
-    const char *nickname = "", *description = "", *icon = "", *schema = "", *datatype = "";
     struct stream stream = {.name = (char *)name};
-    struct member members[] = {
-        {"nickname", MEMBER_TEXT, &nickname},
-        {"description", MEMBER_TEXT, &description},
-        {"icon", MEMBER_TEXT, &icon},
-        {"schema", MEMBER_TEXT, &schema},
-        {"datatype", MEMBER_TEXT, &datatype},
-        {"ephemeral", MEMBER_BOOLEAN, &stream.ephemeral},
-        {"downlink", MEMBER_BOOLEAN, &stream.downlink},
-    };
-    if (!body_members(object, members, sizeof(members) / sizeof(members[0]), problem))
-        return false;
-    stream.nickname = (char *)nickname;
-    stream.description = (char *)description;
-    stream.icon = (char *)icon;
-    stream.datatype = (char *)datatype;
-    if (!check_stream(&stream, problem) || !take_schema(schema, &stream.schema, problem))
+    struct member members[FIELDS_MAX];
+    fields_set_defaults(&STREAM_KIND, &stream);
+    size_t count = body_field_members(&STREAM_KIND, &stream, members);
+    if (!body_members(object, members, count, problem) || !check_stream(&stream, problem) ||
+        !take_schema(stream.schema, &stream.schema, problem))
         return false;
     *ret_stream = stream;
     return true;
@@ -125,7 +113,8 @@ bool stream_create(struct request *request, struct problem *problem)
 {
     struct body_object body = {0};
     int64_t device_id;
-    bool done = name_passes(request->stream, problem) && find_device_to_change(request, &device_id, problem) &&
+    bool done = name_passes(request->stream, problem) &&
+                find_device_to_change(request, &device_id, problem) &&
                 body_object_read(&body, request, problem) && create(request, device_id, body.object, problem);
     body_object_free(&body);
     return done;
