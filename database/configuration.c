@@ -343,7 +343,7 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .failed_login_delay_ms = 300,
         .failed_logins_max = 20,
         .trusted_proxies = strdup(""),
-        .connections_max = 256,
+        .connections_max = 1024,
     };
     if (!configuration->hostname || !configuration->siteurl || !configuration->logfile || !configuration->loglevel ||
         !configuration->trusted_proxies)

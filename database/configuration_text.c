@@ -71,7 +71,7 @@ const char *configuration_default_text(void)
            "    // true: pages of other sites may use the API with their visitors' rights.\n"
            "    \"allowcrossorigin\": false,\n"
            "    // HTTP connections served at once.\n"
-           "    \"connections_max\": 256,\n"
+           "    \"connections_max\": 1024,\n"
            "    // Seconds a request may take to arrive.\n"
            "    \"http_read_timeout\": 5,\n"
            "    // Milliseconds to wait before a failed login is answered.\n"

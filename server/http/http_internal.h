@@ -11,7 +11,7 @@
 
 struct mg_context;
 
-enum { HTTP_SPARES = 2, HTTP_CONNECTIONS_MIN = 4 };
+enum { HTTP_SPARES = 4, HTTP_CONNECTIONS_MIN = 4 };
 
 /* A place for a large body that is taken. */
 struct http_place {
@@ -53,7 +53,7 @@ void http_report(const struct http *http, const char *format, ...) __attribute__
 
 /* ---- bodies ---- */
 void http_body_begin(struct http_exchange *exchange);
-/* Gives its place back. */
+/* Gives its place back, if it has one. */
 void http_body_end(struct http_exchange *exchange);
 /* Bytes of the body are still to come. */
 bool http_body_pending(const struct http_exchange *exchange);

@@ -28,7 +28,7 @@ static void test_defaults(void **state)
     assert_int_equal(c.failed_login_delay_ms, 300);
     assert_int_equal(c.failed_logins_max, 20);
     assert_string_equal(c.trusted_proxies, "");
-    assert_int_equal(c.connections_max, 256);
+    assert_int_equal(c.connections_max, 1024);
     assert_int_equal(c.store.fsync, STORE_FSYNC_ALWAYS);
     assert_int_equal(c.store.journal_bytes, 0);
     configuration_free(&c);
