@@ -4,6 +4,7 @@
 #include "fields.h"
 
 #include <errno.h>
+#include <string.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,9 @@ static int io_failure(sqlite3 *db, int result, struct error *ret_error)
     int code = no_space_code(db, result);
     if (code != 0)
         return error_set(ret_error, code, "no space left for the catalog: %s", error_no_space_reason(code));
+    int system = sqlite3_system_errno(db);
+    if ((result & 0xff) == SQLITE_CANTOPEN && (system == EMFILE || system == ENFILE))
+        return error_set(ret_error, system, "the catalog cannot be opened: %s: raise the limit (ulimit -n)", strerror(system));
     if ((result & 0xff) == SQLITE_CANTOPEN)
         return error_set(ret_error, EIO, "the catalog cannot be opened: check the permissions of the database");
     return error_set(ret_error, EIO, "the catalog cannot be read or written (failure %d)", result);

@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import os
 import re
+import resource
 import signal
 import subprocess
 import unittest
@@ -15,6 +16,8 @@ from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main
 SAMPLE = os.path.join(SOURCE, "samples", "home")
 
 NOBODY = 65534
+ADDRESS_SPACES = (60, 200, 800)  # MiB
+THREADS = (0, 3, 50)
 
 
 def ignore(*numbers):
@@ -36,6 +39,9 @@ class Matrix(FolderTest):
     def setUp(self):
         super().setUp()
         command("create", self.database)
+        run = os.path.dirname(self.directory)  # the test run's own folder, where there is one, lets nobody else pass
+        if os.path.basename(run).startswith("connectordb-run-"):
+            os.chmod(run, 0o711)
 
     def spawn(self, *arguments, **options):
         """The program with pipes, ended after the test whatever happens."""
@@ -323,6 +329,99 @@ class Owners(Matrix):
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn(said, done.stderr)
             self.assertEqual(self.state(), before)
+
+
+class Limits(Matrix):
+    """The server serves with less, or says in one line why it cannot, and leaves nothing behind."""
+
+    def under(self, kind, value, *arguments):
+        """The finished command under a limit; skips where the program itself (one with a sanitizer) cannot be run so."""
+        def set_limit():
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            resource.setrlimit(kind, (value, value))
+
+        def run(*words):
+            return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+                                  timeout=COMMAND_SECONDS_MAX, preexec_fn=set_limit)
+        try:
+            probe = run("--version")
+        except (OSError, subprocess.SubprocessError) as error:
+            self.skipTest(f"the program cannot be started with this limit: {error}")
+        if probe.returncode != 0:
+            self.skipTest(f"the program does not run with this limit: {probe.stderr.strip()[:200]}")
+        return run(*arguments)
+
+    def give_away(self):
+        if os.geteuid() == 0:
+            os.chmod(self.directory, 0o755)
+            for folder, _, files in os.walk(self.database):
+                for path in (folder, *(os.path.join(folder, name) for name in files)):
+                    os.chown(path, NOBODY, NOBODY)
+
+    def assert_serves_or_says_why(self, kind, value, *said):
+        """Returns whether it served. said: one of them is in the message of a refusal."""
+        self.give_away()
+        done = self.under(kind, value, "start", self.database, "--port", "0")
+        if done.returncode == 0:
+            self.port = int(re.search(r"http://[^\s/]+:(\d+)", done.stdout).group(1))
+            self.request("GET", "/api/v1/?q=this", status=200)
+            self.stop()
+        else:
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertNotIn("ended before it answered", done.stderr)
+            self.assertTrue(any(text in done.stderr for text in said), done.stderr)
+            for name in ("connectordb.pid", "connectordb.sock"):
+                self.assertFalse(os.path.exists(os.path.join(self.database, name)), name)
+            self.assertIn("no server is running", self.refuse("stop", self.database))
+        command("check", self.database)
+        return done.returncode == 0
+
+    def test_descriptors(self):
+        for value, serves in ((6, False), (8, False), (12, False), (64, True)):
+            with self.subTest(descriptors=value):
+                self.assertEqual(self.assert_serves_or_says_why(resource.RLIMIT_NOFILE, value, "Too many open files"), serves)
+
+    def test_address_space(self):
+        for mebibytes in ADDRESS_SPACES:
+            with self.subTest(mebibytes=mebibytes):
+                self.assert_serves_or_says_why(resource.RLIMIT_AS, mebibytes << 20, "emory", "thread")
+
+    def test_memory(self):
+        for mebibytes in (4, 20):
+            with self.subTest(mebibytes=mebibytes):
+                self.assert_serves_or_says_why(resource.RLIMIT_DATA, mebibytes << 20, "emory", "thread")
+
+    def test_file_size(self):
+        for kibibytes in (8, 64, 512):
+            with self.subTest(kibibytes=kibibytes):
+                self.assert_serves_or_says_why(resource.RLIMIT_FSIZE, kibibytes << 10, "ulimit -f", "File too large")
+
+    def test_threads(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can count on the processes of another user being few")
+        for processes in THREADS:
+            with self.subTest(processes=processes):
+                self.assert_serves_or_says_why(resource.RLIMIT_NPROC, processes, "thread", "process", "Resource temporarily unavailable")
+
+    def test_read_only_mount(self):
+        """A server cannot be had there, looking can."""
+        probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, text=True, check=False)
+        if probe.returncode != 0:
+            self.skipTest(f"unshare -m is not allowed here: {probe.stderr.strip()}")
+        before = "mount --bind $DB $DB && mount -o remount,bind,ro $DB || exit 9; "
+        for name, exit_code in (("start", 1), ("run", 1), ("repair", 1), ("check", 0), ("inspect", 0)):
+            with self.subTest(name):
+                done = subprocess.run(["unshare", "-m", "sh", "-c", f"{before}$P {name} $DB"], capture_output=True, text=True, check=False,
+                                      timeout=COMMAND_SECONDS_MAX, stdin=subprocess.DEVNULL,
+                                      env=os.environ | {"P": PROGRAM, "DB": self.database})
+                self.assertEqual(done.returncode, exit_code, done.stderr)
+                if exit_code:
+                    self.assertIn("Read-only file system", done.stderr)
+                    self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
 
 if __name__ == "__main__":
