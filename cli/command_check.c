@@ -3,7 +3,7 @@
 
 #include "database.h"
 #include "options.h"
-#include "place.h"
+#include "database_paths.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,23 +18,23 @@ static void print_finding(void *context, const char *message)
 /* The number of findings, or -errno. */
 static int check(const char *argument, struct error *ret_error)
 {
-    struct place place;
+    struct database_paths paths;
     char path[PATH_MAX];
-    int r = place_find(argument, &place, ret_error);
+    int r = database_paths_find(argument, &paths, ret_error);
     if (r < 0)
         return r;
-    r = database_await(place.directory, ret_error);
+    r = database_await(paths.directory, ret_error);
     if (r == -EBUSY)
-        return error_set(ret_error, EBUSY, "%s is in use: connectordb stop it first", place.directory);
+        return error_set(ret_error, EBUSY, "%s is in use: connectordb stop it first", paths.directory);
     if (r < 0)
         return r;
-    r = place_path(place.directory, "catalog.sqlite", path, ret_error);
+    r = path_join(paths.directory, "catalog.sqlite", path, ret_error);
     if (r < 0)
         return r;
     int in_catalog = catalog_check(path, print_finding, NULL, ret_error);
     if (in_catalog < 0)
         return in_catalog;
-    r = place_path(place.directory, "data", path, ret_error);
+    r = path_join(paths.directory, "data", path, ret_error);
     if (r < 0)
         return r;
     int in_store = store_check(path, print_finding, NULL, ret_error);
@@ -75,16 +75,16 @@ int command_inspect(int argc, char **argv)
         "the\n"
         "MANIFEST, by its name in DB/data.",
         NULL, 0, 1, 2};
-    struct place place;
+    struct database_paths paths;
     struct error error = {0};
     char path[PATH_MAX];
     char **arguments;
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
-    int r = place_find(arguments[0], &place, &error);
+    int r = database_paths_find(arguments[0], &paths, &error);
     if (r == 0)
-        r = place_path(place.directory, "data", path, &error);
+        r = path_join(paths.directory, "data", path, &error);
     if (r == 0)
         r = store_inspect(path, arguments[1], print_text, NULL, &error);
     return r < 0 ? command_failed("%s", error.message) : EXIT_GOOD;

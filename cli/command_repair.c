@@ -3,7 +3,7 @@
 
 #include "database.h"
 #include "options.h"
-#include "place.h"
+#include "database_paths.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,23 +25,23 @@ static void print_text(void *context, const char *text)
     print_line("%s", text);
 }
 
-static int find_paths(const struct place *place, struct repair *ret_repair, struct error *ret_error)
+static int find_paths(const struct database_paths *paths, struct repair *ret_repair, struct error *ret_error)
 {
     char stamp[STAMP_BYTES], name[2 * STAMP_BYTES];
     time_t now = time(NULL);
     struct tm utc;
     (void)gmtime_r(&now, &utc);
     (void)strftime(stamp, sizeof(stamp), "before-repair-%Y%m%dT%H%M%SZ", &utc);
-    int r = place_path(place->directory, "catalog.sqlite", ret_repair->catalog, ret_error);
+    int r = path_join(paths->directory, "catalog.sqlite", ret_repair->catalog, ret_error);
     if (r == 0)
-        r = place_path(place->directory, "data", ret_repair->data, ret_error);
+        r = path_join(paths->directory, "data", ret_repair->data, ret_error);
     if (r == 0) {
         (void)snprintf(name, sizeof(name), "catalog.sqlite.%s", stamp);
-        r = place_path(place->directory, name, ret_repair->keep_catalog, ret_error);
+        r = path_join(paths->directory, name, ret_repair->keep_catalog, ret_error);
     }
     if (r == 0) {
         (void)snprintf(name, sizeof(name), "data.%s", stamp);
-        r = place_path(place->directory, name, ret_repair->keep_data, ret_error);
+        r = path_join(paths->directory, name, ret_repair->keep_data, ret_error);
     }
     return r;
 }
@@ -124,14 +124,14 @@ static int repair_both(const struct repair *repair, struct error *ret_error)
 
 static int repair(const char *argument, struct error *ret_error)
 {
-    struct place place;
+    struct database_paths paths;
     struct repair repair;
     int lock;
-    int r = place_find(argument, &place, ret_error);
+    int r = database_paths_find(argument, &paths, ret_error);
     if (r == 0)
-        r = find_paths(&place, &repair, ret_error);
+        r = find_paths(&paths, &repair, ret_error);
     if (r == 0)
-        r = database_lock(place.directory, "repair", &lock, ret_error);
+        r = database_lock(paths.directory, "repair", &lock, ret_error);
     if (r < 0)
         return r;
     r = repair_both(&repair, ret_error);

@@ -10,7 +10,7 @@
 static int serve(const struct serve_plan *plan, bool backend, struct error *ret_error)
 {
     struct service *service;
-    const struct service_options options = {.place = &plan->place,
+    const struct service_options options = {.paths = &plan->paths,
         .role = SERVICE_ROLE_RUN,
         .configuration = &plan->configuration,
         .backend = backend,

@@ -64,7 +64,7 @@ static int keep_only(int pipe_end)
 
 static int be_daemon(const struct serve_plan *plan, bool backend, int pipe_end)
 {
-    const struct service_options options = {.place = &plan->place,
+    const struct service_options options = {.paths = &plan->paths,
         .role = SERVICE_ROLE_START,
         .configuration = &plan->configuration,
         .backend = backend,
@@ -116,7 +116,7 @@ static int await_report(int pipe_end, pid_t daemon, const struct serve_plan *pla
         return command_failed("%s", line + 1);
     if (!common_options.quiet)
         print_line("%s; log: %s; process %d; connectordb stop %s stops it", line + 1, plan->logfile, daemon,
-            plan->place.directory);
+            plan->paths.directory);
     return EXIT_GOOD;
 }
 
@@ -127,7 +127,7 @@ static int start(const struct serve_plan *plan, bool backend)
     if (getpid() == 1)
         return command_failed(
             "start: this is the first process of a container, which would end with it: use connectordb run");
-    if (database_await(plan->place.directory, &error) < 0)
+    if (database_await(plan->paths.directory, &error) < 0)
         return command_failed("%s", error.message);
     if (pipe2(ends, O_CLOEXEC) < 0)
         return command_failed("cannot make a pipe: %s", strerrordesc_np(errno));
@@ -161,7 +161,7 @@ int command_start(int argc, char **argv)
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
-    if (serve_plan_make(&options, arguments[0], PLACE_LOG_FILE, &plan, &error) < 0)
+    if (serve_plan_make(&options, arguments[0], DATABASE_LOG_FILE_NAME, &plan, &error) < 0)
         return command_failed("%s", error.message);
     exit_code = start(&plan, options.backend);
     serve_plan_free(&plan);

@@ -3,7 +3,7 @@
 #include "control.h"
 #include "database.h"
 #include "options.h"
-#include "place.h"
+#include "database_paths.h"
 #include "service.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ static int refuse_elsewhere(const char *directory, struct error *ret_error)
 static int find_server(const char *directory, pid_t *ret_pid, struct error *ret_error)
 {
     struct database_holder holder;
-    struct wire wire;
+    struct control_connection connection;
     int r = database_find_holder(directory, &holder, ret_error);
     if (r < 0)
         return r;
@@ -66,7 +66,7 @@ static int find_server(const char *directory, pid_t *ret_pid, struct error *ret_
         *ret_pid = holder.pid;
         return 0;
     }
-    r = control_connect(directory, &wire, ret_pid, ret_error);
+    r = control_connect(directory, &connection, ret_pid, ret_error);
     if (r < 0)
         return r;
     if (r == 0)
@@ -74,7 +74,7 @@ static int find_server(const char *directory, pid_t *ret_pid, struct error *ret_
             "%s is in use by a process that cannot be identified: end it by its pid (LOCK names %d) when you "
             "know that it is right",
             directory, holder.pid);
-    wire_free(&wire);
+    control_free(&connection);
     return *ret_pid == 0 ? refuse_elsewhere(directory, ret_error) : 0;
 }
 
@@ -135,15 +135,15 @@ int command_stop(int argc, char **argv)
     const struct command_line line = {"stop DB",
         "Stops the server of the database and returns when it is gone. What was acknowledged is on disk.",
         NULL, 0, 1, 1};
-    struct place place;
+    struct database_paths paths;
     struct error error = {0};
     char **arguments;
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
-    int r = place_find(arguments[0], &place, &error);
+    int r = database_paths_find(arguments[0], &paths, &error);
     if (r == 0)
-        r = stop(place.directory, &error);
+        r = stop(paths.directory, &error);
     if (r < 0)
         return command_failed("%s", error.message);
     if (!common_options.quiet)

@@ -6,7 +6,7 @@
 #include "inherited.h"
 #include "log.h"
 #include "options.h"
-#include "place.h"
+#include "database_paths.h"
 #include "progress_line.h"
 
 #include <errno.h>
@@ -65,7 +65,7 @@ static int absolute_path(const char *path, char absolute[PATH_MAX], bool is_new,
         *slash = '\0';
     if (!realpath(*above ? above : "/", parent))
         return error_set(ret_error, errno, "%s: %s", *above ? above : "/", strerrordesc_np(errno));
-    return place_path(strcmp(parent, "/") ? parent : "", name, absolute, ret_error);
+    return path_join(strcmp(parent, "/") ? parent : "", name, absolute, ret_error);
 }
 
 static bool is_cancelled(void *context)
@@ -88,17 +88,18 @@ static int work_here(struct database *database, enum control_command command, co
     return -EINVAL;
 }
 
-static int transfer_here(const struct place *place, enum control_command command, const char *directory,
-    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+static int transfer_here(const struct database_paths *paths, enum control_command command,
+    const char *directory, const struct transfer_options *options, struct transfer_result *ret_result,
+    struct error *ret_error)
 {
     struct configuration configuration;
     struct database *database = NULL;
-    int r = place_read_configuration(place, &configuration, ret_error);
+    int r = database_paths_read_configuration(paths, &configuration, ret_error);
     if (r < 0)
         return r;
     bool writes = command == CONTROL_IMPORT;
     r = (writes ? database_open_as : database_open_for_reading)(
-        place->directory, control_command_name(command), &configuration.store, &database, ret_error);
+        paths->directory, control_command_name(command), &configuration.store, &database, ret_error);
     if (r == 0)
         r = work_here(database, command, directory, options, ret_result, ret_error);
     struct error close_error;
@@ -109,25 +110,25 @@ static int transfer_here(const struct place *place, enum control_command command
     return r;
 }
 
-static int transfer(const struct place *place, enum control_command command, const char *folder,
+static int transfer(const struct database_paths *paths, enum control_command command, const char *folder,
     const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
 {
     char directory[PATH_MAX];
-    struct wire wire;
+    struct control_connection connection;
     int r = absolute_path(folder, directory, command != CONTROL_IMPORT, ret_error);
     if (r < 0)
         return r;
     /* The socket of a killed server may still take connections that nobody will answer. */
-    int awaited = database_await(place->directory, ret_error);
-    r = awaited < 0 ? control_connect(place->directory, &wire, NULL, ret_error) : 0;
+    int awaited = database_await(paths->directory, ret_error);
+    r = awaited < 0 ? control_connect(paths->directory, &connection, NULL, ret_error) : 0;
     if (r == 0 && awaited == -ETIMEDOUT)
         return awaited;
     if (r < 0)
         return r;
     if (r == 0)
-        return transfer_here(place, command, directory, options, ret_result, ret_error);
-    r = control_transfer(&wire, command, directory, options, ret_result, ret_error);
-    wire_free(&wire);
+        return transfer_here(paths, command, directory, options, ret_result, ret_error);
+    r = control_transfer(&connection, command, directory, options, ret_result, ret_error);
+    control_free(&connection);
     return r;
 }
 
@@ -145,7 +146,7 @@ static int run_transfer(
 {
     struct progress_line line;
     struct transfer_result result = {0};
-    struct place place;
+    struct database_paths paths;
     struct error error = {0};
     catch_signals();
     progress_line_init(&line);
@@ -160,9 +161,9 @@ static int run_transfer(
     }
     int r = open_log(&error);
     if (r == 0)
-        r = place_find(arguments[0], &place, &error);
+        r = database_paths_find(arguments[0], &paths, &error);
     if (r == 0)
-        r = transfer(&place, command, arguments[1], options, &result, &error);
+        r = transfer(&paths, command, arguments[1], options, &result, &error);
     progress_line_clear(&line);
     if (r < 0)
         return command_failed("%s", error.message);

@@ -5,13 +5,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int control_connect(const char *directory, struct wire *ret_wire, pid_t *ret_pid, struct error *ret_error)
+int control_connect(
+    const char *directory, struct control_connection *ret_wire, pid_t *ret_pid, struct error *ret_error)
 {
     struct sockaddr_un address;
     struct ucred peer = {0};
     socklen_t size = sizeof(peer);
     int directory_file = -1;
-    int r = wire_address(directory, &address, &directory_file, ret_error);
+    int r = control_address(directory, &address, &directory_file, ret_error);
     if (r < 0)
         return r;
     int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -29,7 +30,7 @@ int control_connect(const char *directory, struct wire *ret_wire, pid_t *ret_pid
             (void)close(file);
         return r;
     }
-    *ret_wire = (struct wire){.socket = file};
+    *ret_wire = (struct control_connection){.socket = file};
     if (ret_pid)
         *ret_pid = peer.pid;
     return 1;
@@ -64,37 +65,38 @@ static int take_answer(json_t *answer, const struct transfer_options *options,
 {
     struct progress progress;
     struct error error;
-    if (wire_unpack_progress(answer, &progress)) {
+    if (control_unpack_progress(answer, &progress)) {
         if (options->progress)
             options->progress(options->context, &progress);
         return 1;
     }
-    if (wire_unpack_result(answer, ret_result))
+    if (control_unpack_result(answer, ret_result))
         return 0;
-    if (wire_unpack_error(answer, &error))
+    if (control_unpack_error(answer, &error))
         return error_set(ret_error, error.code, "%s", error.message);
     return error_set(ret_error, EBADMSG,
         "the server of the database answers in an unknown way: is it of another "
         "version?");
 }
 
-int control_transfer(struct wire *wire, enum control_command command, const char *directory,
-    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+int control_transfer(struct control_connection *connection, enum control_command command,
+    const char *directory, const struct transfer_options *options, struct transfer_result *ret_result,
+    struct error *ret_error)
 {
     json_t *request = pack_request(command, directory, options);
     if (!request)
         return error_set(ret_error, EINVAL, "%s: the path is no UTF-8", directory);
-    int r = wire_send(wire, request);
+    int r = control_send(connection, request);
     if (r < 0)
         return error_set(ret_error, -r, "cannot talk to the server of the database: %s", strerrordesc_np(-r));
     bool cancelled = false;
     for (r = 1; r == 1;) {
         if (!cancelled && options->cancel && atomic_load(options->cancel)) {
             cancelled = true;
-            (void)shutdown(wire->socket, SHUT_WR); /* the daemon answers when it has cleaned up */
+            (void)shutdown(connection->socket, SHUT_WR); /* the daemon answers when it has cleaned up */
         }
         json_t *answer = NULL;
-        r = wire_receive(wire, &answer, ret_error);
+        r = control_receive(connection, &answer, ret_error);
         if (r == 0)
             r = take_answer(answer, options, ret_result, ret_error);
         else if (r == -EINTR)

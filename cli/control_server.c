@@ -2,7 +2,7 @@
 
 #include "export.h"
 #include "log.h"
-#include "wire.h"
+#include "control_protocol.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +24,7 @@ struct job {
     bool used;        /* the thread is to be joined */
     atomic_bool done; /* it is at its end */
     atomic_bool cancel;
-    struct wire wire;
+    struct control_connection connection;
 };
 
 struct control_server {
@@ -39,7 +39,7 @@ struct control_server {
 
 /* ---- one job ---- */
 
-struct request {
+struct control_request {
     json_t *object; /* owns the strings below */
     const char *command, *directory;
     const char *filters[FILTERS_MAX];
@@ -51,7 +51,7 @@ static int bad_request(struct error *ret_error)
     return error_set(ret_error, EINVAL, "control socket: not a command that this version knows");
 }
 
-static int read_filters(struct request *request, json_t *filters, struct error *ret_error)
+static int read_filters(struct control_request *request, json_t *filters, struct error *ret_error)
 {
     size_t i;
     json_t *filter;
@@ -68,11 +68,12 @@ static int read_filters(struct request *request, json_t *filters, struct error *
     return 0;
 }
 
-static int read_request(struct wire *wire, struct request *request, struct error *ret_error)
+static int read_request(
+    struct control_connection *connection, struct control_request *request, struct error *ret_error)
 {
     int r;
     do {
-        r = wire_receive(wire, &request->object, ret_error);
+        r = control_receive(connection, &request->object, ret_error);
     } while (r == -EINTR);
     if (r < 0)
         return r;
@@ -95,11 +96,12 @@ static int read_request(struct wire *wire, struct request *request, struct error
 static void send_progress(void *context, const struct progress *progress)
 {
     struct job *job = context;
-    if (wire_is_closed(&job->wire) || wire_send(&job->wire, wire_pack_progress(progress)) == -EPIPE)
+    if (control_is_closed(&job->connection) ||
+        control_send(&job->connection, control_pack_progress(progress)) == -EPIPE)
         atomic_store(&job->cancel, true);
 }
 
-static int run_import(struct control_server *server, const struct request *request,
+static int run_import(struct control_server *server, const struct control_request *request,
     struct transfer_result *ret_result, struct error *ret_error)
 {
     bool idle = false;
@@ -113,11 +115,11 @@ static int run_import(struct control_server *server, const struct request *reque
 static bool is_cancelled(void *context)
 {
     struct job *job = context;
-    return atomic_load(&job->cancel) || wire_is_closed(&job->wire);
+    return atomic_load(&job->cancel) || control_is_closed(&job->connection);
 }
 
-static int run_request(
-    struct job *job, struct request *request, struct transfer_result *ret_result, struct error *ret_error)
+static int run_request(struct job *job, struct control_request *request, struct transfer_result *ret_result,
+    struct error *ret_error)
 {
     request->options.progress = send_progress;
     request->options.context = job;
@@ -139,8 +141,9 @@ static void *run_job(void *argument)
     struct job *job = argument;
     struct error error = {0};
     struct transfer_result result = {0};
-    struct request *request = calloc(1, sizeof(*request));
-    int r = request ? read_request(&job->wire, request, &error) : error_set(&error, ENOMEM, "out of memory");
+    struct control_request *request = calloc(1, sizeof(*request));
+    int r = request ? read_request(&job->connection, request, &error)
+                    : error_set(&error, ENOMEM, "out of memory");
     if (r == 0)
         r = run_request(job, request, &result, &error);
     if (r < 0 && request && request->command)
@@ -151,11 +154,11 @@ static void *run_job(void *argument)
     else if (r == 0)
         log_info("control: %s done: %llu streams, %llu points in %.1f s", request->command,
             (unsigned long long)result.streams, (unsigned long long)result.points, result.seconds);
-    (void)wire_send(&job->wire, r < 0 ? wire_pack_error(&error) : wire_pack_result(&result));
+    (void)control_send(&job->connection, r < 0 ? control_pack_error(&error) : control_pack_result(&result));
     if (request)
         json_decref(request->object);
     free(request);
-    (void)shutdown(job->wire.socket, SHUT_RDWR);
+    (void)shutdown(job->connection.socket, SHUT_RDWR);
     atomic_store(&job->done, true);
     return NULL;
 }
@@ -165,7 +168,7 @@ static void *run_job(void *argument)
 static void reap(struct job *job)
 {
     (void)pthread_join(job->thread, NULL);
-    wire_free(&job->wire);
+    control_free(&job->connection);
     job->used = false;
 }
 
@@ -192,11 +195,11 @@ static bool peer_allowed(int socket)
 
 static void refuse(int socket, int code, const char *message)
 {
-    struct wire wire = {.socket = socket};
+    struct control_connection connection = {.socket = socket};
     struct error error;
     (void)error_set(&error, code, "%s", message);
-    (void)wire_send(&wire, wire_pack_error(&error));
-    wire_free(&wire);
+    (void)control_send(&connection, control_pack_error(&error));
+    control_free(&connection);
 }
 
 static void take_connection(struct control_server *server)
@@ -208,7 +211,7 @@ static void take_connection(struct control_server *server)
             (void)poll(&(struct pollfd){.fd = server->wake, .events = POLLIN}, 1, ACCEPT_PAUSE_MS);
         return;
     }
-    const struct timeval patience = {.tv_sec = WIRE_SEND_SECONDS_MAX};
+    const struct timeval patience = {.tv_sec = CONTROL_SEND_SECONDS_MAX};
     (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     struct job *job = free_job(server);
     if (!peer_allowed(socket)) {
@@ -219,7 +222,7 @@ static void take_connection(struct control_server *server)
         refuse(socket, EBUSY, "too many exports, imports and backups are running: wait until one has ended");
         return;
     }
-    *job = (struct job){.server = server, .wire.socket = socket, .used = true};
+    *job = (struct job){.server = server, .connection.socket = socket, .used = true};
     int code = pthread_create(&job->thread, NULL, run_job, job);
     if (code) {
         job->used = false;
@@ -246,7 +249,7 @@ static void *accept_all(void *argument)
 
 static int listen_on(struct control_server *server, const char *directory, struct error *ret_error)
 {
-    int r = wire_address(directory, &server->address, &server->directory_file, ret_error);
+    int r = control_address(directory, &server->address, &server->directory_file, ret_error);
     if (r < 0)
         return r;
     const char *path = server->address.sun_path;
@@ -297,7 +300,7 @@ void control_server_stop(struct control_server *server)
     for (unsigned i = 0; i < CONTROL_JOBS_MAX; i++) {
         atomic_store(&server->jobs[i].cancel, true);
         if (server->jobs[i].used)
-            (void)shutdown(server->jobs[i].wire.socket, SHUT_RD); /* a client that says nothing */
+            (void)shutdown(server->jobs[i].connection.socket, SHUT_RD); /* a client that says nothing */
     }
     for (unsigned i = 0; i < CONTROL_JOBS_MAX; i++) {
         if (server->jobs[i].used)

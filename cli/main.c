@@ -68,15 +68,15 @@ static bool run_option(const char *name, int *ret_exit_code)
 }
 
 /* Options that stand before the command are the same as behind it. */
-static int find_command_place(int argc, char **argv)
+static int find_command_index(int argc, char **argv)
 {
-    int place = 1;
-    while (place < argc && argv[place][0] == '-') {
-        bool with_value = !strcmp(argv[place], "-l") || !strcmp(argv[place], "--loglevel") ||
-                          !strcmp(argv[place], "--logfile") || !strcmp(argv[place], "--cpuprofile");
-        place += with_value ? 2 : 1;
+    int index = 1;
+    while (index < argc && argv[index][0] == '-') {
+        bool with_value = !strcmp(argv[index], "-l") || !strcmp(argv[index], "--loglevel") ||
+                          !strcmp(argv[index], "--logfile") || !strcmp(argv[index], "--cpuprofile");
+        index += with_value ? 2 : 1;
     }
-    return place;
+    return index;
 }
 
 static void tell_unsupported_sync(const char *path)
@@ -97,15 +97,15 @@ int main(int argc, char **argv)
         return usage_error(NULL, "which command?");
     if (run_option(argv[1], &exit_code))
         return fflush(stdout) == 0 ? exit_code : EXIT_FAILED;
-    int place = find_command_place(argc, argv);
-    if (place >= argc)
+    int index = find_command_index(argc, argv);
+    if (index >= argc)
         return usage_error(NULL, "unknown option '%s'", argv[1]);
-    const struct command *command = find_command(argv[place]);
+    const struct command *command = find_command(argv[index]);
     if (!command)
-        return usage_error(NULL, "unknown command '%s'", argv[place]);
+        return usage_error(NULL, "unknown command '%s'", argv[index]);
     /* The command first, then the options that stood before it. */
-    char *name = argv[place];
-    memmove(&argv[2], &argv[1], (size_t)(place - 1) * sizeof(*argv));
+    char *name = argv[index];
+    memmove(&argv[2], &argv[1], (size_t)(index - 1) * sizeof(*argv));
     argv[1] = name;
     exit_code = command->run(argc - 1, argv + 1);
     if (fflush(stdout) != 0 && exit_code == EXIT_GOOD)

@@ -57,24 +57,24 @@ static int choose_log(struct serve_plan *plan, const char *fallback, struct erro
         return error_set(ret_error, errno, "the current directory: %s", strerrordesc_np(errno));
     if (!file) {
         file = *plan->configuration.logfile ? plan->configuration.logfile : fallback;
-        from = plan->place.directory;
+        from = plan->paths.directory;
     }
     if (!file)
         return 0;
     if (file[0] == '/')
-        return place_path("", file + 1, plan->logfile, ret_error);
-    return place_path(from, file, plan->logfile, ret_error);
+        return path_join("", file + 1, plan->logfile, ret_error);
+    return path_join(from, file, plan->logfile, ret_error);
 }
 
 int serve_plan_make(const struct serve_options *options, const char *database, const char *logfile,
     struct serve_plan *ret_plan, struct error *ret_error)
 {
     *ret_plan = (struct serve_plan){0};
-    int r = place_find(database, &ret_plan->place, ret_error);
+    int r = database_paths_find(database, &ret_plan->paths, ret_error);
     if (r == 0) /* before the log is opened, which is a file of the database, too */
-        r = database_check_owner(ret_plan->place.directory, ret_error);
+        r = database_check_owner(ret_plan->paths.directory, ret_error);
     if (r == 0)
-        r = place_read_configuration(&ret_plan->place, &ret_plan->configuration, ret_error);
+        r = database_paths_read_configuration(&ret_plan->paths, &ret_plan->configuration, ret_error);
     if (r < 0)
         return r;
     if (options->host)

@@ -5,7 +5,7 @@
 #include "configuration.h"
 #include "log.h"
 #include "options.h"
-#include "place.h"
+#include "database_paths.h"
 
 #include <stdbool.h>
 
@@ -22,7 +22,7 @@ struct serve_options {
 void serve_options_init(struct serve_options *options);
 
 struct serve_plan {
-    struct place place;
+    struct database_paths paths;
     struct configuration configuration;
     char logfile[PATH_MAX]; /* "" = standard error */
     enum log_level loglevel;

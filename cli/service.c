@@ -92,18 +92,18 @@ static void report_background_error(void *context, const struct error *error)
 
 int service_open(const struct service_options *options, struct service **ret_service, struct error *ret_error)
 {
-    const struct place *place = options->place;
+    const struct database_paths *paths = options->paths;
     struct service *service = calloc(1, sizeof(*service));
     if (!service)
         return error_set(ret_error, ENOMEM, "out of memory");
     service->options = *options;
     struct store_options store_options = options->configuration->store;
     store_options.report = report_background_error;
-    int r = database_open_as(place->directory, options->role, &store_options, &service->database, ret_error);
+    int r = database_open_as(paths->directory, options->role, &store_options, &service->database, ret_error);
     if (r < 0)
         goto failed;
     log_recovery(service);
-    r = place_write_pid(place, ret_error);
+    r = pid_file_write(paths, ret_error);
     if (r < 0)
         goto failed;
     service->pid_written = true;
@@ -112,10 +112,10 @@ int service_open(const struct service_options *options, struct service **ret_ser
     if (!options->backend)
         r = start_server(service, ret_error);
     if (r == 0)
-        r = control_server_start(service->database, place->directory, &service->control, ret_error);
+        r = control_server_start(service->database, paths->directory, &service->control, ret_error);
     if (r < 0)
         goto failed;
-    log_info("%s: %s, process %d, storage by %s", place->directory, service->greeting, getpid(),
+    log_info("%s: %s, process %d, storage by %s", paths->directory, service->greeting, getpid(),
         store_io_name(service->database->store));
     *ret_service = service;
     return 0;
@@ -153,7 +153,7 @@ int service_close(struct service *service, struct error *ret_error)
     control_server_stop(service->control);
     server_stop(service->server);
     if (service->pid_written)
-        place_remove_pid(service->options.place); /* while the LOCK is still ours */
+        pid_file_remove(service->options.paths); /* while the LOCK is still ours */
     int r = database_close(service->database, ret_error);
     free(service);
     return r;

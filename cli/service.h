@@ -6,7 +6,7 @@
 #include "configuration.h"
 #include "error.h"
 #include "log.h"
-#include "place.h"
+#include "database_paths.h"
 
 #include <stdbool.h>
 
@@ -17,7 +17,7 @@ struct service;
 #define SERVICE_ROLE_START "start"
 
 struct service_options {
-    const struct place *place;
+    const struct database_paths *paths;
     const char *role;                          /* the command, recorded in the LOCK */
     const struct configuration *configuration; /* borrowed until service_close */
     bool backend;                              /* without HTTP */

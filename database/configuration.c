@@ -28,143 +28,158 @@ enum {
 #define TIME_AHEAD_S_MAX INT64_C(1000000000000)
 
 /* What a value's reader knows beside the value. */
-struct place {
+struct key_context {
     const char *file;
     const char *key;
     struct error *error;
 };
 
-typedef int (*value_reader)(const json_t *value, struct configuration *configuration, const struct place *place);
+typedef int (*value_reader)(
+    const json_t *value, struct configuration *configuration, const struct key_context *context);
 
-static int wrong(const struct place *place, const char *expected)
+static int wrong(const struct key_context *context, const char *expected)
 {
-    return error_set(place->error, EINVAL, "%s: \"%s\" must be %s", place->file, place->key, expected);
+    return error_set(context->error, EINVAL, "%s: \"%s\" must be %s", context->file, context->key, expected);
 }
 
-static int read_integer(const json_t *value, int64_t min, int64_t max, int64_t *ret_value, const struct place *place)
+static int read_integer(
+    const json_t *value, int64_t min, int64_t max, int64_t *ret_value, const struct key_context *context)
 {
     if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max) {
         char expected[96];
-        (void)snprintf(expected, sizeof(expected), "a whole number from %lld to %lld", (long long)min, (long long)max);
-        return wrong(place, expected);
+        (void)snprintf(
+            expected, sizeof(expected), "a whole number from %lld to %lld", (long long)min, (long long)max);
+        return wrong(context, expected);
     }
     *ret_value = json_integer_value(value);
     return 0;
 }
 
-static int read_boolean(const json_t *value, bool *ret_value, const struct place *place)
+static int read_boolean(const json_t *value, bool *ret_value, const struct key_context *context)
 {
     if (!json_is_boolean(value))
-        return wrong(place, "true or false");
+        return wrong(context, "true or false");
     *ret_value = json_is_true(value);
     return 0;
 }
 
-static int read_text(const json_t *value, char **text, const struct place *place)
+static int read_text(const json_t *value, char **text, const struct key_context *context)
 {
     if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
-        return wrong(place, "a string");
+        return wrong(context, "a string");
     char *copy = strdup(json_string_value(value));
     if (!copy)
-        return error_set(place->error, ENOMEM, "%s: out of memory", place->file);
+        return error_set(context->error, ENOMEM, "%s: out of memory", context->file);
     free(*text);
     *text = copy;
     return 0;
 }
 
-static int read_version(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_version(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     (void)configuration;
     int64_t version;
-    return read_integer(value, 1, 1, &version, place);
+    return read_integer(value, 1, 1, &version, context);
 }
 
-static int read_hostname(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_hostname(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    return read_text(value, &configuration->hostname, place);
+    return read_text(value, &configuration->hostname, context);
 }
 
-static int read_port(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_port(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t port;
-    int r = read_integer(value, 0, UINT16_MAX, &port, place);
+    int r = read_integer(value, 0, UINT16_MAX, &port, context);
     if (r == 0)
         configuration->port = (uint16_t)port;
     return r;
 }
 
-static int read_frontend_enabled(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_frontend_enabled(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    return read_boolean(value, &configuration->frontend_enabled, place);
+    return read_boolean(value, &configuration->frontend_enabled, context);
 }
 
-static int read_siteurl(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_siteurl(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    return read_text(value, &configuration->siteurl, place);
+    return read_text(value, &configuration->siteurl, context);
 }
 
-static int read_allowcrossorigin(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_allowcrossorigin(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    return read_boolean(value, &configuration->allowcrossorigin, place);
+    return read_boolean(value, &configuration->allowcrossorigin, context);
 }
 
-static int read_logfile(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_logfile(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    return read_text(value, &configuration->logfile, place);
+    return read_text(value, &configuration->logfile, context);
 }
 
-static int read_loglevel(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_loglevel(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
     const char *text = json_is_string(value) ? json_string_value(value) : "";
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
         if (strcmp(text, levels[i]) == 0)
-            return read_text(value, &configuration->loglevel, place);
+            return read_text(value, &configuration->loglevel, context);
     }
-    return wrong(place, "\"debug\", \"info\", \"warn\" or \"error\"");
+    return wrong(context, "\"debug\", \"info\", \"warn\" or \"error\"");
 }
 
-static int read_insert_limit_bytes(const json_t *value, struct configuration *configuration,
-    const struct place *place)
+static int read_insert_limit_bytes(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t bytes;
-    int r = read_integer(value, INSERT_LIMIT_BYTES_MIN, INSERT_LIMIT_BYTES_MAX, &bytes, place);
+    int r = read_integer(value, INSERT_LIMIT_BYTES_MIN, INSERT_LIMIT_BYTES_MAX, &bytes, context);
     if (r == 0)
         configuration->insert_limit_bytes = (uint64_t)bytes;
     return r;
 }
 
-static int read_time_ahead_max(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_time_ahead_max(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t seconds;
-    int r = read_integer(value, 0, TIME_AHEAD_S_MAX, &seconds, place);
+    int r = read_integer(value, 0, TIME_AHEAD_S_MAX, &seconds, context);
     if (r == 0)
         configuration->time_ahead_max_s = (uint64_t)seconds;
     return r;
 }
 
-static int read_http_read_timeout(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_http_read_timeout(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t seconds;
-    int r = read_integer(value, 1, TIMEOUT_S_MAX, &seconds, place);
+    int r = read_integer(value, 1, TIMEOUT_S_MAX, &seconds, context);
     if (r == 0)
         configuration->http_read_timeout_s = (uint32_t)seconds;
     return r;
 }
 
-static int read_failed_login_delay(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_failed_login_delay(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t delay_ms;
-    int r = read_integer(value, 0, DELAY_MS_MAX, &delay_ms, place);
+    int r = read_integer(value, 0, DELAY_MS_MAX, &delay_ms, context);
     if (r == 0)
         configuration->failed_login_delay_ms = (uint32_t)delay_ms;
     return r;
 }
 
-static int read_failed_logins_max(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_failed_logins_max(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t guesses;
-    int r = read_integer(value, 0, FAILED_LOGINS_MAX, &guesses, place);
+    int r = read_integer(value, 0, FAILED_LOGINS_MAX, &guesses, context);
     if (r == 0)
         configuration->failed_logins_max = (uint32_t)guesses;
     return r;
@@ -176,38 +191,42 @@ static bool is_address(const char *text)
     return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
-static int read_trusted_proxies(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_trusted_proxies(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    static const char expected[] = "an array of at most 64 addresses in numbers, such as [\"127.0.0.1\", \"::1\"]";
+    static const char expected[] =
+        "an array of at most 64 addresses in numbers, such as [\"127.0.0.1\", \"::1\"]";
     char list[PROXIES_MAX * (INET6_ADDRSTRLEN + 1)] = "";
     if (!json_is_array(value) || json_array_size(value) > PROXIES_MAX)
-        return wrong(place, expected);
+        return wrong(context, expected);
     for (size_t i = 0; i < json_array_size(value); i++) {
         const char *address = json_string_value(json_array_get(value, i));
         if (!address || !is_address(address))
-            return wrong(place, expected);
+            return wrong(context, expected);
         if (i > 0)
             strcat(list, " ");
         strcat(list, address);
     }
     char *copy = strdup(list);
     if (!copy)
-        return error_set(place->error, ENOMEM, "%s: out of memory", place->file);
+        return error_set(context->error, ENOMEM, "%s: out of memory", context->file);
     free(configuration->trusted_proxies);
     configuration->trusted_proxies = copy;
     return 0;
 }
 
-static int read_connections_max(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_connections_max(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t connections;
-    int r = read_integer(value, 1, CONNECTIONS_MAX, &connections, place);
+    int r = read_integer(value, 1, CONNECTIONS_MAX, &connections, context);
     if (r == 0)
         configuration->connections_max = (uint32_t)connections;
     return r;
 }
 
-static int read_fsync(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_fsync(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     static const char expected[] = "\"always\", \"interval:<milliseconds>\" (1 to 60000) or \"never\"";
     static const char interval[] = "interval:";
@@ -223,47 +242,51 @@ static int read_fsync(const json_t *value, struct configuration *configuration, 
         return 0;
     }
     if (strncmp(text, interval, strlen(interval)) != 0)
-        return wrong(place, expected);
+        return wrong(context, expected);
     const char *digits = text + strlen(interval);
     size_t count = strspn(digits, "0123456789");
     if (count == 0 || count > 5 || digits[count] != '\0')
-        return wrong(place, expected);
+        return wrong(context, expected);
     unsigned long interval_ms = strtoul(digits, NULL, 10);
     if (interval_ms == 0 || interval_ms > FSYNC_INTERVAL_MS_MAX)
-        return wrong(place, expected);
+        return wrong(context, expected);
     store->fsync = STORE_FSYNC_INTERVAL;
     store->fsync_interval_ms = (uint32_t)interval_ms;
     return 0;
 }
 
-static int read_journal_bytes(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_journal_bytes(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     int64_t bytes;
-    int r = read_integer(value, JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX, &bytes, place);
+    int r = read_integer(value, JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX, &bytes, context);
     if (r == 0)
         configuration->store.journal_bytes = (uint64_t)bytes;
     return r;
 }
 
 /* Settings that protect somebody must not be passed over in silence while they do nothing. */
-static int read_permissions(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_permissions(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     (void)configuration;
     const char *text = json_is_string(value) ? json_string_value(value) : NULL;
     if (!text || strcmp(text, "default") != 0)
-        return wrong(place, "\"default\": other permissions are not supported by this version");
+        return wrong(context, "\"default\": other permissions are not supported by this version");
     return 0;
 }
 
-static int read_enabled_section(const json_t *value, struct configuration *configuration, const struct place *place)
+static int read_enabled_section(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
     (void)configuration;
     if (!json_is_object(value))
-        return wrong(place, "an object");
+        return wrong(context, "an object");
     const json_t *enabled = json_object_get(value, "enabled");
     if (enabled && !json_is_false(enabled))
-        return error_set(place->error, EINVAL, "%s: \"%s\": \"enabled\" must be false: this version does not support it",
-            place->file, place->key);
+        return error_set(context->error, EINVAL,
+            "%s: \"%s\": \"enabled\" must be false: this version does not support it", context->file,
+            context->key);
     return 0;
 }
 
@@ -316,14 +339,14 @@ static const struct {
     {"pipescript", NULL},
 };
 
-static int read_key(const char *key, const json_t *value, struct configuration *configuration, const char *file,
-    struct error *ret_error)
+static int read_key(const char *key, const json_t *value, struct configuration *configuration,
+    const char *file, struct error *ret_error)
 {
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         if (strcmp(key, keys[i].key) != 0)
             continue;
-        const struct place place = {.file = file, .key = key, .error = ret_error};
-        return keys[i].read ? keys[i].read(value, configuration, &place) : 0;
+        const struct key_context context = {.file = file, .key = key, .error = ret_error};
+        return keys[i].read ? keys[i].read(value, configuration, &context) : 0;
     }
     return error_set(ret_error, EINVAL, "%s: unknown key \"%.64s\"", file, key);
 }
@@ -345,8 +368,8 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .trusted_proxies = strdup(""),
         .connections_max = 1024,
     };
-    if (!configuration->hostname || !configuration->siteurl || !configuration->logfile || !configuration->loglevel ||
-        !configuration->trusted_proxies)
+    if (!configuration->hostname || !configuration->siteurl || !configuration->logfile ||
+        !configuration->loglevel || !configuration->trusted_proxies)
         return error_set(ret_error, ENOMEM, "out of memory for the configuration");
     return 0;
 }
@@ -374,8 +397,8 @@ static int read_document(const char *text, size_t size, const char *file, struct
     return r;
 }
 
-int configuration_parse(const char *text, size_t size, const char *file, struct configuration *ret_configuration,
-    struct error *ret_error)
+int configuration_parse(const char *text, size_t size, const char *file,
+    struct configuration *ret_configuration, struct error *ret_error)
 {
     struct configuration configuration;
     size_t skipped = byte_order_mark_bytes(text, size);
@@ -402,8 +425,8 @@ int configuration_parse(const char *text, size_t size, const char *file, struct 
     return r;
 }
 
-int configuration_read(const char *path, bool optional, struct configuration *ret_configuration,
-    struct error *ret_error)
+int configuration_read(
+    const char *path, bool optional, struct configuration *ret_configuration, struct error *ret_error)
 {
     struct buffer text = {0};
     int r = path ? file_read(path, CONFIGURATION_BYTES_MAX, &text, ret_error) : 0;

@@ -1,4 +1,4 @@
-#include "wire.h"
+#include "control_protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int wire_address(
+int control_address(
     const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file, struct error *ret_error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -33,17 +33,17 @@ int wire_address(
     return 0;
 }
 
-int wire_send(struct wire *wire, json_t *object)
+int control_send(struct control_connection *connection, json_t *object)
 {
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
     if (!text)
         return -ENOMEM;
     size_t size = strlen(text), done = 0;
-    text[size++] = '\n'; /* in the place of the 0: the length is known */
+    text[size++] = '\n'; /* instead of the 0: the length is known */
     int r = 0;
     while (r == 0 && done < size) {
-        ssize_t sent = send(wire->socket, text + done, size - done, MSG_NOSIGNAL);
+        ssize_t sent = send(connection->socket, text + done, size - done, MSG_NOSIGNAL);
         if (sent >= 0)
             done += (size_t)sent;
         else if (errno != EINTR)
@@ -54,11 +54,11 @@ int wire_send(struct wire *wire, json_t *object)
 }
 
 /* A whole line in `received` -> an object; 1 when there is none yet. */
-static int parse_line(struct wire *wire, json_t **ret_object, struct error *ret_error)
+static int parse_line(struct control_connection *connection, json_t **ret_object, struct error *ret_error)
 {
-    struct buffer *received = &wire->received;
+    struct buffer *received = &connection->received;
     uint8_t *end = received->size ? memchr(received->data, '\n', received->size) : NULL;
-    if (!end && received->size >= WIRE_LINE_BYTES_MAX)
+    if (!end && received->size >= CONTROL_LINE_BYTES_MAX)
         return error_set(ret_error, EBADMSG, "control socket: a line is too long");
     if (!end)
         return 1;
@@ -74,16 +74,17 @@ static int parse_line(struct wire *wire, json_t **ret_object, struct error *ret_
     return 0;
 }
 
-int wire_receive(struct wire *wire, json_t **ret_object, struct error *ret_error)
+int control_receive(struct control_connection *connection, json_t **ret_object, struct error *ret_error)
 {
     enum { STEP_BYTES = 4096 };
     int r;
-    while ((r = parse_line(wire, ret_object, ret_error)) == 1) {
-        if (buffer_reserve(&wire->received, STEP_BYTES) < 0)
+    while ((r = parse_line(connection, ret_object, ret_error)) == 1) {
+        if (buffer_reserve(&connection->received, STEP_BYTES) < 0)
             return error_set(ret_error, ENOMEM, "out of memory");
-        ssize_t got = recv(wire->socket, wire->received.data + wire->received.size, STEP_BYTES, 0);
+        ssize_t got =
+            recv(connection->socket, connection->received.data + connection->received.size, STEP_BYTES, 0);
         if (got > 0)
-            wire->received.size += (size_t)got;
+            connection->received.size += (size_t)got;
         else if (got < 0 && errno == EINTR)
             return -EINTR;
         else
@@ -92,24 +93,24 @@ int wire_receive(struct wire *wire, json_t **ret_object, struct error *ret_error
     return r;
 }
 
-bool wire_is_closed(struct wire *wire)
+bool control_is_closed(struct control_connection *connection)
 {
     char drop[64];
-    ssize_t got = recv(wire->socket, drop, sizeof(drop), MSG_DONTWAIT);
+    ssize_t got = recv(connection->socket, drop, sizeof(drop), MSG_DONTWAIT);
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-void wire_free(struct wire *wire)
+void control_free(struct control_connection *connection)
 {
-    if (wire->socket >= 0)
-        (void)close(wire->socket);
-    buffer_free(&wire->received);
-    wire->socket = -1;
+    if (connection->socket >= 0)
+        (void)close(connection->socket);
+    buffer_free(&connection->received);
+    connection->socket = -1;
 }
 
 /* ---- objects ---- */
 
-json_t *wire_pack_progress(const struct progress *progress)
+json_t *control_pack_progress(const struct progress *progress)
 {
     return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:s}}", "progress", "points",
         (json_int_t)progress->points, "points_total", (json_int_t)progress->points_total, "bytes",
@@ -118,7 +119,7 @@ json_t *wire_pack_progress(const struct progress *progress)
         progress->seconds, "current", progress->current);
 }
 
-bool wire_unpack_progress(json_t *object, struct progress *ret_progress)
+bool control_unpack_progress(json_t *object, struct progress *ret_progress)
 {
     json_int_t points, points_total, bytes, bytes_total, streams, streams_total;
     struct progress progress = {0};
@@ -136,7 +137,7 @@ bool wire_unpack_progress(json_t *object, struct progress *ret_progress)
     return true;
 }
 
-json_t *wire_pack_result(const struct transfer_result *result)
+json_t *control_pack_result(const struct transfer_result *result)
 {
     return json_pack("{s:{s:I,s:I,s:I,s:I,s:I,s:I,s:f}}", "result", "users", (json_int_t)result->users,
         "devices", (json_int_t)result->devices, "streams", (json_int_t)result->streams, "points",
@@ -144,7 +145,7 @@ json_t *wire_pack_result(const struct transfer_result *result)
         (json_int_t)result->users_skipped, "seconds", result->seconds);
 }
 
-bool wire_unpack_result(json_t *object, struct transfer_result *ret_result)
+bool control_unpack_result(json_t *object, struct transfer_result *ret_result)
 {
     json_int_t users, devices, streams, points, bytes, users_skipped;
     double seconds;
@@ -162,13 +163,13 @@ bool wire_unpack_result(json_t *object, struct transfer_result *ret_result)
     return true;
 }
 
-json_t *wire_pack_error(const struct error *error)
+json_t *control_pack_error(const struct error *error)
 {
     json_t *message = json_string(error->message); /* UTF-8: error_set escapes everything else */
     return json_pack("{s:{s:i,s:o}}", "error", "code", error->code, "message", message);
 }
 
-bool wire_unpack_error(json_t *object, struct error *ret_error)
+bool control_unpack_error(json_t *object, struct error *ret_error)
 {
     int code;
     const char *message;

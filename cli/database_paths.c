@@ -1,4 +1,4 @@
-#include "place.h"
+#include "database_paths.h"
 
 #include "file.h"
 #include "options.h"
@@ -14,13 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char PLACE_CONFIGURATION[] = "connectordb.conf";
-const char PLACE_PID_FILE[] = "connectordb.pid";
-const char PLACE_LOG_FILE[] = "connectordb.log";
+const char DATABASE_CONFIGURATION_NAME[] = "connectordb.conf";
+const char DATABASE_PID_FILE_NAME[] = "connectordb.pid";
+const char DATABASE_LOG_FILE_NAME[] = "connectordb.log";
 
 enum { PID_TEXT_BYTES = 32, PID_FILE_MODE = 0644, OLD_CONFIGURATION_BYTES_MAX = 65536 };
 
-int place_path(const char *directory, const char *name, char path[PATH_MAX], struct error *ret_error)
+int path_join(const char *directory, const char *name, char path[PATH_MAX], struct error *ret_error)
 {
     int length = snprintf(path, PATH_MAX, "%s/%s", directory, name);
     if (length < 0 || length >= PATH_MAX)
@@ -50,10 +50,10 @@ static int become_owner(const char *directory, struct error *ret_error)
 
 /* ConnectorDB 0.3 kept its data in Redis and PostgreSQL; what a directory of its has in common with ours is
  * the configuration, which names them. */
-static bool is_of_old_version(const struct place *place)
+static bool is_of_old_version(const struct database_paths *paths)
 {
     char text[OLD_CONFIGURATION_BYTES_MAX + 1];
-    int file = open(place->configuration, O_RDONLY | O_CLOEXEC);
+    int file = open(paths->configuration, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return false;
     ssize_t size = read(file, text, sizeof(text) - 1);
@@ -62,9 +62,9 @@ static bool is_of_old_version(const struct place *place)
     return strstr(text, "\"redis\"") && strstr(text, "\"nats\"");
 }
 
-static int refuse_directory(const struct place *place, const char *argument, struct error *ret_error)
+static int refuse_directory(const struct database_paths *paths, const char *argument, struct error *ret_error)
 {
-    if (is_of_old_version(place))
+    if (is_of_old_version(paths))
         return error_set(ret_error, ENOENT,
             "%s is a database of ConnectorDB 0.3; export it with 0.3 first: start it there, connectordb "
             "export %s FOLDER; then, with "
@@ -75,50 +75,50 @@ static int refuse_directory(const struct place *place, const char *argument, str
         argument);
 }
 
-int place_find(const char *argument, struct place *ret_place, struct error *ret_error)
+int database_paths_find(const char *argument, struct database_paths *ret_paths, struct error *ret_error)
 {
-    struct place place = {.configuration_optional = true};
+    struct database_paths paths = {.configuration_optional = true};
     struct stat status;
     char path[PATH_MAX];
-    if (!realpath(argument, place.directory) || stat(place.directory, &status) < 0)
+    if (!realpath(argument, paths.directory) || stat(paths.directory, &status) < 0)
         return error_set(ret_error, errno, "%s: %s", argument, strerrordesc_np(errno));
     int r = 0;
     if (S_ISREG(status.st_mode)) {
-        memcpy(place.configuration, place.directory, sizeof(place.configuration));
-        memcpy(path, place.directory, sizeof(path));
-        strcpy(place.directory, dirname(path)); /* shorter than what it was */
-        place.configuration_optional = false;
+        memcpy(paths.configuration, paths.directory, sizeof(paths.configuration));
+        memcpy(path, paths.directory, sizeof(path));
+        strcpy(paths.directory, dirname(path)); /* shorter than what it was */
+        paths.configuration_optional = false;
     } else {
-        r = place_path(place.directory, PLACE_CONFIGURATION, place.configuration, ret_error);
+        r = path_join(paths.directory, DATABASE_CONFIGURATION_NAME, paths.configuration, ret_error);
     }
     if (r == 0)
-        r = place_path(place.directory, "catalog.sqlite", path, ret_error);
+        r = path_join(paths.directory, "catalog.sqlite", path, ret_error);
     if (r == 0 && access(path, F_OK) < 0) {
         if (errno == ENOENT)
-            r = refuse_directory(&place, argument, ret_error);
+            r = refuse_directory(&paths, argument, ret_error);
         else
             r = error_set(ret_error, errno, "%s: %s", argument, strerrordesc_np(errno));
     }
     if (r == 0 && common_options.as_owner)
-        r = become_owner(place.directory, ret_error);
+        r = become_owner(paths.directory, ret_error);
     if (r == 0)
-        *ret_place = place;
+        *ret_paths = paths;
     return r;
 }
 
-int place_read_configuration(
-    const struct place *place, struct configuration *ret_configuration, struct error *ret_error)
+int database_paths_read_configuration(
+    const struct database_paths *paths, struct configuration *ret_configuration, struct error *ret_error)
 {
     return configuration_read(
-        place->configuration, place->configuration_optional, ret_configuration, ret_error);
+        paths->configuration, paths->configuration_optional, ret_configuration, ret_error);
 }
 
-int place_write_pid(const struct place *place, struct error *ret_error)
+int pid_file_write(const struct database_paths *paths, struct error *ret_error)
 {
     char path[PATH_MAX], next[PATH_MAX], text[PID_TEXT_BYTES];
-    int r = place_path(place->directory, PLACE_PID_FILE, path, ret_error);
+    int r = path_join(paths->directory, DATABASE_PID_FILE_NAME, path, ret_error);
     if (r == 0)
-        r = place_path(place->directory, "connectordb.pid.new", next, ret_error);
+        r = path_join(paths->directory, "connectordb.pid.new", next, ret_error);
     if (r < 0)
         return r;
     int size = snprintf(text, sizeof(text), "%d\n", getpid());
@@ -129,9 +129,9 @@ int place_write_pid(const struct place *place, struct error *ret_error)
     return r;
 }
 
-void place_remove_pid(const struct place *place)
+void pid_file_remove(const struct database_paths *paths)
 {
     char path[PATH_MAX];
-    if (place_path(place->directory, PLACE_PID_FILE, path, NULL) == 0)
+    if (path_join(paths->directory, DATABASE_PID_FILE_NAME, path, NULL) == 0)
         (void)unlink(path); /* one that stays misleads nobody: no command reads it */
 }
