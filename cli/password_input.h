@@ -4,7 +4,7 @@
 
 #include "error.h"
 
-enum { PASSWORD_INPUT_BYTES_MAX = 1024 };
+enum { PASSWORD_INPUT_BYTES_MAX = 4096 };
 
 /* Both set `password`, which is empty on failure; the caller clears it after use. -EINVAL: it is empty,
  * longer than the limit, or has a 0 byte; -errno. The first line of `path` without its end. */

@@ -44,7 +44,7 @@ class Others(RestTest):
 class Rest(RestTest):
     def setUp(self):
         super().setUp()
-        self.create("--user", "test:test")
+        self.create("--user", "test:test", "--email", "root@localhost")
 
     def test_logins(self):
         self.start()
