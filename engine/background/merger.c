@@ -8,6 +8,7 @@
 
 #include "segment_iterator.h"
 #include "space.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -321,7 +322,7 @@ static int write_merged(struct merger *merger, const struct plan *plan, uint64_t
     struct error *ret_damage, struct error *ret_error)
 {
     *ret_file = NULL;
-    char *path = files_path(merger->files, "segment-%llu", id);
+    char *path = store_segment_path(files_directory(merger->files), id);
     struct merge *merge = calloc(1, sizeof(*merge));
     int r = path && merge ? 0 : -ENOMEM;
     if (r == 0) {

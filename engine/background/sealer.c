@@ -2,6 +2,7 @@
 
 #include "growth.h"
 #include "space.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static int make_journal(struct sealer *sealer, const struct journal_wish *wish, 
         return r;
     struct journal *journal = journal_new(file, files_recycler(sealer->files));
     if (!journal) {
-        (void)sealer->io->operations->unlink(sealer->io, file->path);
+        (void)io_unlink(sealer->io, file->path, NULL);
         journal_file_close(file);
         return error_set(ret_error, ENOMEM, "out of memory for a journal");
     }
@@ -104,47 +105,25 @@ static int record_end(struct sealer *sealer, struct journal *journal, struct err
     return files_apply(sealer->files, &(struct files_edit){.ended_journals = &journal, .ended_journal_count = 1}, NULL, ret_error);
 }
 
-static int seal_frame(struct journal *journal, const struct frame_reference *reference,
-    struct segment_writer *writer, struct error *ret_error)
-{
-    const uint8_t *image = map_data(journal->file->map);
-    uint64_t offset = (uint64_t)reference->place * 8;
-    struct frame frame;
-    struct batch view;
-    if (frame_parse(image, journal->file->size, offset, journal->file->nonce, true, &frame) != 1 ||
-        map_faulted(journal->file->map))
-        return error_set(ret_error, EBADMSG, "%s: offset %llu: the frame does not have the checksum it was written with",
-            journal->file->path, (unsigned long long)offset);
-    int r = frame_view(image, &frame, false, &view, ret_error);
-    if (r < 0)
-        return r;
-    return segment_writer_append(writer, &view, ret_error);
-}
-
 static int seal_series(struct journal *journal, uint64_t series_id, struct segment_writer *writer,
     struct error *ret_error)
 {
     const struct head_series *series;
-    uint32_t count = head_index_find(&journal->index, series_id, UINT64_MAX, &series);
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t count = head_index_find(&journal->index, series_id, journal->file->size, &series);
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < count; i++) {
         const struct frame_reference *reference = head_reference(series, i);
-        if (i == 0) {
-            const uint8_t *image = map_data(journal->file->map);
-            struct frame frame;
-            struct batch view;
-            uint64_t before = reference->logical_bytes;
-            if (frame_parse(image, journal->file->size, (uint64_t)reference->place * 8, journal->file->nonce, true, &frame) == 1 &&
-                frame_view(image, &frame, false, &view, NULL) == 0)
-                before -= batch_logical_bytes(&view, 0, view.count);
-            int r = segment_writer_series(writer, series_id, reference->first_index, before, ret_error);
-            if (r < 0)
-                return r;
+        struct batch view;
+        r = journal_read_points(journal->file, series_id, frame_reference_offset(reference), &view,
+            ret_error);
+        if (r == 0 && i == 0) {
+            uint64_t before = reference->logical_bytes - batch_logical_bytes(&view, 0, view.count);
+            r = segment_writer_series(writer, series_id, reference->first_index, before, ret_error);
         }
-        int r = seal_frame(journal, reference, writer, ret_error);
-        if (r < 0)
-            return r;
+        if (r == 0)
+            r = segment_writer_append(writer, &view, ret_error);
     }
-    return 0;
+    return r;
 }
 
 static int write_segment(struct sealer *sealer, struct journal *journal, struct segment_writer *writer,
@@ -171,7 +150,7 @@ static int make_segment(struct sealer *sealer, struct journal *journal, uint64_t
 {
     struct segment_writer *writer = NULL;
     *ret_file = NULL;
-    char *path = files_path(sealer->files, "segment-%llu", id);
+    char *path = store_segment_path(files_directory(sealer->files), id);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory for sealing");
     int r = space_check(files_directory(sealer->files), sealer->seal_bytes, "sealing a journal", ret_error);

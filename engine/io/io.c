@@ -68,6 +68,11 @@ int io_sync_directory(struct io *io, const char *path, struct error *ret_error)
     return call_result(io->operations->sync_directory(io, path), path, "sync the directory", ret_error);
 }
 
+int io_truncate(struct io *io, int file, const char *path, uint64_t size, struct error *ret_error)
+{
+    return call_result(io->operations->truncate(io, file, size), path, "change the size", ret_error);
+}
+
 int io_rename(struct io *io, const char *from, const char *to, struct error *ret_error)
 {
     int r = io->operations->rename(io, from, to);

@@ -74,6 +74,7 @@ int io_open_file(struct io *io, const char *path, int flags, mode_t mode, struct
 int io_sync(struct io *io, int file, const char *path, struct error *ret_error);
 int io_sync_data(struct io *io, int file, const char *path, struct error *ret_error);
 int io_sync_directory(struct io *io, const char *path, struct error *ret_error);
+int io_truncate(struct io *io, int file, const char *path, uint64_t size, struct error *ret_error);
 int io_rename(struct io *io, const char *from, const char *to, struct error *ret_error);
 int io_unlink(struct io *io, const char *path, struct error *ret_error);
 int io_make_directory(struct io *io, const char *path, mode_t mode, struct error *ret_error);

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 /* Reference number n is in chunk c with (4^c - 1) / 3 <= n < (4^(c+1) - 1) / 3. */
-static unsigned chunk_of(uint32_t number, uint32_t *ret_place)
+static unsigned chunk_of(uint32_t number, uint32_t *ret_position)
 {
     unsigned bits = 63u - (unsigned)__builtin_clzll((uint64_t)number * 3 + 1);
     unsigned chunk = bits / 2;
-    *ret_place = number - (uint32_t)(((UINT64_C(1) << (2 * chunk)) - 1) / 3);
+    *ret_position = number - (uint32_t)(((UINT64_C(1) << (2 * chunk)) - 1) / 3);
     return chunk;
 }
 
@@ -16,9 +16,9 @@ static struct frame_reference *reference_at(const struct head_series *series, ui
 {
     if (number == 0)
         return (struct frame_reference *)&series->first;
-    uint32_t place;
-    unsigned chunk = chunk_of(number, &place);
-    return &series->chunks[chunk - 1][place];
+    uint32_t position;
+    unsigned chunk = chunk_of(number, &position);
+    return &series->chunks[chunk - 1][position];
 }
 
 const struct frame_reference *head_reference(const struct head_series *series, uint32_t number)
@@ -91,9 +91,9 @@ static int reserve_reference(struct head_index *index, uint64_t series_id)
     if (!series)
         return -ENOMEM;
     if (series->reserved > 0) {
-        uint32_t place;
-        unsigned chunk = chunk_of(series->reserved, &place);
-        if (place == 0 && !series->chunks[chunk - 1]) {
+        uint32_t position;
+        unsigned chunk = chunk_of(series->reserved, &position);
+        if (position == 0 && !series->chunks[chunk - 1]) {
             series->chunks[chunk - 1] = malloc(sizeof(struct frame_reference) << (2 * chunk));
             if (!series->chunks[chunk - 1])
                 return -ENOMEM;
@@ -116,7 +116,7 @@ static int add_reference(struct head_index *index, const struct frame *frame)
         .first_index = frame->first_index,
         .time_last = frame->time_last,
         .logical_bytes = frame->logical_bytes,
-        .place = (uint32_t)(frame->offset / 8),
+        .offset_units = (uint32_t)(frame->offset / FRAME_ALIGNMENT),
         .count = frame->count,
     };
     series->count++;
@@ -151,7 +151,7 @@ uint32_t head_index_find(struct head_index *index, uint64_t series_id, uint64_t 
     uint32_t low = 0;
     while (low < count) { /* references ascend by offset */
         uint32_t middle = low + (count - low) / 2;
-        if ((uint64_t)reference_at(series, middle)->place * 8 < end)
+        if (frame_reference_offset(reference_at(series, middle)) < end)
             low = middle + 1;
         else
             count = middle;

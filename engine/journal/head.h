@@ -18,9 +18,15 @@ struct frame_reference {
     uint64_t first_index;
     double time_last;
     uint64_t logical_bytes; /* of the series up to and including the frame */
-    uint32_t place;         /* file offset / 8 */
+    uint32_t offset_units;  /* file offset / FRAME_ALIGNMENT: 32 bits suffice; see frame_reference_offset */
     uint32_t count;
 };
+
+/* The frame's offset in the journal file. */
+static inline uint64_t frame_reference_offset(const struct frame_reference *reference)
+{
+    return (uint64_t)reference->offset_units * FRAME_ALIGNMENT;
+}
 
 struct head_series {
     uint64_t series_id;

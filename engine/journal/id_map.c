@@ -4,17 +4,17 @@
 #include <stdlib.h>
 
 /* Fibonacci hashing: ids are dense and ascending. */
-static size_t place_of(const struct id_map *map, uint64_t id)
+static size_t home_of(const struct id_map *map, uint64_t id)
 {
     return (size_t)((id * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (map->capacity - 1);
 }
 
 static struct id_map_entry *find(const struct id_map *map, uint64_t id)
 {
-    size_t place = place_of(map, id);
-    while (map->entries[place].value && map->entries[place].id != id)
-        place = (place + 1) & (map->capacity - 1);
-    return &map->entries[place];
+    size_t slot = home_of(map, id);
+    while (map->entries[slot].value && map->entries[slot].id != id)
+        slot = (slot + 1) & (map->capacity - 1);
+    return &map->entries[slot];
 }
 
 void *id_map_get(const struct id_map *map, uint64_t id)
@@ -69,7 +69,7 @@ void *id_map_remove(struct id_map *map, uint64_t id)
     size_t mask = map->capacity - 1;
     size_t hole = (size_t)(entry - map->entries);
     for (size_t next = (hole + 1) & mask; map->entries[next].value; next = (next + 1) & mask) {
-        size_t home = place_of(map, map->entries[next].id);
+        size_t home = home_of(map, map->entries[next].id);
         if (((next - home) & mask) >= ((next - hole) & mask)) {
             map->entries[hole] = map->entries[next];
             hole = next;

@@ -8,7 +8,7 @@
 
 struct id_map_entry {
     uint64_t id;
-    void *value; /* NULL = free place */
+    void *value; /* NULL = free slot */
 };
 
 struct id_map {

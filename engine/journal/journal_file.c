@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +84,8 @@ static int journal_new(const char *directory, uint64_t id, struct journal_file *
         return error_set(ret_error, ENOMEM, "out of memory");
     journal->id = id;
     journal->file = -1;
-    if (asprintf(&journal->path, "%s/journal-%llu", directory, (unsigned long long)id) < 0) {
+    journal->path = store_journal_path(directory, id);
+    if (!journal->path) {
         free(journal);
         return error_set(ret_error, ENOMEM, "out of memory");
     }
@@ -132,6 +134,21 @@ void journal_file_close(struct journal_file *journal)
     free(journal);
 }
 
+/* ---- read ---- */
+
+int journal_read_points(const struct journal_file *journal, uint64_t series_id, uint64_t offset,
+    struct batch *ret_view, struct error *ret_error)
+{
+    const uint8_t *image = map_data(journal->map);
+    struct frame frame;
+    bool valid = frame_parse(image, journal->size, offset, journal->nonce, true, &frame) == 1;
+    if (!valid || map_faulted(journal->map) || frame.kind != FRAME_POINTS || frame.series_id != series_id)
+        return error_set(ret_error, EBADMSG,
+            "%s: offset %llu: the frame of series %llu does not have the checksum it was written with",
+            journal->path, (unsigned long long)offset, (unsigned long long)series_id);
+    return frame_view(image, &frame, false, ret_view, ret_error);
+}
+
 /* ---- prepare ---- */
 
 /* Zeros over the whole size, not fallocate: a commit then neither allocates nor converts extents, and its partial
@@ -157,9 +174,7 @@ int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_
             offset, ret_error);
         if (r == 0) {
             *ret_synced = true;
-            r = io->operations->sync_data(io, journal->file);
-            if (r < 0)
-                (void)error_set(ret_error, -r, "%s: cannot sync: %s", journal->path, strerrordesc_np(-r));
+            r = io_sync_data(io, journal->file, journal->path, ret_error);
         }
     }
     free(zeros);
@@ -169,29 +184,23 @@ int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_
 /* The size first: a header of another size than the file's would be damage. */
 static int create_filled(struct io *io, struct journal_file *journal, struct error *ret_error)
 {
-    journal->file = io->operations->open(io, journal->path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    if (journal->file < 0)
-        return error_set(ret_error, -journal->file, "%s: cannot create: %s", journal->path,
-            strerrordesc_np(-journal->file));
-    if (journal->filled < journal->size) {
-        int r = io->operations->truncate(io, journal->file, journal->size);
-        if (r < 0)
-            return error_set(ret_error, -r, "%s: cannot set its size: %s", journal->path, strerrordesc_np(-r));
-    }
-    return fill_with_zeros(io, journal, ret_error);
+    journal->file = io_open_file(io, journal->path, O_WRONLY | O_CREAT | O_EXCL, 0600, ret_error);
+    int r = journal->file < 0 ? journal->file : 0;
+    if (r == 0 && journal->filled < journal->size)
+        r = io_truncate(io, journal->file, journal->path, journal->size, ret_error);
+    return r < 0 ? r : fill_with_zeros(io, journal, ret_error);
 }
 
 /* Safe at any moment of a crash: no manifest names the old id any more nor the new one already, so whatever the file
  * holds meanwhile is never read as either. */
 static int take_recycled(struct io *io, struct journal_file *journal, const char *recycle, struct error *ret_error)
 {
-    int r = io->operations->rename(io, recycle, journal->path);
+    int r = io_rename(io, recycle, journal->path, ret_error);
     if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot rename to %s: %s", recycle, journal->path, strerrordesc_np(-r));
-    journal->file = io->operations->open(io, journal->path, O_WRONLY, 0);
+        return r;
+    journal->file = io_open_file(io, journal->path, O_WRONLY, 0, ret_error);
     if (journal->file < 0)
-        return error_set(ret_error, -journal->file, "%s: cannot open: %s", journal->path,
-            strerrordesc_np(-journal->file));
+        return journal->file;
     /* Usually in the cache still; if not, commits shall not wait for it page by page. */
     (void)posix_fadvise(journal->file, 0, (off_t)journal->size, POSIX_FADV_WILLNEED);
     return 0;
@@ -205,10 +214,7 @@ static int recycle_fits(struct io *io, const char *recycle, uint64_t size, struc
         return error_set(ret_error, errno, "%s: cannot read its size: %s", recycle, strerrordesc_np(errno));
     if ((uint64_t)status.st_size == size)
         return 1;
-    int r = io->operations->unlink(io, recycle);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot remove: %s", recycle, strerrordesc_np(-r));
-    return 0;
+    return io_unlink(io, recycle, ret_error);
 }
 
 static int publish_header(struct io *io, const struct journal_file *journal, const char *directory, uint32_t flags,
@@ -219,13 +225,8 @@ static int publish_header(struct io *io, const struct journal_file *journal, con
     int r = io_write_all(io, journal->file, journal->path, page, sizeof(page), 0, ret_error);
     if (r < 0)
         return r;
-    r = io->operations->sync(io, journal->file);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot sync: %s", journal->path, strerrordesc_np(-r));
-    r = io->operations->sync_directory(io, directory);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot sync the directory: %s", directory, strerrordesc_np(-r));
-    return 0;
+    r = io_sync(io, journal->file, journal->path, ret_error);
+    return r < 0 ? r : io_sync_directory(io, directory, ret_error);
 }
 
 static int make_file(struct io *io, const char *directory, struct journal_file *journal, const char *recycle,
@@ -262,7 +263,7 @@ static int prepare(struct io *io, const char *directory, const struct journal_fi
         r = make_file(io, directory, journal, recycle, ret_error);
     if (r < 0) {
         if (!exists) /* nobody has heard of the file: its space is worth more than its half-made content */
-            (void)io->operations->unlink(io, journal->path);
+            (void)io_unlink(io, journal->path, NULL);
         journal_file_close(journal);
         return r;
     }

@@ -19,6 +19,7 @@ enum {
     JOURNAL_BYTES_DEFAULT = 64 << 20,
     JOURNAL_BYTES_MAX = 1 << 30,
     FRAME_BYTES_MAX = 64 << 20,
+    FRAME_ALIGNMENT = 8, /* of every frame, in bytes */
 };
 
 enum frame_kind {
@@ -96,6 +97,13 @@ int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_
 int journal_file_open(const char *directory, uint64_t id, struct journal_file **ret_journal,
     struct error *ret_error);
 void journal_file_close(struct journal_file *journal); /* accepts NULL; does not unlink */
+
+/* Sets *ret_view to the points of the series' frame at `offset`, a place that the head index gave, after both
+ * of the frame's checksums are verified. The view borrows the journal's map (do not free it) and is valid
+ * while the journal is open; who keeps what was read looks at map_faulted(journal->map) afterwards. Any
+ * thread. 0; -EBADMSG naming file, offset and series: the frame is damaged or cannot be read any more. */
+int journal_read_points(const struct journal_file *journal, uint64_t series_id, uint64_t offset,
+    struct batch *ret_view, struct error *ret_error);
 
 struct journal_scan {
     uint64_t end;          /* offset after the last valid frame */

@@ -15,7 +15,6 @@ enum {
     JOURNAL_FLAG_RECYCLED = 1 << 0, /* the file was another journal before: stale bytes follow the last frame */
     JOURNAL_FLAGS_KNOWN = JOURNAL_FLAG_RECYCLED,
     FRAME_MAGIC = 0x4d415246, /* "FRAM" */
-    FRAME_ALIGNMENT = 8,
 };
 
 /* The rest of the first JOURNAL_HEADER_BYTES is zero and part of the checksum. */

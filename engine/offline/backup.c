@@ -1,6 +1,7 @@
 /* A consistent copy of a running store: segments never change, so they are linked where the file system allows it;
  * of each journal the published part is copied, and the copy's manifest calls it durable up to there. */
 #include "snapshot.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,20 +13,14 @@
 static int new_file(struct io *io, const char *path, const void *data, uint64_t size, uint64_t file_size,
     struct error *ret_error)
 {
-    int file = io->operations->open(io, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int file = io_open_file(io, path, O_WRONLY | O_CREAT | O_EXCL, 0600, ret_error);
     if (file < 0)
-        return error_set(ret_error, -file, "%s: cannot be made: %s", path, strerror(-file));
+        return file;
     int r = io_write_all(io, file, path, data, size, 0, ret_error);
-    if (r == 0 && file_size > size) {
-        r = io->operations->truncate(io, file, file_size);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: cannot be extended: %s", path, strerror(-r));
-    }
-    if (r == 0) {
-        r = io->operations->sync(io, file);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", path);
-    }
+    if (r == 0 && file_size > size)
+        r = io_truncate(io, file, path, file_size, ret_error);
+    if (r == 0)
+        r = io_sync(io, file, path, ret_error);
     (void)close(file);
     return r;
 }
@@ -53,8 +48,8 @@ static int add_segments(struct io *io, const struct version *version, const char
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < version->segment_count; i++) {
         const struct segment *segment = version->segments[i]->segment;
-        char *path;
-        if (asprintf(&path, "%s/segment-%llu", directory, (unsigned long long)segment_id(segment)) < 0)
+        char *path = store_segment_path(directory, segment_id(segment));
+        if (!path)
             return error_set(ret_error, ENOMEM, "out of memory for a backup");
         r = copy_segment(io, segment, path, ret_error);
         free(path);
@@ -76,10 +71,10 @@ static int add_journals(struct io *io, const struct files_moment *moment, const 
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < version->journal_count; i++) {
         const struct journal_file *file = version->journals[i]->file;
-        char *path;
         if (ends[i] <= JOURNAL_HEADER_BYTES)
             continue;
-        if (asprintf(&path, "%s/journal-%llu", directory, (unsigned long long)file->id) < 0)
+        char *path = store_journal_path(directory, file->id);
+        if (!path)
             return error_set(ret_error, ENOMEM, "out of memory for a backup");
         r = new_file(io, path, map_data(file->map), ends[i], file->size, ret_error);
         free(path);

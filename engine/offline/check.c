@@ -4,6 +4,7 @@
 #include "manifest.h"
 #include "segment.h"
 #include "store.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -96,8 +97,8 @@ static int check_segment(struct check *check, const struct manifest_segment *nam
 {
     struct segment *segment;
     struct error error = {0};
-    char *path;
-    if (asprintf(&path, "%s/segment-%llu", check->directory, (unsigned long long)named->id) < 0)
+    char *path = store_segment_path(check->directory, named->id);
+    if (!path)
         return -ENOMEM;
     int r = segment_open(path, named->id, &segment, &error);
     if (r < 0) {

@@ -5,6 +5,7 @@
 #include "merger.h"
 #include "segment.h"
 #include "store.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -30,6 +31,7 @@ __attribute__((format(printf, 2, 3))) static void print(const struct inspect *in
 
 static int inspect_manifest(const struct inspect *inspect, struct error *ret_error)
 {
+    char name[STORE_NAME_BYTES];
     struct manifest manifest;
     int r = manifest_read(inspect->directory, &manifest, ret_error);
     if (r < 0)
@@ -39,14 +41,15 @@ static int inspect_manifest(const struct inspect *inspect, struct error *ret_err
     for (uint32_t i = 0; i < manifest.journal_count; i++) {
         const struct manifest_journal *journal = &manifest.journals[i];
         if (journal->clean_end)
-            print(inspect, "  journal-%llu, durable to its end at %llu", (unsigned long long)journal->id,
+            print(inspect, "  %s, durable to its end at %llu", store_journal_name(name, journal->id),
                 (unsigned long long)journal->clean_end);
         else
-            print(inspect, "  journal-%llu, in use", (unsigned long long)journal->id);
+            print(inspect, "  %s, in use", store_journal_name(name, journal->id));
     }
     for (uint32_t i = 0; i < manifest.segment_count; i++)
-        print(inspect, "  segment-%llu, %llu bytes, footer checksum %016llx", (unsigned long long)manifest.segments[i].id,
-            (unsigned long long)manifest.segments[i].size, (unsigned long long)manifest.segments[i].checksum);
+        print(inspect, "  %s, %llu bytes, footer checksum %016llx", store_segment_name(name,
+            manifest.segments[i].id), (unsigned long long)manifest.segments[i].size,
+            (unsigned long long)manifest.segments[i].checksum);
     for (uint64_t i = 0; i < manifest.deleted_count; i++)
         print(inspect, "  deleted series %llu", (unsigned long long)manifest.deleted[i]);
     manifest_free(&manifest);
@@ -81,8 +84,9 @@ static int inspect_journal(const struct inspect *inspect, uint64_t id, bool fram
     int r = journal_file_open(inspect->directory, id, &file, ret_error);
     if (r < 0)
         return r;
-    print(inspect, "journal-%llu: %llu bytes, nonce %016llx", (unsigned long long)id, (unsigned long long)file->size,
-        (unsigned long long)file->nonce);
+    char name[STORE_NAME_BYTES];
+    print(inspect, "%s: %llu bytes, nonce %016llx", store_journal_name(name, id),
+        (unsigned long long)file->size, (unsigned long long)file->nonce);
     struct inspect copy = *inspect;
     int (*visit)(void *, const struct frame *) = frames ? print_frame : skip_frame;
     r = journal_file_scan(file, 0, visit, &copy, &scan, ret_error);
@@ -111,8 +115,8 @@ static int print_series(void *context, const struct segment_series *series)
 
 static int open_segment(const struct inspect *inspect, uint64_t id, struct segment **ret_segment, struct error *ret_error)
 {
-    char *path;
-    if (asprintf(&path, "%s/segment-%llu", inspect->directory, (unsigned long long)id) < 0)
+    char *path = store_segment_path(inspect->directory, id);
+    if (!path)
         return error_set(ret_error, ENOMEM, "out of memory");
     int r = segment_open(path, id, ret_segment, ret_error);
     free(path);
@@ -127,9 +131,11 @@ static double bytes_a_point(uint64_t bytes, uint64_t points)
 static void print_segment(const struct inspect *inspect, uint64_t id, const struct segment *segment)
 {
     uint64_t points = segment_point_count(segment), bytes = segment_file_size(segment);
-    print(inspect, "segment-%llu: tier %u, %llu bytes, %llu series, %llu points, %.3f bytes a point", (unsigned long long)id,
-        merger_tier(bytes), (unsigned long long)bytes, (unsigned long long)segment_series_count(segment),
-        (unsigned long long)points, bytes_a_point(bytes, points));
+    char name[STORE_NAME_BYTES];
+    print(inspect, "%s: tier %u, %llu bytes, %llu series, %llu points, %.3f bytes a point",
+        store_segment_name(name, id), merger_tier(bytes), (unsigned long long)bytes,
+        (unsigned long long)segment_series_count(segment), (unsigned long long)points, bytes_a_point(bytes,
+        points));
 }
 
 static int inspect_segment(const struct inspect *inspect, uint64_t id, struct error *ret_error)
@@ -230,9 +236,9 @@ int store_inspect(const char *directory, const char *file, void (*line)(void *co
         return inspect_all(&inspect, ret_error);
     if (strcmp(file, MANIFEST_NAME) == 0)
         return inspect_manifest(&inspect, ret_error);
-    if (store_file_id(file, "journal-", &id))
+    if (store_name_is_journal(file, &id))
         return inspect_journal(&inspect, id, true, ret_error);
-    if (store_file_id(file, "segment-", &id))
+    if (store_name_is_segment(file, &id))
         return inspect_segment(&inspect, id, ret_error);
     return error_set(ret_error, EINVAL, "'%s' is no file of a store; give MANIFEST, journal-N or segment-N", file);
 }

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "growth.h"
 #include "space.h"
+#include "store_layout.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,33 +40,33 @@ struct recovery {
 
 static int make_trash(struct recovery *recovery, struct error *ret_error)
 {
-    char *path = files_path(recovery->files, "trash", 0);
+    char *path = store_path(files_directory(recovery->files), TRASH_NAME);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory");
-    int r = recovery->io->operations->make_directory(recovery->io, path, 0700);
+    struct error error;
+    int r = io_make_directory(recovery->io, path, 0700, &error);
     if (r == -EEXIST)
         r = 0;
     if (r < 0)
-        (void)error_set(ret_error, -r, "%s: cannot be made", path);
+        (void)error_set(ret_error, error.code, "%s", error.message);
     free(path);
     return r;
 }
 
 static bool is_named(const struct version *version, const char *name)
 {
-    char expected[64];
-    if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, "trash") == 0 || strcmp(name, RECYCLED_NAME) == 0 ||
-        strncmp(name, "import-", 7) == 0)
+    uint64_t id;
+    if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, TRASH_NAME) == 0 || strcmp(name,
+        RECYCLED_NAME) == 0 || store_name_is_import(name))
         return true;
-    for (uint32_t i = 0; i < version->journal_count; i++) {
-        (void)snprintf(expected, sizeof(expected), "journal-%llu", (unsigned long long)version->journals[i]->file->id);
-        if (strcmp(name, expected) == 0)
+    bool is_journal = store_name_is_journal(name, &id);
+    for (uint32_t i = 0; is_journal && i < version->journal_count; i++) {
+        if (version->journals[i]->file->id == id)
             return true;
     }
-    for (uint32_t i = 0; i < version->segment_count; i++) {
-        (void)snprintf(expected, sizeof(expected), "segment-%llu",
-            (unsigned long long)segment_id(version->segments[i]->segment));
-        if (strcmp(name, expected) == 0)
+    bool is_segment = store_name_is_segment(name, &id);
+    for (uint32_t i = 0; is_segment && i < version->segment_count; i++) {
+        if (segment_id(version->segments[i]->segment) == id)
             return true;
     }
     return false;
@@ -76,15 +77,13 @@ static int trash_file(struct recovery *recovery, const char *name, struct error 
     int r = make_trash(recovery, ret_error);
     if (r < 0)
         return r;
-    char *from = NULL, *to = NULL;
-    if (asprintf(&from, "%s/%s", files_directory(recovery->files), name) < 0 ||
-        asprintf(&to, "%s/trash/%s.%llu", files_directory(recovery->files), name, (unsigned long long)files_manifest_version(recovery->files)) < 0)
+    char *from = store_path(files_directory(recovery->files), name);
+    char *to = store_trash_path(files_directory(recovery->files), name,
+        files_manifest_version(recovery->files));
+    if (from && to)
+        r = io_rename(recovery->io, from, to, ret_error);
+    else
         r = error_set(ret_error, ENOMEM, "out of memory");
-    if (r == 0) {
-        r = recovery->io->operations->rename(recovery->io, from, to);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: cannot be moved to %s", from, to);
-    }
     free(from);
     free(to);
     recovery->result.trashed_files++;
@@ -115,23 +114,19 @@ static int trash_tail(struct recovery *recovery, const struct journal_file *file
     if (scan->torn_bytes == 0)
         return 0;
     int r = make_trash(recovery, ret_error);
-    char *path = NULL;
-    if (r == 0 && asprintf(&path, "%s/trash/journal-%llu.tail-%llu.%llu", files_directory(recovery->files), (unsigned long long)file->id,
-                      (unsigned long long)scan->end, (unsigned long long)files_manifest_version(recovery->files)) < 0)
-        r = error_set(ret_error, ENOMEM, "out of memory");
-    if (r == 0) {
-        int copy = recovery->io->operations->open(recovery->io, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        if (copy < 0)
-            r = error_set(ret_error, -copy, "%s: %s", path, strerror(-copy));
-        else
-            r = io_write_all(recovery->io, copy, path, map_data(file->map) + scan->end, scan->torn_bytes, 0, ret_error);
-        if (copy >= 0) {
-            int synced = recovery->io->operations->sync(recovery->io, copy);
-            if (r == 0 && synced < 0)
-                r = error_set(ret_error, -synced, "%s: sync failed", path);
-            (void)close(copy);
-        }
-    }
+    if (r < 0)
+        return r;
+    char *path = store_trash_tail_path(files_directory(recovery->files), file->id, scan->end,
+        files_manifest_version(recovery->files));
+    if (!path)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    int copy = io_open_file(recovery->io, path, O_WRONLY | O_CREAT | O_TRUNC, 0600, ret_error);
+    r = copy < 0 ? copy : io_write_all(recovery->io, copy, path, map_data(file->map) + scan->end,
+        scan->torn_bytes, 0, ret_error);
+    if (r == 0)
+        r = io_sync(recovery->io, copy, path, ret_error);
+    if (copy >= 0)
+        (void)close(copy);
     free(path);
     recovery->result.torn_bytes += scan->torn_bytes;
     return r;

@@ -10,6 +10,7 @@
 #include "segment.h"
 #include "segment_private.h"
 #include "store.h"
+#include "store_layout.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -103,16 +104,16 @@ static int add_source(struct repair *repair, const char *name, uint64_t id, bool
 
 static int add_named_sources(struct repair *repair, struct error *ret_error)
 {
-    char name[64];
+    char name[STORE_NAME_BYTES];
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < repair->manifest.segment_count; i++) {
-        (void)snprintf(name, sizeof(name), "segment-%llu", (unsigned long long)repair->manifest.segments[i].id);
-        r = add_source(repair, name, repair->manifest.segments[i].id, false, 0, ret_error);
+        uint64_t id = repair->manifest.segments[i].id;
+        r = add_source(repair, store_segment_name(name, id), id, false, 0, ret_error);
     }
     for (uint32_t i = 0; r == 0 && i < repair->manifest.journal_count; i++) {
         const struct manifest_journal *journal = &repair->manifest.journals[i];
-        (void)snprintf(name, sizeof(name), "journal-%llu", (unsigned long long)journal->id);
-        r = add_source(repair, name, journal->id, true, journal->nonce, ret_error);
+        r = add_source(repair, store_journal_name(name, journal->id), journal->id, true, journal->nonce,
+            ret_error);
     }
     return r;
 }
@@ -129,9 +130,9 @@ static int add_all_sources(struct repair *repair, struct error *ret_error)
         uint64_t id;
         struct error error = {0};
         struct journal_file *file;
-        if (store_file_id(entry->d_name, "segment-", &id)) {
+        if (store_name_is_segment(entry->d_name, &id)) {
             r = add_source(repair, entry->d_name, id, false, 0, ret_error);
-        } else if (store_file_id(entry->d_name, "journal-", &id)) {
+        } else if (store_name_is_journal(entry->d_name, &id)) {
             if (journal_file_open(repair->directory, id, &file, &error) < 0) {
                 say(repair, "%s; it is left out", error.message);
                 continue;
@@ -336,8 +337,10 @@ static int end_writer(struct repair *repair, struct error *ret_error)
     int r = segment_writer_finish(repair->writer, ret_error);
     segment_writer_close(repair->writer);
     repair->writer = NULL;
-    if (r == 0 && asprintf(&path, "%s/segment-%llu", repair->target, (unsigned long long)id) < 0)
-        r = no_memory(ret_error);
+    if (r == 0) {
+        path = store_segment_path(repair->target, id);
+        r = path ? 0 : no_memory(ret_error);
+    }
     if (r == 0)
         r = segment_open(path, id, &segment, ret_error);
     if (r == 0 && segment_point_count(segment) > 0) {
@@ -359,9 +362,9 @@ static int begin_series(struct repair *repair, uint64_t series_id, struct error 
     if (repair->writer && segment_writer_size(repair->writer) > REPAIRED_SEGMENT_BYTES)
         r = end_writer(repair, ret_error);
     if (r == 0 && !repair->writer) {
-        char *path;
         uint64_t id = repair->next_file_id++;
-        if (asprintf(&path, "%s/segment-%llu", repair->target, (unsigned long long)id) < 0)
+        char *path = store_segment_path(repair->target, id);
+        if (!path)
             return no_memory(ret_error);
         r = segment_writer_open(repair->io, path, id, &repair->writer, ret_error);
         free(path);
@@ -459,32 +462,28 @@ static void remove_target(const struct repair *repair)
 /* The last step, also of a repair that was interrupted before it: the rebuilt directory gets its name, durably. */
 static int move_into_place(struct repair *repair, struct error *ret_error)
 {
-    const struct io_operations *operations = repair->io->operations;
     char *parent = strdup(repair->directory);
     if (!parent)
         return no_memory(ret_error);
     char *slash = strrchr(parent, '/');
     if (slash)
         *slash = 0;
-    int r = operations->rename(repair->io, repair->target, repair->directory);
-    if (r < 0) {
-        (void)error_set(ret_error, -r, "%s: cannot be moved to %s: %s; run `connectordb repair` again", repair->target,
-            repair->directory, strerror(-r));
-    } else {
-        r = operations->sync_directory(repair->io, slash ? parent : ".");
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", parent);
-    }
+    int r = io_rename(repair->io, repair->target, repair->directory, ret_error);
+    if (r < 0)
+        (void)error_prefix(ret_error, "run `connectordb repair` again");
+    else
+        r = io_sync_directory(repair->io, slash ? parent : ".", ret_error);
     free(parent);
     return r;
 }
 
 static int swap_directories(struct repair *repair, const char *keep_as, struct error *ret_error)
 {
-    int r = repair->io->operations->rename(repair->io, repair->directory, keep_as);
-    if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot be moved to %s: %s; nothing was changed", repair->directory, keep_as,
-            strerror(-r));
+    int r = io_rename(repair->io, repair->directory, keep_as, ret_error);
+    if (r < 0) {
+        (void)error_prefix(ret_error, "nothing was changed");
+        return r;
+    }
     return move_into_place(repair, ret_error);
 }
 
@@ -539,9 +538,9 @@ static int rebuild(struct repair *repair, struct error *ret_error)
     if (r < 0)
         return r;
     remove_target(repair); /* of a repair that was interrupted */
-    r = repair->io->operations->make_directory(repair->io, repair->target, 0700);
+    r = io_make_directory(repair->io, repair->target, 0700, ret_error);
     if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot be made: %s", repair->target, strerror(-r));
+        return r;
     r = write_all(repair, ret_error);
     if (r < 0)
         remove_target(repair);

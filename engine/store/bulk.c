@@ -6,18 +6,18 @@
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"
+#include "file.h"
 #include "segment.h"
 #include "staging_format.h"
+#include "store_layout.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -48,14 +48,6 @@ struct store_bulk_writer {
     size_t pending_count, pending_capacity;
     double time_last;
 };
-
-static char *bulk_path(const struct store_bulk *bulk, const char *name, uint64_t id)
-{
-    char *path;
-    int length = name ? asprintf(&path, "%s/%s", bulk->directory, name)
-                      : asprintf(&path, "%s/segment-%llu", bulk->directory, (unsigned long long)id);
-    return length < 0 ? NULL : path;
-}
 
 /* ---- the staging's manifest ---- */
 
@@ -95,26 +87,19 @@ static int parse_staging(struct store_bulk *bulk, const uint8_t *bytes, size_t s
 
 static int read_staging(struct store_bulk *bulk, struct error *ret_error)
 {
-    char *path = bulk_path(bulk, STAGING_NAME, 0);
+    char *path = store_path(bulk->directory, STAGING_NAME);
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory for the staging");
-    int r = 0;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (file < 0) {
-        r = errno == ENOENT ? 0 : error_set(ret_error, errno, "%s: %s", path, strerror(errno));
-    } else if (fstat(file, &status) < 0 || status.st_size > STAGING_BYTES_MAX) {
-        r = error_set(ret_error, EBADMSG, "%s: is not a staging's list of series", path);
-    } else {
-        size_t size = (size_t)status.st_size;
-        uint8_t *bytes = malloc(size + 1);
-        r = !bytes ? -ENOMEM : pread(file, bytes, size, 0) != (ssize_t)size ? -EBADMSG : parse_staging(bulk, bytes, size);
-        free(bytes);
+    struct buffer bytes = {0};
+    int r = file_read_regular(path, STAGING_BYTES_MAX, &bytes, ret_error);
+    if (r == -ENOENT) {
+        r = 0;
+    } else if (r == 0) {
+        r = parse_staging(bulk, bytes.data, bytes.size);
         if (r < 0)
             (void)error_set(ret_error, -r, "%s: is damaged; start the import anew", path);
     }
-    if (file >= 0)
-        (void)close(file);
+    buffer_free(&bytes);
     free(path);
     return r;
 }
@@ -128,7 +113,7 @@ static int verify_staging(struct store_bulk *bulk, struct error *ret_error)
     for (size_t i = 0; i < bulk->entry_count; i++) {
         uint64_t id = bulk->entries[i].segment_id;
         if (i == 0 || id != checked_id) {
-            char *path = bulk_path(bulk, NULL, id);
+            char *path = store_segment_path(bulk->directory, id);
             if (!path)
                 return error_set(ret_error, ENOMEM, "out of memory for the staging");
             struct segment *segment = NULL;
@@ -146,10 +131,11 @@ static int verify_staging(struct store_bulk *bulk, struct error *ret_error)
 
 static bool is_staged(const struct store_bulk *bulk, const char *name)
 {
+    uint64_t id;
+    if (!store_name_is_segment(name, &id))
+        return false;
     for (size_t i = 0; i < bulk->entry_count; i++) {
-        char expected[64];
-        (void)snprintf(expected, sizeof(expected), "segment-%llu", (unsigned long long)bulk->entries[i].segment_id);
-        if (strcmp(name, expected) == 0)
+        if (bulk->entries[i].segment_id == id)
             return true;
     }
     return false;
@@ -166,9 +152,9 @@ static void clear_directory(const struct store_bulk *bulk, bool keep_staged)
             continue;
         if (keep_staged && (strcmp(name, STAGING_NAME) == 0 || is_staged(bulk, name)))
             continue;
-        char *path = bulk_path(bulk, name, 0);
+        char *path = store_path(bulk->directory, name);
         if (path)
-            (void)bulk->io->operations->unlink(bulk->io, path);
+            (void)io_unlink(bulk->io, path, NULL);
         free(path);
     }
     if (directory)
@@ -201,7 +187,9 @@ static int bulk_new(struct io *io, struct files *files, const char *name, struct
     if (!name_is_valid(name))
         return error_set(ret_error, EINVAL, "'%s' is no name for a staging", name);
     struct store_bulk *bulk = calloc(1, sizeof(*bulk));
-    if (!bulk || asprintf(&bulk->directory, "%s/import-%s", files_directory(files), name) < 0) {
+    if (bulk)
+        bulk->directory = store_import_path(files_directory(files), name);
+    if (!bulk || !bulk->directory) {
         free(bulk);
         return error_set(ret_error, ENOMEM, "out of memory for the staging");
     }
@@ -220,7 +208,8 @@ int bulk_open(struct io *io, struct files *files, struct wake wake, const char *
     if (r < 0)
         return r;
     bulk->wake = wake;
-    r = io->operations->make_directory(io, bulk->directory, 0700);
+    struct error error;
+    r = io_make_directory(io, bulk->directory, 0700, &error);
     if (r == -EEXIST && resume) {
         r = read_staging(bulk, ret_error);
         if (r == 0)
@@ -228,11 +217,9 @@ int bulk_open(struct io *io, struct files *files, struct wake wake, const char *
         if (r == 0)
             clear_directory(bulk, true);
     } else if (r < 0) {
-        (void)error_set(ret_error, -r, "%s: %s", bulk->directory, strerror(-r));
+        (void)error_set(ret_error, error.code, "%s", error.message);
     } else {
-        r = io->operations->sync_directory(io, files_directory(files));
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", files_directory(files));
+        r = io_sync_directory(io, files_directory(files), ret_error);
     }
     if (r == 0)
         r = take_file_ids(bulk, ret_error);
@@ -320,7 +307,7 @@ static int begin_segment(struct store_bulk_writer *writer, struct error *ret_err
     if (r < 0)
         return r;
     free(writer->path);
-    writer->path = bulk_path(bulk, NULL, writer->segment_id);
+    writer->path = store_segment_path(bulk->directory, writer->segment_id);
     if (!writer->path)
         return error_set(ret_error, ENOMEM, "out of memory for a bulk load");
     return segment_writer_open(bulk->io, writer->path, writer->segment_id, &writer->segment, ret_error);
@@ -334,11 +321,8 @@ static int end_segment(struct store_bulk_writer *writer, struct error *ret_error
     if (!writer->segment)
         return 0;
     int r = segment_writer_finish(writer->segment, ret_error);
-    if (r == 0) {
-        r = io->operations->sync_directory(io, bulk->directory);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", bulk->directory);
-    }
+    if (r == 0)
+        r = io_sync_directory(io, bulk->directory, ret_error);
     segment_writer_close(writer->segment);
     writer->segment = NULL;
     if (r < 0)
@@ -458,8 +442,8 @@ static int list_moves(struct store_bulk *bulk, struct move **ret_moves, uint32_t
         uint64_t id = moves[i].id;
         moves[count] = (struct move){
             .id = id,
-            .from = bulk_path(bulk, NULL, id),
-            .to = files_path(bulk->files, "segment-%llu", id),
+            .from = store_segment_path(bulk->directory, id),
+            .to = store_segment_path(files_directory(bulk->files), id),
         };
         r = moves[count].from && moves[count].to ? 0 : -ENOMEM;
         count++;
@@ -481,9 +465,9 @@ static void free_moves(struct move *moves, uint32_t count)
 
 static int move_segment(struct io *io, struct move *move, struct error *ret_error)
 {
-    int r = io->operations->rename(io, move->from, move->to);
+    int r = io_rename(io, move->from, move->to, ret_error);
     if (r < 0)
-        return error_set(ret_error, -r, "%s: cannot be moved to %s: %s", move->from, move->to, strerror(-r));
+        return r;
     move->moved = true;
     struct segment *segment;
     r = segment_open(move->to, move->id, &segment, ret_error);
@@ -491,7 +475,7 @@ static int move_segment(struct io *io, struct move *move, struct error *ret_erro
         return r;
     if (segment_point_count(segment) == 0) { /* only empty series: nothing to keep */
         segment_close(segment);
-        (void)io->operations->unlink(io, move->to);
+        (void)io_unlink(io, move->to, NULL);
         return 0;
     }
     move->file = segment_file_new(io, segment);
@@ -535,11 +519,8 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
         (void)error_set(ret_error, ENOMEM, "out of memory for a bulk load");
     for (uint32_t i = 0; r == 0 && i < count; i++)
         r = move_segment(bulk->io, &moves[i], ret_error);
-    if (r == 0) {
-        r = bulk->io->operations->sync_directory(bulk->io, files_directory(bulk->files));
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", files_directory(bulk->files));
-    }
+    if (r == 0)
+        r = io_sync_directory(bulk->io, files_directory(bulk->files), ret_error);
     enum files_outcome outcome = FILES_REFUSED;
     if (r == 0) {
         r = name_segments(bulk->files, moves, count, &outcome, ret_error);
@@ -548,7 +529,7 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
     }
     for (uint32_t i = 0; r < 0 && outcome == FILES_REFUSED && i < count; i++) { /* back into the staging, so that a resumed load finds them */
         if (moves[i].moved)
-            (void)bulk->io->operations->rename(bulk->io, moves[i].to, moves[i].from);
+            (void)io_rename(bulk->io, moves[i].to, moves[i].from, NULL);
     }
     free_moves(moves, moves ? count : 0);
     (void)pthread_mutex_unlock(&bulk->lock);

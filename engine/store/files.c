@@ -1,6 +1,7 @@
 /* One owner of the set of files, as RocksDB's VersionSet::LogAndApply: a change is prepared beside what is current, written, and made
  * current by swapping two pointers, so that there is nothing to undo. */
 #include "files.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ struct files {
 static int open_segment(struct files *files, const struct manifest_segment *named, struct error *ret_error)
 {
     struct segment *segment = NULL;
-    char *path = files_path(files, "segment-%llu", named->id);
+    char *path = store_segment_path(files->directory, named->id);
     int r = path ? segment_open(path, named->id, &segment, ret_error) : error_set(ret_error, ENOMEM, "out of memory");
     if (r == 0 && (segment_file_size(segment) != named->size || segment_footer_checksum(segment) != named->checksum)) {
         r = error_set(ret_error, EBADMSG, "%s: is not the file the manifest names: expected %llu bytes with footer checksum "
@@ -141,17 +142,6 @@ void files_close(struct files *files)
 }
 
 /* ---- names ---- */
-
-char *files_path(const struct files *files, const char *format, uint64_t id)
-{
-    char name[64];
-    char *path;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    (void)snprintf(name, sizeof(name), format, (unsigned long long)id);
-#pragma GCC diagnostic pop
-    return asprintf(&path, "%s/%s", files->directory, name) < 0 ? NULL : path;
-}
 
 const char *files_directory(const struct files *files)
 {

@@ -16,8 +16,6 @@ struct files;
 int files_open(struct io *io, const char *directory, struct files **ret_files, struct error *ret_error);
 void files_close(struct files *files); /* accepts NULL; all journals and versions must have been released */
 
-/* DIRECTORY/name with the id in place of %llu; malloc'ed, NULL = no memory. */
-char *files_path(const struct files *files, const char *format, uint64_t id);
 const char *files_directory(const struct files *files);
 struct recycler *files_recycler(struct files *files);
 /* The first of `count` new file ids. A crash gives ids back that no manifest accounts for, together with their files: to keep unnamed

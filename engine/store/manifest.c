@@ -3,16 +3,15 @@
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"
+#include "file.h"
+#include "store_layout.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- the lists: room for the smallest power of two that holds the count ---- */
 
@@ -128,17 +127,6 @@ void manifest_free(struct manifest *manifest)
     *manifest = (struct manifest){0};
 }
 
-bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id)
-{
-    size_t length = strlen(prefix);
-    char *end;
-    if (strncmp(name, prefix, length) != 0 || name[length] < '0' || name[length] > '9')
-        return false;
-    errno = 0;
-    *ret_id = strtoull(name + length, &end, 10);
-    return errno == 0 && *end == 0;
-}
-
 /* ---- bytes ---- */
 
 static uint64_t image_checksum(const uint8_t *image, uint64_t size)
@@ -212,44 +200,12 @@ int manifest_write_result(struct io *io, const char *directory, const struct man
 
 /* ---- reading ---- */
 
-static int read_open_file(int file, const char *path, uint8_t **ret_image, uint64_t *ret_size,
-    struct error *ret_error)
+static int read_image(const char *path, struct buffer *image, struct error *ret_error)
 {
-    struct stat status;
-    if (fstat(file, &status) < 0)
-        return error_set(ret_error, errno, "%s: cannot read its size: %s", path, strerrordesc_np(errno));
-    uint64_t size = (uint64_t)status.st_size;
-    if (size < sizeof(struct manifest_header) || size > MANIFEST_BYTES_MAX)
-        return error_set(ret_error, EBADMSG, "%s: %llu bytes, expected %zu to %d; `connectordb repair` helps", path,
-            (unsigned long long)size, sizeof(struct manifest_header), MANIFEST_BYTES_MAX);
-    uint8_t *image = malloc(size);
-    if (!image)
-        return error_set(ret_error, ENOMEM, "out of memory");
-    uint64_t done = 0;
-    while (done < size) {
-        ssize_t part = pread(file, image + done, size - done, (off_t)done);
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0) {
-            int code = part < 0 ? errno : EIO;
-            free(image);
-            return error_set(ret_error, code, "%s: cannot read at offset %llu: %s", path, (unsigned long long)done,
-                strerrordesc_np(code));
-        }
-        done += (uint64_t)part;
-    }
-    *ret_image = image;
-    *ret_size = size;
-    return 0;
-}
-
-static int read_image(const char *path, uint8_t **ret_image, uint64_t *ret_size, struct error *ret_error)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return error_set(ret_error, errno, "%s: cannot open: %s", path, strerrordesc_np(errno));
-    int r = read_open_file(file, path, ret_image, ret_size, ret_error);
-    (void)close(file);
+    int r = file_read_regular(path, MANIFEST_BYTES_MAX, image, ret_error);
+    if (r == -E2BIG || (r == 0 && image->size < sizeof(struct manifest_header)))
+        return error_set(ret_error, EBADMSG, "%s: %s bytes, expected %zu to %d; `connectordb repair` helps",
+            path, r < 0 ? "too many" : "too few", sizeof(struct manifest_header), MANIFEST_BYTES_MAX);
     return r;
 }
 
@@ -335,12 +291,10 @@ int manifest_read(const char *directory, struct manifest *ret_manifest, struct e
     int length = snprintf(path, sizeof(path), "%s/%s", directory, MANIFEST_NAME);
     if (length < 0 || (size_t)length >= sizeof(path))
         return error_set(ret_error, ENAMETOOLONG, "%s: path too long", directory);
-    uint8_t *image = NULL;
-    uint64_t size = 0;
-    int r = read_image(path, &image, &size, ret_error);
-    if (r < 0)
-        return r;
-    r = unpack(path, image, size, ret_manifest, ret_error);
-    free(image);
+    struct buffer image = {0};
+    int r = read_image(path, &image, ret_error);
+    if (r == 0)
+        r = unpack(path, image.data, image.size, ret_manifest, ret_error);
+    buffer_free(&image);
     return r;
 }

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MANIFEST_NAME "MANIFEST"
-
 struct manifest_journal {
     uint64_t id;
     uint64_t clean_end; /* end recorded by a clean close, or by closing the journal with all of it durable; 0 = none */
@@ -48,7 +46,5 @@ int manifest_add_journal(struct manifest *manifest, struct manifest_journal jour
 int manifest_add_segment(struct manifest *manifest, struct manifest_segment segment);
 int manifest_remove_journal(struct manifest *manifest, uint64_t id);
 int manifest_add_deleted(struct manifest *manifest, uint64_t series_id);
-/* The id in the name of a journal or segment, behind the prefix; false = the name is another. */
-bool store_file_id(const char *name, const char *prefix, uint64_t *ret_id);
 
 #endif

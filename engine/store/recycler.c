@@ -1,7 +1,8 @@
 #include "recycler.h"
 
+#include "store_layout.h"
+
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,10 +11,9 @@ int recycler_init(struct recycler *recycler, struct io *io, const char *director
 {
     *recycler = (struct recycler){.io = io};
     (void)pthread_mutex_init(&recycler->lock, NULL);
-    if (asprintf(&recycler->path, "%s/" RECYCLED_NAME, directory) < 0) {
-        recycler->path = NULL;
+    recycler->path = store_path(directory, RECYCLED_NAME);
+    if (!recycler->path)
         return -ENOMEM;
-    }
     if (access(recycler->path, F_OK) == 0)
         recycler->state = RECYCLER_FULL;
     return 0;
@@ -28,10 +28,11 @@ void recycler_free(struct recycler *recycler)
 void recycler_put(struct recycler *recycler, const char *path, bool whole)
 {
     (void)pthread_mutex_lock(&recycler->lock);
-    if (whole && recycler->state == RECYCLER_EMPTY && recycler->io->operations->rename(recycler->io, path, recycler->path) == 0)
+    if (whole && recycler->state == RECYCLER_EMPTY && io_rename(recycler->io, path, recycler->path,
+        NULL) == 0)
         recycler->state = RECYCLER_FULL;
     else
-        (void)recycler->io->operations->unlink(recycler->io, path);
+        (void)io_unlink(recycler->io, path, NULL);
     (void)pthread_mutex_unlock(&recycler->lock);
 }
 
@@ -65,7 +66,7 @@ uint64_t recycler_size(struct recycler *recycler)
 void recycler_discard(struct recycler *recycler)
 {
     (void)pthread_mutex_lock(&recycler->lock);
-    if (recycler->state == RECYCLER_FULL && recycler->io->operations->unlink(recycler->io, recycler->path) == 0)
+    if (recycler->state == RECYCLER_FULL && io_unlink(recycler->io, recycler->path, NULL) == 0)
         recycler->state = RECYCLER_EMPTY;
     (void)pthread_mutex_unlock(&recycler->lock);
 }

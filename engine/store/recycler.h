@@ -8,8 +8,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define RECYCLED_NAME "recycled"
-
 struct recycler {
     pthread_mutex_t lock; /* innermost */
     struct io *io;

@@ -113,16 +113,8 @@ int part_check_journal(const struct part *part, struct error *ret_error)
 
 int part_read_frame(const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error)
 {
-    const struct journal_file *file = part->journal->file;
-    const uint8_t *image = map_data(file->map);
-    uint64_t offset = (uint64_t)head_reference(part->head, number)->place * 8;
-    struct frame frame;
-    int r = frame_parse(image, file->size, offset, file->nonce, true, &frame);
-    if (r != 1 || map_faulted(file->map))
-        return error_set(ret_error, EBADMSG, "%s: offset %llu: the frame of series %llu does not have the checksum it was "
-                                             "written with", file->path, (unsigned long long)offset,
-            (unsigned long long)part->head->series_id);
-    return frame_view(image, &frame, false, ret_view, ret_error);
+    uint64_t offset = frame_reference_offset(head_reference(part->head, number));
+    return journal_read_points(part->journal->file, part->head->series_id, offset, ret_view, ret_error);
 }
 
 static int time_of_first(const struct part *part, double *ret_time, struct error *ret_error)

@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define STAGING_NAME "STAGING"
 #define STAGING_MAGIC UINT64_C(0x31474E4947415453) /* "STAGING1" */
 
 struct staging_header {

@@ -5,6 +5,7 @@
 #include "map.h"
 #include "recover.h"
 #include "snapshot.h"
+#include "store_layout.h"
 
 #include <errno.h>
 #include <limits.h>

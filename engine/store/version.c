@@ -49,11 +49,9 @@ int journal_sync(struct journal *journal, struct io *io, uint64_t end, struct er
     if (journal->sync_failed) {
         r = error_set(ret_error, EIO, "%s: an earlier sync failed", journal->file->path);
     } else if (atomic_load(&journal->synced_end) < end) {
-        r = io->operations->sync_data(io, journal->file->file);
+        r = io_sync_data(io, journal->file->file, journal->file->path, ret_error);
         if (r == 0)
             atomic_store(&journal->synced_end, end);
-        else
-            r = error_set(ret_error, -r, "%s: sync failed", journal->file->path);
         journal->sync_failed = r < 0;
     }
     (void)pthread_mutex_unlock(&journal->sync_lock);
@@ -79,11 +77,8 @@ int segment_file_finish(struct io *io, const char *directory, struct segment_wri
     struct segment *segment = NULL;
     struct segment_file *file = NULL;
     int r = segment_writer_finish(writer, ret_error);
-    if (r == 0) {
-        r = io->operations->sync_directory(io, directory);
-        if (r < 0)
-            (void)error_set(ret_error, -r, "%s: sync failed", directory);
-    }
+    if (r == 0)
+        r = io_sync_directory(io, directory, ret_error);
     if (r == 0)
         r = segment_open(path, id, &segment, ret_error);
     if (r == 0) {
@@ -93,7 +88,7 @@ int segment_file_finish(struct io *io, const char *directory, struct segment_wri
     }
     if (r < 0) {
         segment_close(segment);
-        (void)io->operations->unlink(io, path);
+        (void)io_unlink(io, path, NULL);
         return r;
     }
     *ret_file = file;
@@ -105,7 +100,7 @@ void segment_file_release(struct segment_file *file)
     if (!file || atomic_fetch_sub(&file->references, 1) > 1)
         return;
     if (atomic_load(&file->obsolete))
-        (void)file->io->operations->unlink(file->io, segment_path(file->segment));
+        (void)io_unlink(file->io, segment_path(file->segment), NULL);
     segment_close(file->segment);
     free(file);
 }
@@ -169,7 +164,8 @@ bool version_holds(const struct version *version, uint64_t series_id)
     if (version_find_segment(version, series_id, &found, NULL) != 0)
         return true; /* also when a segment cannot tell */
     for (uint32_t i = 0; i < version->journal_count; i++) {
-        if (head_index_find(&version->journals[i]->index, series_id, UINT64_MAX, &series) > 0)
+        if (head_index_find(&version->journals[i]->index, series_id, version->journals[i]->file->size,
+            &series) > 0)
             return true;
     }
     return false;

@@ -5,6 +5,7 @@
 #include "checksum.h"
 #include "io_fault.h"
 #include "manifest_sample.h"
+#include "store_layout.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

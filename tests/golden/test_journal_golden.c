@@ -6,6 +6,7 @@
 #include "journal_format.h"
 #include "journal_sample.h"
 #include "manifest_sample.h"
+#include "store_layout.h"
 
 #define JOURNAL_NAME "journal-7"
 

@@ -3,6 +3,7 @@
 
 #include "files.h"
 #include "io_fault.h"
+#include "store_layout.h"
 
 #include <limits.h>
 #include <unistd.h>

@@ -36,7 +36,7 @@ static void finds_what_lies_below_the_end(void **state)
     for (uint32_t n = 0; n < FRAMES; n++) {
         const struct frame_reference *reference = head_reference(series, n);
         assert_int_equal(reference->first_index, n * 3u);
-        assert_int_equal((uint64_t)reference->place * 8, 4096 + n * 128u);
+        assert_int_equal(frame_reference_offset(reference), 4096 + n * 128u);
         assert_int_equal(reference->logical_bytes, n);
     }
     assert_int_equal(head_index_find(&index, 99, UINT64_MAX, &series), 0);
