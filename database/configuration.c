@@ -2,6 +2,7 @@
 
 #include "byte_order_mark.h"
 #include "configuration_text.h"
+#include "json_comments.h"
 #include "file.h"
 
 #include <arpa/inet.h>
@@ -411,7 +412,7 @@ int configuration_parse(const char *text, size_t size, const char *file,
         r = error_set(ret_error, ENOMEM, "%s: out of memory", file);
     if (r == 0) {
         memcpy(plain, text, size);
-        line = configuration_strip_comments(plain, size);
+        line = json_blank_comments(plain, size);
         if (line != 0)
             r = error_set(ret_error, EINVAL, "%s: line %u: the comment does not end", file, line);
     }

@@ -1,59 +1,5 @@
 #include "configuration_text.h"
 
-/* The index behind the string that starts at `at`. */
-static size_t skip_string(const char *text, size_t size, size_t at)
-{
-    for (at++; at < size && text[at] != '"' && text[at] != '\n'; at++) {
-        if (text[at] == '\\')
-            at++;
-    }
-    return at < size ? at + 1 : size;
-}
-
-static size_t blank_line(char *text, size_t size, size_t at)
-{
-    while (at < size && text[at] != '\n')
-        text[at++] = ' ';
-    return at;
-}
-
-/* As blank_line for the other kind; `size + 1` when it does not end. */
-static size_t blank_block(char *text, size_t size, size_t at)
-{
-    for (size_t end = at + 2; end + 1 < size; end++) {
-        if (text[end] != '*' || text[end + 1] != '/')
-            continue;
-        for (; at < end + 2; at++) {
-            if (text[at] != '\n')
-                text[at] = ' ';
-        }
-        return at;
-    }
-    return size + 1;
-}
-
-unsigned configuration_strip_comments(char *text, size_t size)
-{
-    unsigned line = 1;
-    for (size_t at = 0; at < size;) {
-        size_t start = at;
-        char next = at + 1 < size ? text[at + 1] : '\0';
-        if (text[at] == '"')
-            at = skip_string(text, size, at);
-        else if (text[at] == '/' && next == '/')
-            at = blank_line(text, size, at);
-        else if (text[at] == '/' && next == '*')
-            at = blank_block(text, size, at);
-        else
-            at++;
-        if (at > size)
-            return line;
-        for (; start < at; start++)
-            line += text[start] == '\n';
-    }
-    return 0;
-}
-
 const char *configuration_default_text(void)
 {
     return "// Configuration of a ConnectorDB database. JSON with comments; every key may be left out.\n"

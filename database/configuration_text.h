@@ -6,9 +6,6 @@
 
 #include <stddef.h>
 
-/* Turns the comments outside strings into white space, line ends kept, in place. 0, or the line where a comment begins that does not
- * end. */
-unsigned configuration_strip_comments(char *text, size_t size);
 /* As configuration_read, from text. file: its name for messages. */
 int configuration_parse(const char *text, size_t size, const char *file, struct configuration *ret_configuration,
     struct error *ret_error);

@@ -1,6 +1,7 @@
 /* Configuration text: comments are stripped in place without moving a line, and what is accepted is within its limits. */
 #include "check.h"
 #include "configuration_text.h"
+#include "json_comments.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,11 @@ static void strip_once_and_again(const uint8_t *data, size_t size)
     char *text = malloc(size + 1), *again = malloc(size + 1);
     CHECK(text && again);
     memcpy(text, data, size);
-    if (configuration_strip_comments(text, size) == 0) {
+    if (json_blank_comments(text, size) == 0) {
         for (size_t i = 0; i < size; i++)
             CHECK(text[i] == (char)data[i] || (text[i] == ' ' && data[i] != '\n'));
         memcpy(again, text, size);
-        CHECK(configuration_strip_comments(again, size) == 0);
+        CHECK(json_blank_comments(again, size) == 0);
         CHECK(memcmp(again, text, size) == 0);
     }
     free(text);
