@@ -1,4 +1,4 @@
-#include "manifest_format.h"
+#include "manifest.h"
 
 #include "bytes.h"
 #include "check.h"

@@ -4,21 +4,10 @@
 
 #include "error.h"
 #include "io.h"
+#include "manifest_format.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct manifest_journal {
-    uint64_t id;
-    uint64_t clean_end; /* end recorded by a clean close, or by closing the journal with all of it durable; 0 = none */
-    uint64_t nonce;     /* of the journal's header: the right file, and its frames readable without the header page */
-};
-
-struct manifest_segment {
-    uint64_t id;
-    uint64_t size;     /* of the file */
-    uint64_t checksum; /* of its footer */
-};
 
 struct manifest {
     uint64_t version; /* counts the replacements */

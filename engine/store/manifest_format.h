@@ -3,8 +3,6 @@
 #ifndef CONNECTORDB_MANIFEST_FORMAT_H
 #define CONNECTORDB_MANIFEST_FORMAT_H
 
-#include "manifest.h"
-
 #include <assert.h>
 #include <stdint.h>
 
@@ -13,6 +11,18 @@
 enum {
     MANIFEST_FORMAT_VERSION = 1,
     MANIFEST_BYTES_MAX = 1 << 30,
+};
+
+struct manifest_journal {
+    uint64_t id;
+    uint64_t clean_end; /* end recorded by a clean close, or by closing the journal with all of it durable; 0 = none */
+    uint64_t nonce;     /* of the journal's header: the right file, and its frames readable without the header page */
+};
+
+struct manifest_segment {
+    uint64_t id;
+    uint64_t size;     /* of the file */
+    uint64_t checksum; /* of its footer */
 };
 
 struct manifest_header {
