@@ -218,7 +218,7 @@ static int append_once(struct script *script, uint64_t series_id, struct points 
     struct error error = {0};
     int r = store_append(script->store, series_id, &batch, 0, NULL, &error);
     batch_free(&batch);
-    REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "append: %d: %s", r, error.message);
+    REQUIRE(r == 0 || r == -EAGAIN || error_is_no_space(-r) || r == -EIO, "append: %d: %s", r, error.message);
     REQUIRE(r == 0 || error.message[0], "%d without a message", r);
     end_attempt(script, made, r == 0 ? OUTCOME_ACKNOWLEDGED : r == -EIO ? OUTCOME_UNKNOWN : OUTCOME_REFUSED);
     return r;
@@ -233,7 +233,7 @@ static int append_when_healthy(struct script *script, uint64_t series_id, struct
         REQUIRE(clock_monotonic_ns() < deadline, "the store does not recover though the device is healthy");
         sched_yield();
         r = append_once(script, series_id, points);
-    } while (r == -EAGAIN || r == -ENOSPC);
+    } while (r == -EAGAIN || error_is_no_space(-r));
     return r;
 }
 
@@ -278,7 +278,7 @@ static bool delete_last(struct script *script)
     uint64_t id = SCRIPT_SERIES;
     struct error error = {0};
     int r = store_delete_series(script->store, &id, 1, &error);
-    REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "delete: %d: %s", r, error.message);
+    REQUIRE(r == 0 || r == -EAGAIN || error_is_no_space(-r) || r == -EIO, "delete: %d: %s", r, error.message);
     end_attempt(script, made, r == 0 ? OUTCOME_ACKNOWLEDGED : OUTCOME_UNKNOWN);
     return !journal_dead(script);
 }
