@@ -13,6 +13,7 @@ static struct http_head parse(const char *text, char *copy)
     for (size_t i = 1; i <= size && found == 0; i++)
         found = http_head_find_end(copy, i, &scanned);
     assert_int_equal(http_head_find_end(copy, size, &at_once), found);
+    memset(&head, 0, sizeof(head));
     if (found < 0)
         http_head_refuse(&head, 400, "end");
     else if (found == 0)

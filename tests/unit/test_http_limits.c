@@ -60,7 +60,7 @@ static void ask_once(const struct http *http)
     close(file);
 }
 
-static void limit(int resource, rlim_t most)
+static void limit(__rlimit_resource_t resource, rlim_t most)
 {
     struct rlimit limits = {.rlim_cur = most, .rlim_max = most};
     assert_int_equal(setrlimit(resource, &limits), 0);

@@ -90,8 +90,7 @@ static void test_one_answer_then_the_end(void **state)
         "Content-Length: 35, 35\r\n",
         "Content-Length: 0x23\r\n",
         "Transfer-Encoding: chunked, identity\r\n",
-        "Transfer-Encoding:\x0b"
-        "chunked\r\n",
+        "Transfer-Encoding:\vchunked\r\n",
     };
     (void)state;
     for (size_t i = 0; i < sizeof(FIELDS) / sizeof(FIELDS[0]); i++) {
