@@ -97,7 +97,7 @@ class Newcomer(DatabaseTest):
         command(exit_code=2)
         self.start()
         running = command("start", self.database, "--port", "0", exit_code=1)
-        self.assertIn("running", running.stderr)
+        self.assertRegex(running.stderr, r"is in use by process \d+ connectordb start\n")
 
     def test_help_and_version(self):
         for name in ("create", "start", "run", "stop", "import", "export", "check", "inspect"):

@@ -29,7 +29,7 @@ class RestTest(harness.DatabaseTest):
 
     def start_with_bob(self, password="b", email="b@b.c"):
         """A database with the admin test and the plain user bob, as if bob had been created over REST."""
-        self.create("--user", "test:test")
+        self.create("--user", "test:test", "--email", "root@localhost")  # the default address of 0.3
         folder = os.path.join(self.directory, "import")
         os.makedirs(os.path.join(folder, "bob"))
         salt = "salt"
