@@ -77,7 +77,7 @@ static void site_set(struct server *server)
     char port[8] = "";
     if (*name != '[' && !memchr(name, ':', name_length) && http_port(server->http) != 80)
         (void)snprintf(port, sizeof(port), ":%u", http_port(server->http));
-    (void)snprintf(server->site, sizeof(server->site), "%.*s%.*s%s", scheme ? (int)(name - site) : 7,
+    (void)snprintf(server->auth.site, sizeof(server->auth.site), "%.*s%.*s%s", scheme ? (int)(name - site) : 7,
         scheme ? site : "http://", *name ? (int)name_length : 9, *name ? name : "localhost", port);
 }
 
@@ -110,6 +110,8 @@ int server_start(struct database *database, const struct configuration *configur
     bound_allocator();
     server->database = database;
     server->configuration = configuration;
+    server->auth.catalog = database->catalog;
+    server->auth.configuration = configuration;
     body_budget_init(&server->bodies, configuration->insert_limit_bytes);
     struct http_options options = {
         .address = configuration->hostname,
@@ -125,11 +127,11 @@ int server_start(struct database *database, const struct configuration *configur
         .context = server,
     };
     struct limiter_options limits = auth_limits(configuration);
-    int r = limiter_create(&limits, &server->limiter, ret_error);
+    int r = limiter_create(&limits, &server->auth.limiter, ret_error);
     if (r == 0)
         r = http_start(&options, &server->http, ret_error);
     if (r < 0) {
-        limiter_free(server->limiter);
+        limiter_free(server->auth.limiter);
         body_budget_destroy(&server->bodies);
         free(server);
         return r;
@@ -157,7 +159,7 @@ void server_stop(struct server *server)
         return;
     catalog_stop_hashing(server->database->catalog); /* logins that wait are answered with 503 */
     http_stop(server->http);
-    limiter_free(server->limiter);
+    limiter_free(server->auth.limiter);
     body_budget_destroy(&server->bodies);
     free(server);
     log_info("the server has stopped");

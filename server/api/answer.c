@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include "client.h"
 #include "clock.h"
 #include "json_points.h"
 #include "log.h"
@@ -84,6 +85,13 @@ const char *request_path(const struct request *request, char to[PATH_BYTES_MAX +
         used += (size_t)snprintf(to + used, PATH_BYTES_MAX + 1 - used, "%s%s", i > 0 ? "/" : "", names[i]);
     }
     return to;
+}
+
+void request_log(const struct request *request, const char *what)
+{
+    char path[PATH_BYTES_MAX + 1], name[CLIENT_NAME_BYTES], address[CLIENT_ADDRESS_BYTES];
+    log_info("%s %s, by %s from %s", what, request_path(request, path), client_name(request_acting(request), name),
+        client_address(request->exchange, request->server->configuration, address));
 }
 
 /* Waits until a whole number of steps has passed since the request began. What does not exist is found out

@@ -35,9 +35,9 @@ bool body_open(struct body *body, struct request *request, uint64_t limit, struc
     struct http_exchange *exchange = request->exchange;
     *body = (struct body){.exchange = exchange,
         .budget = &request->server->bodies,
-        .share = {.account = request->identity.user_id},
+        .share = {.account = request->login.identity.user_id},
         .problem = problem};
-    http_body_owner(exchange, (uint64_t)request->identity.user_id);
+    http_body_owner(exchange, (uint64_t)request->login.identity.user_id);
     if (!check_encoding(exchange, problem))
         return false;
     if (http_body_limit(exchange, limit, &error) < 0)

@@ -150,7 +150,7 @@ static bool check_order(const struct batch *batch, struct problem *problem)
 
 static int set_sender(const struct request *request, const struct stream_place *place, struct batch *batch)
 {
-    const struct identity *identity = &request->identity;
+    const struct identity *identity = &request->login.identity;
     char path[PATH_BYTES_MAX + 1];
     if (identity->device_id == place->device_id)
         return batch_set_senders(batch, NULL, 0);

@@ -2,7 +2,6 @@
 
 #include "auth.h"
 #include "body.h"
-#include "client.h"
 #include "find.h"
 #include "json_object.h"
 #include "list.h"
@@ -127,15 +126,15 @@ static bool insert(struct request *request, const struct device *device, const s
     size_t key_size = strlen(device->apikey);
     struct guess guess;
     struct error error = {0};
-    if (key_size > 0 && !auth_guess_begin(request, &guess, problem))
+    if (key_size > 0 && !auth_guess_begin(&request->server->auth, request->exchange, &guess, problem))
         return false;
     int r =
         catalog_create_device_with_streams(catalog, device, streams->streams, streams->count, NULL, &error);
     if (r == -ENOTUNIQ)
-        client_log(request, "refused a device whose API key is in use,");
+        request_log(request, "refused a device whose API key is in use,");
     bool counts = r == -ENOTUNIQ || (r == 0 && key_size < KEY_BYTES_UNGUESSABLE);
     if (key_size > 0)
-        auth_guess_judged(request, &guess, counts ? GUESS_WRONG : GUESS_UNDECIDED);
+        auth_guess_judged(&request->server->auth, &guess, counts ? GUESS_WRONG : GUESS_UNDECIDED);
     return r == 0 || write_refused(request, r, &error, problem);
 }
 
@@ -194,6 +193,6 @@ bool device_delete(struct request *request, struct problem *problem)
     int r = database_delete_device(request->server->database, id, &error);
     if (r < 0)
         return write_refused(request, r, &error, problem);
-    client_log(request, "deleted device");
+    request_log(request, "deleted device");
     return answer_ok(request);
 }

@@ -14,10 +14,10 @@ bool meta_version(struct request *request, struct problem *problem)
 static bool answer_this(struct request *request)
 {
     char name[PATH_BYTES_MAX + 1] = "nobody";
-    if (request->authenticated) {
-        strcpy(name, request->identity.user);
+    if (request->login.authenticated) {
+        strcpy(name, request->login.identity.user);
         strcat(name, "/");
-        strcat(name, request->identity.device);
+        strcat(name, request->login.identity.device);
     }
     http_answer(request->exchange, 200, HTTP_TEXT, name, strlen(name));
     return true;

@@ -2,6 +2,7 @@
 #ifndef CONNECTORDB_REQUEST_H
 #define CONNECTORDB_REQUEST_H
 
+#include "auth.h"
 #include "catalog.h"
 #include "configuration.h"
 #include "database.h"
@@ -10,21 +11,14 @@
 #include "problem.h"
 #include "url.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
-
-enum {
-    ORIGIN_BYTES_MAX = 256,
-};
 
 struct server {
     struct database *database;
     const struct configuration *configuration;
     struct http *http;
-    struct limiter *limiter;     /* of guesses of logins; auth/ */
-    struct body_budget bodies;   /* of the requests under way */
-    atomic_uint failing_logins;  /* logins that are being delayed now */
-    char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
+    struct auth auth;
+    struct body_budget bodies; /* of the requests under way */
 };
 
 struct request {
@@ -32,14 +26,13 @@ struct request {
     struct http_exchange *exchange;
     struct query query;
     const char *user, *device, *stream; /* names from the path, NULL where the route has none */
-    bool authenticated;                 /* false: nobody */
-    struct identity identity;           /* who acts, when authenticated */
+    struct login login;
 };
 
 /* Who acts; NULL = nobody. */
 static inline const struct identity *request_acting(const struct request *request)
 {
-    return request->authenticated ? &request->identity : NULL;
+    return request->login.authenticated ? &request->login.identity : NULL;
 }
 
 /* Answers the request and returns true; or sets *problem, which the dispatcher answers, and returns false. */
@@ -54,6 +47,9 @@ void answer_problem(struct request *request, const struct problem *problem);
 /* The path of what the request is about, for messages: "user/device/stream" of names that are valid, else
  * "the path". */
 const char *request_path(const struct request *request, char to[PATH_BYTES_MAX + 1]);
+
+/* One line for the log: `what` ("deleted device", ...) was done to the path of the request, by whom and from where. */
+void request_log(const struct request *request, const char *what);
 
 /* What the path names does not exist, or must look so. status: 404 for reads of objects, 403 for writes and data. */
 bool request_missing(const struct request *request, int status, struct problem *problem);

@@ -106,13 +106,13 @@ static void cors_decide(const struct server *server, struct http_exchange *excha
     exchange->cors = true;
     if (!origin)
         return;
-    if (origin_is_site(server, origin)) {
+    if (origin_is_site(server->auth.site, origin)) {
         exchange->allow_origin = origin;
     } else if (server->configuration->allowcrossorigin) {
         exchange->allow_origin = "*";
         exchange->allow_credentials = false;
     } else {
-        exchange->allow_origin = server->site;
+        exchange->allow_origin = server->auth.site;
     }
 }
 
@@ -167,7 +167,9 @@ static bool run_route(struct request *request, const struct url_path *path, stru
     request->user = names[0];
     request->device = names[1];
     request->stream = names[2];
-    return (route->open || authenticate(request, problem)) && route->handler(request, problem);
+    const char *key = query_value(&request->query, "apikey");
+    return (route->open || authenticate(&request->server->auth, exchange, key, &request->login, problem)) &&
+           route->handler(request, problem);
 }
 
 static bool run(struct request *request, struct problem *problem)

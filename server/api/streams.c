@@ -1,7 +1,6 @@
 #include "streams.h"
 
 #include "body.h"
-#include "client.h"
 #include "find.h"
 #include "json_object.h"
 #include "permission.h"
@@ -131,6 +130,6 @@ bool stream_delete(struct request *request, struct problem *problem)
     stream_free(&stream);
     if (r < 0)
         return write_refused(request, r, &error, problem);
-    client_log(request, "deleted stream");
+    request_log(request, "deleted stream");
     return answer_ok(request);
 }

@@ -3,7 +3,7 @@
 #include "client.h"
 #include "clock.h"
 #include "log.h"
-#include "origin.h"
+#include "url.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,24 +42,21 @@ static bool refuse_for(uint64_t wait_ns, struct problem *problem)
 
 /* The answer comes after the configured delay, unless many wait already: the limiter is what slows guessing
  * down. */
-static bool login_failed(struct request *request, const char *message, struct problem *problem)
+static bool login_failed(
+    struct auth *auth, struct http_exchange *exchange, const char *message, struct problem *problem)
 {
-    struct server *server = request->server;
-    unsigned most = server->configuration->connections_max / LOGIN_DELAYS_SHARE;
-    if (atomic_fetch_add(&server->failing_logins, 1) <= most)
-        http_pause(request->exchange, server->configuration->failed_login_delay_ms);
-    atomic_fetch_sub(&server->failing_logins, 1);
-    (void)http_answer_header(request->exchange, "WWW-Authenticate", "Basic realm=\"ConnectorDB\"");
+    unsigned most = auth->configuration->connections_max / LOGIN_DELAYS_SHARE;
+    if (atomic_fetch_add(&auth->failing_logins, 1) <= most)
+        http_pause(exchange, auth->configuration->failed_login_delay_ms);
+    atomic_fetch_sub(&auth->failing_logins, 1);
+    (void)http_answer_header(exchange, "WWW-Authenticate", "Basic realm=\"ConnectorDB\"");
     return problem_set(problem, 401, "%s", message);
 }
 
-static void log_failure(struct request *request, const char *account)
+static void log_failure(const struct auth *auth, const char *from, const char *account)
 {
-    char address[CLIENT_ADDRESS_BYTES];
-    const char *from = client_address(request, address);
-    const char *then = limiter_wait_ns(request->server->limiter, from, clock_monotonic_ns())
-                           ? "; its next ones have to wait"
-                           : "";
+    const char *then =
+        limiter_wait_ns(auth->limiter, from, clock_monotonic_ns()) ? "; its next ones have to wait" : "";
     if (account)
         log_warn("failed login from %s as '%.100s'%s", from, account, then);
     else
@@ -74,25 +71,24 @@ static bool is_wrong(int r)
 }
 
 /* A login that memory does not know: account is NULL for an API key. */
-static bool judge(struct request *request, const char *account, const char *secret, struct problem *problem)
+static bool judge(struct auth *auth, struct http_exchange *exchange, const char *account, const char *secret,
+    struct identity *ret_identity, struct problem *problem)
 {
-    struct catalog *catalog = request->server->database->catalog;
-    struct limiter *limiter = request->server->limiter;
     char address[CLIENT_ADDRESS_BYTES];
-    const char *from = client_address(request, address);
+    const char *from = client_address(exchange, auth->configuration, address);
     struct error error = {0};
     struct guess guess;
-    uint64_t wait_ns = limiter_guess(limiter, from, account, clock_monotonic_ns(), &guess);
+    uint64_t wait_ns = limiter_guess(auth->limiter, from, account, clock_monotonic_ns(), &guess);
     if (wait_ns > 0)
         return refuse_for(wait_ns, problem);
-    int r = account ? catalog_identity_by_password(catalog, account, secret, &request->identity, &error)
-                    : catalog_identity_by_key(catalog, secret, &request->identity, &error);
+    int r = account ? catalog_identity_by_password(auth->catalog, account, secret, ret_identity, &error)
+                    : catalog_identity_by_key(auth->catalog, secret, ret_identity, &error);
     enum verdict verdict = r == 0 ? GUESS_RIGHT : is_wrong(r) ? GUESS_WRONG : GUESS_UNDECIDED;
-    limiter_judged(limiter, &guess, verdict, clock_monotonic_ns());
+    limiter_judged(auth->limiter, &guess, verdict, clock_monotonic_ns());
     if (verdict != GUESS_WRONG)
-        return r == 0 || request_failed(request, r, &error, problem);
-    log_failure(request, account);
-    return login_failed(request,
+        return r == 0 || problem_failed(problem, exchange->path, r, &error);
+    log_failure(auth, from, account);
+    return login_failed(auth, exchange,
         account ? "Login failed. Check your user name or password"
                 : "The requested device was not found: the API key is wrong",
         problem);
@@ -100,18 +96,19 @@ static bool judge(struct request *request, const char *account, const char *secr
 
 /* What memory knows is right, but is refused as well while the address has to wait: among its guesses it
  * would be told from the wrong ones. */
-static bool log_in(struct request *request, const char *account, const char *secret, struct problem *problem)
+static bool log_in(struct auth *auth, struct http_exchange *exchange, const char *account, const char *secret,
+    struct login *ret_login, struct problem *problem)
 {
-    struct catalog *catalog = request->server->database->catalog;
+    struct identity *identity = &ret_login->identity;
     char address[CLIENT_ADDRESS_BYTES];
     uint64_t wait_ns = limiter_wait_ns(
-        request->server->limiter, client_address(request, address), request->exchange->started_ns);
+        auth->limiter, client_address(exchange, auth->configuration, address), exchange->started_ns);
     if (wait_ns > 0)
         return refuse_for(wait_ns, problem);
-    bool known = account ? catalog_identity_remembered_password(catalog, account, secret, &request->identity)
-                         : catalog_identity_remembered_key(catalog, secret, &request->identity);
-    request->authenticated = known || judge(request, account, secret, problem);
-    return request->authenticated;
+    bool known = account ? catalog_identity_remembered_password(auth->catalog, account, secret, identity)
+                         : catalog_identity_remembered_key(auth->catalog, secret, identity);
+    ret_login->authenticated = known || judge(auth, exchange, account, secret, identity, problem);
+    return ret_login->authenticated;
 }
 
 /* Decodes "Basic <base64 of name:password>". False: another scheme or malformed. */
@@ -132,31 +129,32 @@ static bool basic_split(const char *header, char to[CREDENTIALS_BYTES_MAX], char
     return true;
 }
 
-bool authenticate(struct request *request, struct problem *problem)
+bool authenticate(struct auth *auth, struct http_exchange *exchange, const char *key, struct login *ret_login,
+    struct problem *problem)
 {
     char credentials[CREDENTIALS_BYTES_MAX];
     char *password = NULL;
-    if (basic_split(http_request_header(request->exchange, "Authorization"), credentials, &password)) {
-        bool done = origin_check(request, problem) &&
-                    log_in(request, *credentials ? credentials : NULL, password, problem);
+    if (basic_split(http_request_header(exchange, "Authorization"), credentials, &password)) {
+        bool done = origin_check(exchange, auth->configuration, auth->site, problem) &&
+                    log_in(auth, exchange, *credentials ? credentials : NULL, password, ret_login, problem);
         explicit_bzero(credentials, sizeof(credentials));
         return done;
     }
-    const char *key = query_value(&request->query, "apikey");
-    return !*key || log_in(request, NULL, key, problem);
+    return !*key || log_in(auth, exchange, NULL, key, ret_login, problem);
 }
 
 /* ---- other guesses ---- */
 
-bool auth_guess_begin(struct request *request, struct guess *ret_guess, struct problem *problem)
+bool auth_guess_begin(
+    struct auth *auth, const struct http_exchange *exchange, struct guess *ret_guess, struct problem *problem)
 {
     char address[CLIENT_ADDRESS_BYTES];
-    uint64_t wait_ns = limiter_guess(
-        request->server->limiter, client_address(request, address), NULL, clock_monotonic_ns(), ret_guess);
+    const char *from = client_address(exchange, auth->configuration, address);
+    uint64_t wait_ns = limiter_guess(auth->limiter, from, NULL, clock_monotonic_ns(), ret_guess);
     return wait_ns == 0 || refuse_for(wait_ns, problem);
 }
 
-void auth_guess_judged(struct request *request, const struct guess *guess, enum verdict verdict)
+void auth_guess_judged(struct auth *auth, const struct guess *guess, enum verdict verdict)
 {
-    limiter_judged(request->server->limiter, guess, verdict, clock_monotonic_ns());
+    limiter_judged(auth->limiter, guess, verdict, clock_monotonic_ns());
 }

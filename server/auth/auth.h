@@ -2,8 +2,15 @@
 #ifndef CONNECTORDB_AUTH_H
 #define CONNECTORDB_AUTH_H
 
+#include "catalog.h"
+#include "configuration.h"
+#include "http.h"
 #include "limiter.h"
-#include "request.h"
+#include "origin.h"
+#include "problem.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
 
 enum {
     CREDENTIALS_BYTES_MAX =
@@ -12,17 +19,35 @@ enum {
         4, /* at most a quarter of the connections wait after failed logins; more answer at once */
 };
 
-/* The limits of server->limiter for a configuration. */
+/* What all logins of a server share; the parts belong to the server. Any thread. */
+struct auth {
+    struct catalog *catalog;
+    const struct configuration *configuration;
+    struct limiter *limiter;     /* of guesses of logins */
+    atomic_uint failing_logins;  /* logins that are being delayed now */
+    char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
+};
+
+/* Whose request it is. */
+struct login {
+    bool authenticated;       /* false: nobody's */
+    struct identity identity; /* who acts, when authenticated */
+};
+
+/* The limits of auth->limiter for a configuration. */
 struct limiter_options auth_limits(const struct configuration *configuration);
 
-/* Finds the identity of the request; without any login it is nobody (authenticated = false). False, with
- * *problem set: the login failed or was refused unjudged, or it is a write from a page of another site. */
-bool authenticate(struct request *request, struct problem *problem);
+/* Finds out whose request `exchange` is; without any login it is nobody's.
+ * key    the API key of the query, "" = none
+ * False, with *problem set: the login failed or was refused unjudged, or it is a write from a page of another site. */
+bool authenticate(struct auth *auth, struct http_exchange *exchange, const char *key, struct login *ret_login,
+    struct problem *problem);
 
 /* A value that the client proposes and that tells, when it is refused, what somebody else's secret is: an API
  * key for a new device. Begins a guess from the client's address; false, with *problem set: it has none
  * left. To be followed by auth_guess_judged. */
-bool auth_guess_begin(struct request *request, struct guess *ret_guess, struct problem *problem);
-void auth_guess_judged(struct request *request, const struct guess *guess, enum verdict verdict);
+bool auth_guess_begin(
+    struct auth *auth, const struct http_exchange *exchange, struct guess *ret_guess, struct problem *problem);
+void auth_guess_judged(struct auth *auth, const struct guess *guess, enum verdict verdict);
 
 #endif

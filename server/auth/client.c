@@ -1,7 +1,5 @@
 #include "client.h"
 
-#include "log.h"
-
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,30 +33,23 @@ static bool last_entry(const char *list, char to[CLIENT_ADDRESS_BYTES])
     return inet_pton(AF_INET, to, bytes) == 1 || inet_pton(AF_INET6, to, bytes) == 1;
 }
 
-const char *client_address(const struct request *request, char to[CLIENT_ADDRESS_BYTES])
+const char *client_address(const struct http_exchange *exchange, const struct configuration *configuration,
+    char to[CLIENT_ADDRESS_BYTES])
 {
-    const char *remote = request->exchange->remote_address;
-    const char *proxies = request->server->configuration->trusted_proxies;
+    const char *remote = exchange->remote_address;
+    const char *proxies = configuration->trusted_proxies;
     if (*proxies && is_listed(proxies, remote)) {
-        const char *forwarded = http_request_header_last(request->exchange, "X-Forwarded-For");
+        const char *forwarded = http_request_header_last(exchange, "X-Forwarded-For");
         if (forwarded && last_entry(forwarded, to))
             return to;
     }
     return remote;
 }
 
-const char *client_name(const struct request *request, char to[CLIENT_NAME_BYTES])
+const char *client_name(const struct identity *acting, char to[CLIENT_NAME_BYTES])
 {
-    const struct identity *identity = request_acting(request);
-    if (!identity)
+    if (!acting)
         return "nobody";
-    (void)snprintf(to, CLIENT_NAME_BYTES, "%s/%s", identity->user, identity->device);
+    (void)snprintf(to, CLIENT_NAME_BYTES, "%s/%s", acting->user, acting->device);
     return to;
-}
-
-void client_log(const struct request *request, const char *what)
-{
-    char path[PATH_BYTES_MAX + 1], name[CLIENT_NAME_BYTES], address[CLIENT_ADDRESS_BYTES];
-    log_info("%s %s, by %s from %s", what, request_path(request, path), client_name(request, name),
-        client_address(request, address));
 }

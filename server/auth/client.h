@@ -2,18 +2,18 @@
 #ifndef CONNECTORDB_CLIENT_H
 #define CONNECTORDB_CLIENT_H
 
-#include "request.h"
+#include "catalog.h"
+#include "configuration.h"
+#include "http.h"
 
 enum { CLIENT_ADDRESS_BYTES = 64, CLIENT_NAME_BYTES = 2 * NAME_BYTES_MAX + 2 };
 
 /* The client's address in numbers. Of a connection from one of the configured trusted_proxies, the last entry
  * of X-Forwarded-For, which that proxy wrote; what comes before it is the client's word and does not count.
  */
-const char *client_address(const struct request *request, char to[CLIENT_ADDRESS_BYTES]);
-/* "user/device" of who acts, or "nobody". */
-const char *client_name(const struct request *request, char to[CLIENT_NAME_BYTES]);
-/* One line for the log: `what` ("deleted device", ...) was done to the path of the request, by whom and from
- * where. */
-void client_log(const struct request *request, const char *what);
+const char *client_address(const struct http_exchange *exchange, const struct configuration *configuration,
+    char to[CLIENT_ADDRESS_BYTES]);
+/* "user/device" of who acts, or "nobody" (NULL). */
+const char *client_name(const struct identity *acting, char to[CLIENT_NAME_BYTES]);
 
 #endif

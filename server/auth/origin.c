@@ -6,15 +6,15 @@
 #include <string.h>
 #include <strings.h>
 
-bool origin_is_site(const struct server *server, const char *origin)
+bool origin_is_site(const char *site, const char *origin)
 {
-    size_t length = strlen(server->site);
-    if (strcmp(origin, server->site) == 0)
+    size_t length = strlen(site);
+    if (strcmp(origin, site) == 0)
         return true;
-    const char *port = strrchr(server->site, ':');
+    const char *port = strrchr(site, ':');
     if (port && port[1] != '/')
-        length = (size_t)(port - server->site);
-    return strlen(origin) == length && strncmp(origin, server->site, length) == 0;
+        length = (size_t)(port - site);
+    return strlen(origin) == length && strncmp(origin, site, length) == 0;
 }
 
 /* `url` (an origin or a referrer) is on the host and port that the request was sent to. The scheme does not
@@ -41,42 +41,39 @@ static bool is_extension(const char *origin)
     return false;
 }
 
-static bool referrer_is_own(const struct request *request, const char *referrer)
+static bool referrer_is_own(const struct http_exchange *exchange, const char *site, const char *referrer)
 {
-    const char *site = request->server->site;
     size_t length = strlen(site);
-    return is_host(request->exchange, referrer) ||
+    return is_host(exchange, referrer) ||
            (strncmp(referrer, site, length) == 0 && (referrer[length] == '\0' || referrer[length] == '/'));
 }
 
-static bool is_foreign(const struct request *request)
+static bool is_foreign(const struct http_exchange *exchange, const char *site)
 {
-    const struct http_exchange *exchange = request->exchange;
-    const char *site = http_request_header(exchange, "Sec-Fetch-Site");
+    const char *fetch_site = http_request_header(exchange, "Sec-Fetch-Site");
     const char *origin = http_request_header(exchange, "Origin");
     const char *referrer = http_request_header(exchange, "Referer");
-    if (site && (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0))
+    if (fetch_site && (strcmp(fetch_site, "same-origin") == 0 || strcmp(fetch_site, "none") == 0))
         return false;
     if (origin && strcmp(origin, "null") != 0)
-        return !origin_is_site(request->server, origin) && !is_host(exchange, origin) &&
-               !is_extension(origin);
-    if (site)
+        return !origin_is_site(site, origin) && !is_host(exchange, origin) && !is_extension(origin);
+    if (fetch_site)
         return true; /* same-site or cross-site, from nowhere in particular */
     if (referrer)
-        return !referrer_is_own(request, referrer);
+        return !referrer_is_own(exchange, site, referrer);
     return origin != NULL; /* "null": a sandboxed frame, a file */
 }
 
-bool origin_check(const struct request *request, struct problem *problem)
+bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration, const char *site,
+    struct problem *problem)
 {
     char address[CLIENT_ADDRESS_BYTES];
-    const struct http_exchange *exchange = request->exchange;
-    if ((exchange->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) || !is_foreign(request) ||
-        request->server->configuration->allowcrossorigin)
+    if ((exchange->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) || !is_foreign(exchange, site) ||
+        configuration->allowcrossorigin)
         return true;
     const char *origin = http_request_header(exchange, "Origin");
     log_warn("%s %.200s from %s refused: sent by a page of another site, '%.100s'", exchange->method_name,
-        exchange->path, client_address(request, address), origin ? origin : "");
+        exchange->path, client_address(exchange, configuration, address), origin ? origin : "");
     return problem_set(problem, 403,
         "Sent by a page of another site; if this one is yours, set siteurl, or allowcrossorigin to trust all "
         "sites");

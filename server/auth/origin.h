@@ -2,10 +2,16 @@
 #ifndef CONNECTORDB_ORIGIN_H
 #define CONNECTORDB_ORIGIN_H
 
-#include "request.h"
+#include "configuration.h"
+#include "http.h"
+#include "problem.h"
 
-/* The site itself, with or without its port. */
-bool origin_is_site(const struct server *server, const char *origin);
+#include <stdbool.h>
+
+enum { ORIGIN_BYTES_MAX = 256 };
+
+/* `origin` is the site itself, with or without its port. site: scheme://host[:port] */
+bool origin_is_site(const char *site, const char *origin);
 
 /* For a request with a login that a browser may add on its own to whatever a page sends, such as a remembered
  * HTTP basic login. False, with 403 in *problem: it writes, a page of another site sent it, and
@@ -13,6 +19,7 @@ bool origin_is_site(const struct server *server, const char *origin);
  *
  * A browser says from where in Sec-Fetch-Site, Origin and Referer. Programs that are no browsers send none of
  * them and are not concerned; nor are browser extensions, which the user has installed. */
-bool origin_check(const struct request *request, struct problem *problem);
+bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration, const char *site,
+    struct problem *problem);
 
 #endif
