@@ -89,6 +89,37 @@ static int prepare_stream(struct catalog *catalog, int64_t id, struct series_lis
     return r;
 }
 
+/* A log that is deleted comes back empty: whose device it is does not change by deleting a stream. */
+static int is_log(struct catalog *catalog, int64_t stream_id, int64_t *ret_device_id, struct error *ret_error)
+{
+    sqlite3_stmt *stream_row, *device_row = NULL;
+    struct stream stream;
+    struct device device;
+    bool found = false;
+    int r = select_by_id(catalog->writer, STATEMENT_STREAM_BY_ID, stream_id, &stream_row, ret_error);
+    if (r == 0)
+        r = stream_borrow(stream_row, &stream, ret_error);
+    if (r == 0 && strcmp(stream.name, "log") == 0) {
+        r = select_by_id(catalog->writer, STATEMENT_DEVICE_BY_ID, stream.device_id, &device_row, ret_error);
+        if (r == 0)
+            r = device_borrow(device_row, &device, ret_error);
+        found = r == 0 && strcmp(device.name, "meta") == 0;
+        if (found)
+            *ret_device_id = device.id;
+    }
+    statement_release(catalog->writer, STATEMENT_DEVICE_BY_ID, device_row);
+    statement_release(catalog->writer, STATEMENT_STREAM_BY_ID, stream_row);
+    return r < 0 ? r : found;
+}
+
+static int delete_stream_row(struct catalog *catalog, enum statement id, int64_t row, struct error *ret_error)
+{
+    int64_t device_id = 0;
+    int log = is_log(catalog, row, &device_id, ret_error);
+    int r = log < 0 ? log : delete_row(catalog, id, row, ret_error);
+    return r == 0 && log ? insert_log(catalog, device_id, ret_error) : r;
+}
+
 typedef int (*prepare_function)(struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error);
 
 static int delete_object(struct catalog *catalog, prepare_function prepare, enum statement delete, int64_t id,
@@ -100,7 +131,8 @@ static int delete_object(struct catalog *catalog, prepare_function prepare, enum
     struct series_list list = {0};
     r = prepare(catalog, id, &list, ret_error);
     if (r == 0)
-        r = delete_row(catalog, delete, id, ret_error);
+        r = delete == STATEMENT_STREAM_DELETE ? delete_stream_row(catalog, delete, id, ret_error)
+                                              : delete_row(catalog, delete, id, ret_error);
     r = write_end(catalog, r, ret_error);
     if (r < 0) {
         free(list.ids);

@@ -22,7 +22,8 @@ int insert_device(struct catalog *catalog, const struct device *device, int64_t 
     return r;
 }
 
-int insert_user_device(struct catalog *catalog, int64_t user_id, const char *key, struct error *ret_error)
+int insert_user_device(
+    struct catalog *catalog, int64_t user_id, const char *key, int64_t *ret_id, struct error *ret_error)
 {
     char name[] = "user", role[] = "user", icon[] = "material:person";
     char description[] = "Holds manually inserted data for the user";
@@ -30,22 +31,19 @@ int insert_user_device(struct catalog *catalog, int64_t user_id, const char *key
     memcpy(apikey, key, sizeof(apikey));
     const struct device device = {.user_id = user_id, .name = name, .description = description, .icon = icon,
         .apikey = apikey, .role = role, .enabled = true, .visible = true, .user_editable = true};
-    int64_t id;
-    return insert_device(catalog, &device, &id, ret_error);
+    return insert_device(catalog, &device, ret_id, ret_error);
 }
 
-int insert_meta_device(struct catalog *catalog, int64_t user_id, struct error *ret_error)
+int insert_meta_device(struct catalog *catalog, int64_t user_id, int64_t *ret_id, struct error *ret_error)
 {
     char name[] = "meta", icon[] = "material:bug_report";
     char description[] = "The meta device holds automatically generated streams";
     const struct device device = {.user_id = user_id, .name = name, .description = description, .icon = icon,
         .enabled = true};
-    int64_t id;
-    return insert_device(catalog, &device, &id, ret_error);
+    return insert_device(catalog, &device, ret_id, ret_error);
 }
 
-/* Of the owner: it exists, and may have such a device. */
-static int check_owner(struct catalog *catalog, const struct device *device, struct error *ret_error)
+int check_device_owner(struct catalog *catalog, const struct device *device, struct error *ret_error)
 {
     sqlite3_stmt *statement;
     struct user user;
@@ -60,71 +58,74 @@ static int check_owner(struct catalog *catalog, const struct device *device, str
     return r;
 }
 
-static void free_prepared(struct stream *streams, size_t count)
+/* Of the one transaction, beside the check of the owner: whatever fails or is killed, the device is there with all its streams or
+ * not at all. */
+int create_device(struct catalog *catalog, struct prepared_device *prepared, const struct catalog_limits *limits,
+    int64_t *ret_id, struct error *ret_error)
 {
-    for (size_t i = 0; i < count; i++)
-        free(streams[i].schema);
-    free(streams);
+    int64_t user_id = prepared->device.user_id;
+    int r = check_device_owner(catalog, &prepared->device, ret_error);
+    if (r == 0)
+        r = insert_device(catalog, &prepared->device, ret_id, ret_error);
+    if (r == 0)
+        r = create_streams(catalog, *ret_id, prepared->streams, prepared->stream_count, ret_error);
+    if (r == 0)
+        r = check_limit(catalog, STATEMENT_COUNT_DEVICES, user_id, limits->devices, "devices of a user", ret_error);
+    if (r == 0 && !prepared->device.is_public)
+        r = check_limit(catalog, STATEMENT_COUNT_PRIVATE_DEVICES, user_id, limits->private_devices,
+            "private devices of a user", ret_error);
+    if (r == 0)
+        r = check_limit(catalog, STATEMENT_COUNT_STREAMS, *ret_id, limits->streams, "streams of a device", ret_error);
+    return r;
 }
 
-static int prepare_streams(const struct stream *streams, size_t count, struct stream **ret_new, struct error *ret_error)
+int prepare_new_device(const struct new_device *device, struct prepared_device *ret_new, struct error *ret_error)
 {
-    struct stream *prepared = calloc(count > 0 ? count : 1, sizeof(*prepared));
-    if (!prepared)
-        return error_set(ret_error, ENOMEM, "out of memory for the streams of a device");
-    int r = 0;
-    size_t done = 0;
-    while (r == 0 && done < count) {
-        r = prepare_new_stream(&streams[done], &prepared[done], ret_error);
-        done += r == 0;
-    }
-    if (r < 0) {
-        free_prepared(prepared, done);
+    int r = fields_check(&DEVICE_KIND, &device->device, true, ret_error);
+    if (r == 0)
+        r = uuid_generate(ret_new->key, ret_error);
+    if (r == 0)
+        r = prepare_new_streams(device->streams, device->stream_count, &ret_new->streams, ret_error);
+    if (r < 0)
         return r;
-    }
-    *ret_new = prepared;
+    ret_new->stream_count = device->stream_count;
+    ret_new->device = device->device;
+    if (!ret_new->device.apikey || ret_new->device.apikey[0] == '\0')
+        ret_new->device.apikey = ret_new->key;
     return 0;
 }
 
-/* In one transaction: whatever fails or is killed, the device is there with all its streams or not at all. */
-static int create_whole_device(struct catalog *catalog, const struct device *device, struct stream *streams,
-    size_t stream_count, int64_t *ret_id, struct error *ret_error)
+void prepared_device_free(struct prepared_device *prepared)
 {
-    int64_t stream_id;
-    int r = write_begin(catalog, ret_error);
+    free_prepared_streams(prepared->streams, prepared->stream_count);
+}
+
+int catalog_create_device_tree(struct catalog *catalog, const struct new_device *device,
+    const struct catalog_limits *limits, int64_t *ret_id, struct error *ret_error)
+{
+    static const struct catalog_limits UNLIMITED = {0};
+    struct prepared_device prepared = {0};
+    int64_t id = 0;
+    int r = prepare_new_device(device, &prepared, ret_error);
     if (r < 0)
         return r;
-    r = check_owner(catalog, device, ret_error);
-    if (r == 0)
-        r = insert_device(catalog, device, ret_id, ret_error);
-    for (size_t i = 0; r == 0 && i < stream_count; i++) {
-        streams[i].device_id = *ret_id;
-        r = create_stream(catalog, &streams[i], &stream_id, ret_error);
+    r = write_begin(catalog, ret_error);
+    if (r == 0) {
+        r = create_device(catalog, &prepared, limits ? limits : &UNLIMITED, &id, ret_error);
+        r = write_end(catalog, r, ret_error);
     }
-    return write_end(catalog, r, ret_error);
+    if (r == 0 && ret_id)
+        *ret_id = id;
+    prepared_device_free(&prepared);
+    return r;
 }
 
 int catalog_create_device_with_streams(struct catalog *catalog, const struct device *device, const struct stream *streams,
     size_t stream_count, int64_t *ret_id, struct error *ret_error)
 {
-    int r = fields_check(&DEVICE_KIND, device, true, ret_error);
-    char key[UUID_TEXT_BYTES];
-    if (r == 0)
-        r = uuid_generate(key, ret_error);
-    struct stream *prepared = NULL;
-    if (r == 0)
-        r = prepare_streams(streams, stream_count, &prepared, ret_error);
-    if (r < 0)
-        return r;
-    struct device made = *device;
-    if (!made.apikey || made.apikey[0] == '\0')
-        made.apikey = key;
-    int64_t id = 0;
-    r = create_whole_device(catalog, &made, prepared, stream_count, &id, ret_error);
-    if (r == 0 && ret_id)
-        *ret_id = id;
-    free_prepared(prepared, stream_count);
-    return r;
+    const struct new_device new_device = {
+        .device = *device, .streams = (struct stream *)streams, .stream_count = stream_count};
+    return catalog_create_device_tree(catalog, &new_device, NULL, ret_id, ret_error);
 }
 
 int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,

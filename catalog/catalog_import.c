@@ -145,11 +145,12 @@ int catalog_import_commit(struct catalog_import *import, struct error *ret_error
 {
     struct catalog *catalog = import->catalog;
     char key[UUID_TEXT_BYTES];
+    int64_t id;
     int r = uuid_generate(key, ret_error);
     if (r == 0 && !import->has_user_device)
-        r = insert_user_device(catalog, import->user_id, key, ret_error);
+        r = insert_user_device(catalog, import->user_id, key, &id, ret_error);
     if (r == 0 && !import->has_meta_device)
-        r = insert_meta_device(catalog, import->user_id, ret_error);
+        r = insert_meta_device(catalog, import->user_id, &id, ret_error);
     r = write_end(catalog, r, ret_error);
     if (r == 0)
         forget_logins(catalog, import->name, import->email);

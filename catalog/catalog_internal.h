@@ -104,9 +104,35 @@ int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t 
  * it is stored, which the caller frees; create_stream, inside a transaction, gives it its series and writes the row. */
 int prepare_new_stream(const struct stream *stream, struct stream *ret_new, struct error *ret_error);
 int create_stream(struct catalog *catalog, struct stream *stream, int64_t *ret_id, struct error *ret_error);
+/* A device with its streams, likewise. */
+struct prepared_device {
+    struct device device;
+    char key[UUID_TEXT_BYTES];
+    struct stream *streams;
+    size_t stream_count;
+};
+int prepare_new_device(const struct new_device *device, struct prepared_device *ret_new, struct error *ret_error);
+void prepared_device_free(struct prepared_device *prepared);
+int create_device(struct catalog *catalog, struct prepared_device *prepared, const struct catalog_limits *limits,
+    int64_t *ret_id, struct error *ret_error);
+/* The same for many streams; free_prepared_streams frees them. */
+int prepare_new_streams(const struct stream *streams, size_t count, struct stream **ret_new, struct error *ret_error);
+void free_prepared_streams(struct stream *streams, size_t count);
+int create_streams(struct catalog *catalog, int64_t device_id, struct stream *streams, size_t count, struct error *ret_error);
 /* The devices every user has. key: API key of the device `user`. */
-int insert_user_device(struct catalog *catalog, int64_t user_id, const char *key, struct error *ret_error);
-int insert_meta_device(struct catalog *catalog, int64_t user_id, struct error *ret_error);
+int insert_user_device(
+    struct catalog *catalog, int64_t user_id, const char *key, int64_t *ret_id, struct error *ret_error);
+int insert_meta_device(struct catalog *catalog, int64_t user_id, int64_t *ret_id, struct error *ret_error);
+/* The stream `log` of a device `meta`. */
+int insert_log(struct catalog *catalog, int64_t device_id, struct error *ret_error);
+/* A user's own devices may be public only if it is. */
+int check_device_owner(struct catalog *catalog, const struct device *device, struct error *ret_error);
+/* -EOVERFLOW when a statement's count for `id` is above the limit. what: "devices of a user". */
+int check_limit(struct catalog *catalog, enum statement count, int64_t id, uint64_t limit, const char *what,
+    struct error *ret_error);
+/* A password's hash, computed when it is this thread's turn. */
+int hash_in_turn(
+    struct catalog *catalog, const char *password, struct password_hash *ret_hash, struct error *ret_error);
 /* The next `count` series ids; *ret_first is the lowest. */
 int take_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error);
 

@@ -75,8 +75,8 @@ static int check_device(struct catalog *catalog, int64_t device_id, struct error
     return r == -ENOENT ? error_set(ret_error, ENOENT, "device not found") : r;
 }
 
-int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
-    struct error *ret_error)
+int catalog_create_stream_within(struct catalog *catalog, const struct stream *stream,
+    const struct catalog_limits *limits, int64_t *ret_id, struct error *ret_error)
 {
     struct stream made;
     int64_t id = 0;
@@ -88,6 +88,9 @@ int catalog_create_stream(struct catalog *catalog, const struct stream *stream, 
         r = check_device(catalog, made.device_id, ret_error);
         if (r == 0)
             r = create_stream(catalog, &made, &id, ret_error);
+        if (r == 0 && limits)
+            r = check_limit(
+                catalog, STATEMENT_COUNT_STREAMS, made.device_id, limits->streams, "streams of a device", ret_error);
         r = write_end(catalog, r, ret_error);
     }
     if (r == 0 && ret_id)
@@ -96,51 +99,120 @@ int catalog_create_stream(struct catalog *catalog, const struct stream *stream, 
     return r;
 }
 
-/* The transaction of catalog_update_stream. A downlink that comes back gets a new series: the old one's data is gone. */
-static int update_stream(struct catalog *catalog, struct stream *stream, uint64_t *ret_dropped, struct error *ret_error)
+int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
+    struct error *ret_error)
 {
-    sqlite3_stmt *statement;
-    uint64_t before = 0;
-    int r = select_by_id(catalog->writer, STATEMENT_STREAM_BY_ID, stream->id, &statement, ret_error);
-    struct stream stored;
-    if (r == 0)
-        r = stream_borrow(statement, &stored, ret_error);
-    if (r == 0)
-        before = stored.downlink_series_id;
-    statement_release(catalog->writer, STATEMENT_STREAM_BY_ID, statement);
-    if (r == -ENOENT)
-        return error_set(ret_error, ENOENT, "stream not found");
-    stream->downlink_series_id = stream->downlink ? before : 0;
-    if (r == 0 && stream->downlink && before == 0)
-        r = take_series(catalog, 1, &stream->downlink_series_id, ret_error);
-    if (r == 0)
-        r = update_object(catalog->writer, STATEMENT_STREAM_UPDATE, &STREAM_KIND, stream, ret_error);
-    if (r == 0)
-        *ret_dropped = stream->downlink ? 0 : before;
+    return catalog_create_stream_within(catalog, stream, NULL, ret_id, ret_error);
+}
+
+/* ---- many at once ---- */
+
+void free_prepared_streams(struct stream *streams, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(streams[i].schema);
+    free(streams);
+}
+
+int prepare_new_streams(
+    const struct stream *streams, size_t count, struct stream **ret_new, struct error *ret_error)
+{
+    struct stream *prepared = calloc(count > 0 ? count : 1, sizeof(*prepared));
+    if (!prepared)
+        return error_set(ret_error, ENOMEM, "out of memory for the streams of a device");
+    int r = 0;
+    size_t done = 0;
+    while (r == 0 && done < count) {
+        r = prepare_new_stream(&streams[done], &prepared[done], ret_error);
+        done += r == 0;
+    }
+    if (r < 0) {
+        free_prepared_streams(prepared, done);
+        return r;
+    }
+    *ret_new = prepared;
+    return 0;
+}
+
+int create_streams(
+    struct catalog *catalog, int64_t device_id, struct stream *streams, size_t count, struct error *ret_error)
+{
+    int64_t id;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        streams[i].device_id = device_id;
+        r = create_stream(catalog, &streams[i], &id, ret_error);
+    }
     return r;
 }
 
-int catalog_update_stream(struct catalog *catalog, const struct stream *stream, uint64_t *ret_dropped_series,
+int check_limit(struct catalog *catalog, enum statement count, int64_t id, uint64_t limit, const char *what,
     struct error *ret_error)
 {
-    struct stream updated;
-    int r = prepare_new_stream(stream, &updated, ret_error);
-    if (r < 0)
-        return r;
-    r = write_begin(catalog, ret_error);
-    if (r < 0)
-        goto out;
-    uint64_t dropped = 0;
-    r = update_stream(catalog, &updated, &dropped, ret_error);
-    r = write_end(catalog, r, ret_error);
-    if (r < 0)
-        goto out;
-    cache_outdate(catalog->places);
-    *ret_dropped_series = dropped;
-out:
-    free(updated.schema);
+    if (limit == 0 || limit == UINT64_MAX)
+        return 0;
+    sqlite3_stmt *statement;
+    uint64_t found = 0;
+    int r = select_by_id(catalog->writer, count, id, &statement, ret_error);
+    if (r == 0)
+        found = (uint64_t)sqlite3_column_int64(statement, 0);
+    statement_release(catalog->writer, count, statement);
+    if (r == 0 && found > limit)
+        return error_set(
+            ret_error, EOVERFLOW, "the limit of %llu %s is reached", (unsigned long long)limit, what);
     return r;
 }
+
+/* ---- logs ---- */
+
+int insert_log(struct catalog *catalog, int64_t device_id, struct error *ret_error)
+{
+    static char name[] = "log", icon[] = "material:assignment", empty[] = "";
+    static char description[] = "A log of all create update and delete operations done on this user";
+    static char schema[] = "{\"type\":\"object\",\"properties\":{\"cmd\":{\"type\":\"string\"},"
+                           "\"arg\":{\"type\":\"string\"}},\"required\":[\"cmd\",\"arg\"]}";
+    struct stream log = {.device_id = device_id,
+        .name = name,
+        .nickname = empty,
+        .description = description,
+        .icon = icon,
+        .schema = schema,
+        .datatype = empty};
+    int64_t id;
+    return create_stream(catalog, &log, &id, ret_error);
+}
+
+/* The next device `meta` behind `*device_id` that has no log: 1, 0 = there is none, or -errno. */
+static int next_without_log(struct catalog *catalog, int64_t *device_id, struct error *ret_error)
+{
+    sqlite3_stmt *statement;
+    int r = select_by_id(catalog->writer, STATEMENT_META_WITHOUT_LOG, *device_id, &statement, ret_error);
+    if (r == 0)
+        *device_id = sqlite3_column_int64(statement, 0);
+    statement_release(catalog->writer, STATEMENT_META_WITHOUT_LOG, statement);
+    return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
+int catalog_add_logs(struct catalog *catalog, uint64_t *ret_added, struct error *ret_error)
+{
+    int64_t device_id = 0;
+    uint64_t added = 0;
+    int r = write_begin(catalog, ret_error);
+    if (r < 0)
+        return r;
+    while ((r = next_without_log(catalog, &device_id, ret_error)) > 0) {
+        r = insert_log(catalog, device_id, ret_error);
+        if (r < 0)
+            break;
+        added++;
+    }
+    r = write_end(catalog, r, ret_error);
+    if (r == 0 && ret_added)
+        *ret_added = added;
+    return r;
+}
+
+/* ---- reading ---- */
 
 int catalog_stream_by_name(struct catalog *catalog, const char *user, const char *device, const char *stream,
     struct stream *ret_stream, struct error *ret_error)

@@ -49,22 +49,28 @@ void forget_logins(struct catalog *catalog, const char *name, const char *email)
         password_memory_forget_all(catalog->passwords);
 }
 
+/* Of a new user. */
+struct own_devices {
+    int64_t user, meta;
+};
+
 /* The user with both its devices, in the running transaction. */
-static int insert_whole_user(struct catalog *catalog, const struct user *user, int64_t *ret_id, struct error *ret_error)
+static int insert_whole_user(struct catalog *catalog, const struct user *user, int64_t *ret_id,
+    struct own_devices *ret_devices, struct error *ret_error)
 {
     char key[UUID_TEXT_BYTES]; /* random, and not the salt as in 0.3 */
     int r = uuid_generate(key, ret_error);
     if (r == 0)
         r = insert_user(catalog, user, ret_id, ret_error);
     if (r == 0)
-        r = insert_user_device(catalog, *ret_id, key, ret_error);
+        r = insert_user_device(catalog, *ret_id, key, &ret_devices->user, ret_error);
     if (r == 0)
-        r = insert_meta_device(catalog, *ret_id, ret_error);
+        r = insert_meta_device(catalog, *ret_id, &ret_devices->meta, ret_error);
     return r;
 }
 
-static int hash_in_turn(struct catalog *catalog, const char *password, struct password_hash *ret_hash,
-    struct error *ret_error)
+int hash_in_turn(
+    struct catalog *catalog, const char *password, struct password_hash *ret_hash, struct error *ret_error)
 {
     int r = hash_slots_take(&catalog->hashing, ret_error);
     if (r < 0)
@@ -74,35 +80,121 @@ static int hash_in_turn(struct catalog *catalog, const char *password, struct pa
     return r;
 }
 
+/* What is checked, computed and allocated before the gate is taken. */
+struct prepared_user {
+    struct user user;
+    struct password_hash hash;
+    struct stream *streams;
+    struct prepared_device *devices;
+    size_t stream_count, device_count;
+};
+
+static void prepared_user_free(struct prepared_user *prepared)
+{
+    free_prepared_streams(prepared->streams, prepared->stream_count);
+    for (size_t i = 0; i < prepared->device_count; i++)
+        prepared_device_free(&prepared->devices[i]);
+    free(prepared->devices);
+}
+
+static int prepare_devices(const struct new_user *user, struct prepared_user *prepared, struct error *ret_error)
+{
+    int r = 0;
+    prepared->devices = calloc(user->device_count > 0 ? user->device_count : 1, sizeof(*prepared->devices));
+    if (!prepared->devices)
+        return error_set(ret_error, ENOMEM, "out of memory for the devices of a user");
+    while (r == 0 && prepared->device_count < user->device_count) {
+        size_t i = prepared->device_count;
+        r = prepare_new_device(&user->devices[i], &prepared->devices[i], ret_error);
+        prepared->device_count += r == 0;
+    }
+    return r;
+}
+
+/* To be freed also on failure. */
+static int prepare_user(
+    struct catalog *catalog, const struct new_user *user, struct prepared_user *prepared, struct error *ret_error)
+{
+    static char role[] = "user", scheme[] = PASSWORD_SCHEME_NEW;
+    int r = fields_check(&USER_KIND, &user->user, true, ret_error);
+    if (r == 0)
+        r = prepare_new_streams(user->streams, user->stream_count, &prepared->streams, ret_error);
+    if (r == 0)
+        prepared->stream_count = user->stream_count;
+    if (r == 0)
+        r = prepare_devices(user, prepared, ret_error);
+    if (r == 0)
+        r = hash_in_turn(catalog, user->password, &prepared->hash, ret_error);
+    if (r < 0)
+        return r;
+    prepared->user = user->user;
+    if (!prepared->user.role || prepared->user.role[0] == '\0')
+        prepared->user.role = role;
+    prepared->user.password = prepared->hash.hash;
+    prepared->user.password_salt = prepared->hash.salt;
+    prepared->user.password_scheme = scheme;
+    return 0;
+}
+
+static int insert_below(struct catalog *catalog, struct prepared_user *prepared, int64_t user_id,
+    const struct own_devices *own, const struct catalog_limits *limits, struct error *ret_error)
+{
+    int64_t id;
+    int r = insert_log(catalog, own->meta, ret_error);
+    if (r == 0)
+        r = create_streams(catalog, own->user, prepared->streams, prepared->stream_count, ret_error);
+    if (r == 0)
+        r = check_limit(catalog, STATEMENT_COUNT_STREAMS, own->user, limits->streams, "streams of a device", ret_error);
+    for (size_t i = 0; r == 0 && i < prepared->device_count; i++) {
+        prepared->devices[i].device.user_id = user_id;
+        r = create_device(catalog, &prepared->devices[i], limits, &id, ret_error);
+    }
+    return r == 0 ? check_limit(catalog, STATEMENT_COUNT_USERS, 0, limits->users, "users", ret_error) : r;
+}
+
+/* with_rest: with the log and what the user shall have beside its two devices. */
+static int create_prepared(struct catalog *catalog, struct prepared_user *prepared, bool with_rest,
+    const struct catalog_limits *limits, int64_t *ret_id, struct error *ret_error)
+{
+    static const struct catalog_limits UNLIMITED = {0};
+    struct own_devices own;
+    int r = write_begin(catalog, ret_error);
+    if (r < 0)
+        return r;
+    r = insert_whole_user(catalog, &prepared->user, ret_id, &own, ret_error);
+    if (r == 0 && with_rest)
+        r = insert_below(catalog, prepared, *ret_id, &own, limits ? limits : &UNLIMITED, ret_error);
+    r = write_end(catalog, r, ret_error);
+    if (r == 0)
+        forget_logins(catalog, prepared->user.name, prepared->user.email ? prepared->user.email : "");
+    return r;
+}
+
+static int create_user(struct catalog *catalog, const struct new_user *user, bool with_rest,
+    const struct catalog_limits *limits, int64_t *ret_id, struct error *ret_error)
+{
+    struct prepared_user prepared = {0};
+    int64_t id = 0;
+    int r = prepare_user(catalog, user, &prepared, ret_error);
+    if (r == 0)
+        r = create_prepared(catalog, &prepared, with_rest, limits, &id, ret_error);
+    if (r == 0 && ret_id)
+        *ret_id = id;
+    prepared_user_free(&prepared);
+    return r;
+}
+
+int catalog_create_user_tree(struct catalog *catalog, const struct new_user *user,
+    const struct catalog_limits *limits, int64_t *ret_id, struct error *ret_error)
+{
+    return create_user(catalog, user, true, limits, ret_id, ret_error);
+}
+
 int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password, int64_t *ret_id,
     struct error *ret_error)
 {
-    int r = fields_check(&USER_KIND, user, true, ret_error);
-    if (r < 0)
-        return r;
-    struct password_hash hash;
-    r = hash_in_turn(catalog, password, &hash, ret_error); /* before the gate: it takes long */
-    if (r < 0)
-        return r;
-    struct user made = *user;
-    char role[] = "user", scheme[] = PASSWORD_SCHEME_NEW;
-    if (!made.role || made.role[0] == '\0')
-        made.role = role;
-    made.password = hash.hash;
-    made.password_salt = hash.salt;
-    made.password_scheme = scheme;
-    r = write_begin(catalog, ret_error);
-    if (r < 0)
-        return r;
-    int64_t id = 0;
-    r = insert_whole_user(catalog, &made, &id, ret_error);
-    r = write_end(catalog, r, ret_error);
-    if (r < 0)
-        return r;
-    forget_logins(catalog, user->name, user->email);
-    if (ret_id)
-        *ret_id = id;
-    return 0;
+    const struct new_user new_user = {.user = *user, .password = password};
+    return create_user(catalog, &new_user, false, NULL, ret_id, ret_error);
 }
 
 int user_check_password_hash(const struct user *user, struct error *ret_error)

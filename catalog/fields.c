@@ -40,7 +40,7 @@ static const struct field user_fields[] = {
     TEXT_FIELD(user, role, "role", .label = "the role", .check = role_rule,
         .denied = FIELD_PUBLIC_READ | FIELD_SELF_WRITE | NO_DEVICE),
     FLAG_FIELD(user, is_public, "public", .default_flag = false),
-    TEXT_FIELD(user, password, "password", .label = "the password", .flags = FIELD_INTERNAL,
+    TEXT_FIELD(user, password, "password", .label = "the password", .flags = FIELD_INTERNAL | FIELD_SECRET,
         .denied = FIELD_PUBLIC_READ | FIELD_DEVICE_READ | FIELD_SELF_READ | NO_DEVICE),
     TEXT_FIELD(user, password_salt, "password_salt", .label = "the password salt", .flags = FIELD_INTERNAL,
         .denied = FIELD_PUBLIC_READ | FIELD_DEVICE_READ | FIELD_SELF_READ | NO_DEVICE),
@@ -159,19 +159,36 @@ void fields_free(const struct object_kind *kind, void *object)
     memset(object, 0, kind->object_bytes);
 }
 
+static int field_check(const struct object_kind *kind, const struct field *field, const void *object, bool is_new,
+    struct error *ret_error)
+{
+    if (field->type != FIELD_TEXT)
+        return 0;
+    const char *value = field_get_text(field, object);
+    int r = text_check(value, field->bytes_max, field->label, ret_error);
+    if (r == 0 && field->check)
+        r = field->check(kind, value, ret_error);
+    if (r == 0 && is_new && field->check_new)
+        r = field->check_new(kind, value, ret_error);
+    return r;
+}
+
 int fields_check(const struct object_kind *kind, const void *object, bool is_new, struct error *ret_error)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < kind->count; i++)
+        r = field_check(kind, &kind->fields[i], object, is_new, ret_error);
+    return r;
+}
+
+int fields_check_changes(
+    const struct object_kind *kind, const void *object, uint32_t fields, struct error *ret_error)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < kind->count; i++) {
         const struct field *field = &kind->fields[i];
-        if (field->type != FIELD_TEXT)
-            continue;
-        const char *value = field_get_text(field, object);
-        r = text_check(value, field->bytes_max, field->label, ret_error);
-        if (r == 0 && field->check)
-            r = field->check(kind, value, ret_error);
-        if (r == 0 && is_new && field->check_new)
-            r = field->check_new(kind, value, ret_error);
+        if ((fields & field_bit(kind, field)) && !(field->flags & FIELD_FIXED))
+            r = field_check(kind, field, object, true, ret_error);
     }
     return r;
 }

@@ -41,6 +41,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_USER_NAME_TAKEN] = "SELECT 1 FROM users WHERE name = ?1",
     [STATEMENT_USER_EMAIL_TAKEN] = "SELECT 1 FROM users WHERE email = ?1 AND email <> ''",
     [STATEMENT_USER_INSERT] = "INSERT INTO {insert user}",
+    [STATEMENT_USER_UPDATE] = "UPDATE users SET {update user} WHERE id = ?1",
     [STATEMENT_USER_DELETE] = "DELETE FROM users WHERE id = ?1",
     [STATEMENT_USER_SET_PASSWORD] = "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
         "WHERE id = ?1 RETURNING 1",
@@ -59,6 +60,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_DEVICE_NAME_TAKEN] = "SELECT 1 FROM devices WHERE user_id = ?1 AND name = ?2",
     [STATEMENT_DEVICE_KEY_TAKEN] = "SELECT 1 FROM devices WHERE apikey = ?1 AND apikey <> ''",
     [STATEMENT_DEVICE_INSERT] = "INSERT INTO {insert device}",
+    [STATEMENT_DEVICE_UPDATE] = "UPDATE devices SET {update device} WHERE id = ?1",
     [STATEMENT_DEVICE_DELETE] = "DELETE FROM devices WHERE id = ?1",
     [STATEMENT_DEVICE_SERIES] = "SELECT series_id, coalesce(downlink_series_id, 0) FROM streams WHERE device_id = ?1",
 
@@ -87,6 +89,14 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         "SELECT downlink_series_id FROM streams WHERE downlink_series_id IS NOT NULL ORDER BY 1",
     [STATEMENT_COUNTS] = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM devices), "
         "(SELECT count(*) FROM streams)",
+    /* For limits; ?1 is what they belong to. */
+    [STATEMENT_COUNT_USERS] = "SELECT count(*) FROM users WHERE ?1 = 0",
+    [STATEMENT_COUNT_DEVICES] = "SELECT count(*) FROM devices WHERE user_id = ?1 AND name NOT IN ('user', 'meta')",
+    [STATEMENT_COUNT_PRIVATE_DEVICES] = "SELECT count(*) FROM devices "
+        "WHERE user_id = ?1 AND public = 0 AND name NOT IN ('user', 'meta')",
+    [STATEMENT_COUNT_STREAMS] = "SELECT count(*) FROM streams WHERE device_id = ?1",
+    [STATEMENT_META_WITHOUT_LOG] = "SELECT d.id FROM devices d WHERE d.id > ?1 AND d.name = 'meta' AND NOT EXISTS "
+        "(SELECT 1 FROM streams s WHERE s.device_id = d.id AND s.name = 'log') ORDER BY d.id LIMIT 1",
 };
 
 /* The errno of the last failed call on the database file (SQLITE_FCNTL_FILE_POINTER) or its log (SQLITE_FCNTL_JOURNAL_POINTER). */

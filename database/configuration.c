@@ -266,17 +266,16 @@ static int read_journal_bytes(
     return r;
 }
 
-/* Settings that protect somebody must not be passed over in silence while they do nothing. */
 static int read_permissions(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    (void)configuration;
     const char *text = json_is_string(value) ? json_string_value(value) : NULL;
-    if (!text || strcmp(text, "default") != 0)
-        return wrong(context, "\"default\": other permissions are not supported by this version");
-    return 0;
+    if (!text || !*text)
+        return wrong(context, "\"default\" or the name of a permissions file");
+    return read_text(value, &configuration->permissions, context);
 }
 
+/* Settings that protect somebody must not be passed over in silence while they do nothing. */
 static int read_enabled_section(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
@@ -359,6 +358,7 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .port = 3124,
         .frontend_enabled = true,
         .siteurl = strdup(""),
+        .permissions = strdup("default"),
         .logfile = strdup(""),
         .loglevel = strdup("info"),
         .insert_limit_bytes = 10 << 20,
@@ -369,7 +369,7 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .trusted_proxies = strdup(""),
         .connections_max = 1024,
     };
-    if (!configuration->hostname || !configuration->siteurl || !configuration->logfile ||
+    if (!configuration->hostname || !configuration->siteurl || !configuration->permissions || !configuration->logfile ||
         !configuration->loglevel || !configuration->trusted_proxies)
         return error_set(ret_error, ENOMEM, "out of memory for the configuration");
     return 0;
@@ -445,6 +445,7 @@ void configuration_free(struct configuration *configuration)
 {
     free(configuration->hostname);
     free(configuration->siteurl);
+    free(configuration->permissions);
     free(configuration->logfile);
     free(configuration->loglevel);
     free(configuration->trusted_proxies);

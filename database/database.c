@@ -214,15 +214,19 @@ int database_delete_stream(struct database *database, int64_t stream_id, struct 
     return r < 0 ? r : tombstone(database, series, count, ret_error);
 }
 
-int database_update_stream(struct database *database, const struct stream *stream, struct error *ret_error)
+int database_change_stream(struct database *database, int64_t stream_id, const struct stream *changes, uint32_t fields,
+    struct stream *ret_stream, struct error *ret_error)
 {
     uint64_t dropped;
-    int r = catalog_update_stream(database->catalog, stream, &dropped, ret_error);
+    int r = catalog_change_stream(database->catalog, stream_id, changes, fields, ret_stream, &dropped, ret_error);
     if (r < 0 || dropped == 0)
         return r;
     r = store_delete_series(database->store, &dropped, 1, ret_error);
-    if (r < 0)
-        (void)error_prefix(ret_error, "updated, but the data of its downlink stays on the disk until the next start");
+    if (r == 0)
+        return 0;
+    if (ret_stream)
+        stream_free(ret_stream);
+    (void)error_prefix(ret_error, "updated, but the data of its downlink stays on the disk until the next start");
     return r;
 }
 

@@ -101,6 +101,27 @@ static void bound_allocator(void)
     (void)mallopt(M_TRIM_THRESHOLD, TRIMMED_BYTES_MIN);
 }
 
+static int load_permissions(struct server *server, struct error *ret_error)
+{
+    const char *name = server->configuration->permissions;
+    if (*name == '/' || strcmp(name, "default") == 0)
+        return permissions_load(name, &server->permissions, ret_error);
+    char *path;
+    if (asprintf(&path, "%s/%s", server->database->path, name) < 0)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    int r = permissions_load(path, &server->permissions, ret_error);
+    free(path);
+    return r;
+}
+
+static void server_free(struct server *server)
+{
+    limiter_free(server->auth.limiter);
+    permissions_free(server->permissions);
+    body_budget_destroy(&server->bodies);
+    free(server);
+}
+
 int server_start(struct database *database, const struct configuration *configuration,
     struct server **ret_server, struct error *ret_error)
 {
@@ -129,11 +150,13 @@ int server_start(struct database *database, const struct configuration *configur
     struct limiter_options limits = auth_limits(configuration);
     int r = limiter_create(&limits, &server->auth.limiter, ret_error);
     if (r == 0)
+        r = load_permissions(server, ret_error);
+    if (r == 0)
+        r = catalog_add_logs(database->catalog, NULL, ret_error);
+    if (r == 0)
         r = http_start(&options, &server->http, ret_error);
     if (r < 0) {
-        limiter_free(server->auth.limiter);
-        body_budget_destroy(&server->bodies);
-        free(server);
+        server_free(server);
         return r;
     }
     site_set(server);
@@ -159,8 +182,6 @@ void server_stop(struct server *server)
         return;
     catalog_stop_hashing(server->database->catalog); /* logins that wait are answered with 503 */
     http_stop(server->http);
-    limiter_free(server->auth.limiter);
-    body_budget_destroy(&server->bodies);
-    free(server);
+    server_free(server);
     log_info("the server has stopped");
 }

@@ -102,6 +102,57 @@ int catalog_create_device_with_streams(struct catalog *catalog, const struct dev
 /* Makes a stream with a new series id, and one for its downlink if set (series ids in *stream are ignored). */
 int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
     struct error *ret_error);
+
+/* Objects with what is below them, for one transaction: all of it or nothing. Texts are borrowed; owners' ids are ignored below the top. */
+struct new_device {
+    struct device device;
+    struct stream *streams;
+    size_t stream_count;
+};
+struct new_user {
+    struct user user;
+    const char *password;       /* in clear text */
+    struct new_device *devices; /* beside `user` and `meta`, which may not be among them */
+    size_t device_count;
+    struct stream *streams; /* of the device `user` */
+    size_t stream_count;
+};
+/* The most there may be; 0 = no limit. `user` and `meta` do not count as devices. */
+struct catalog_limits {
+    uint64_t users;                    /* of the catalog */
+    uint64_t devices, private_devices; /* of the user */
+    uint64_t streams;                  /* of a device */
+};
+/* Makes the user as catalog_create_user does, with its log (catalog_add_logs) and all of the rest. -EOVERFLOW: a limit would be exceeded;
+ * the message says which. Other errors as of the functions above. limits may be NULL. */
+int catalog_create_user_tree(struct catalog *catalog, const struct new_user *user, const struct catalog_limits *limits, int64_t *ret_id,
+    struct error *ret_error);
+/* A device of device.user_id, as catalog_create_device_with_streams makes it. -EOVERFLOW as above. */
+int catalog_create_device_tree(struct catalog *catalog, const struct new_device *device, const struct catalog_limits *limits,
+    int64_t *ret_id, struct error *ret_error);
+/* catalog_create_stream within limits. -EOVERFLOW as above. */
+int catalog_create_stream_within(struct catalog *catalog, const struct stream *stream, const struct catalog_limits *limits,
+    int64_t *ret_id, struct error *ret_error);
+
+/* Change the fields of an object whose bits are set (field_bit in fields.h) to the values in *changes, and check them as those of a new
+ * one; fields that an update does not change are left out. The object is read and written in one transaction, so that concurrent changes
+ * of other fields are not lost. *ret_...: as it is stored now; to be freed. -ENOENT, -EINVAL, -EEXIST, -ENOTUNIQ as in creating it.
+ *
+ * The password's bit: changes->password is clear text and must not be empty (-EINVAL); blocks for a hash. */
+int catalog_change_user(struct catalog *catalog, int64_t id, const struct user *changes, uint32_t fields, struct user *ret_user,
+    struct error *ret_error);
+/* An empty API key becomes a new random one. -EPERM: meta cannot be changed. -EINVAL for a public device of a private user. -EOVERFLOW: it
+ * would be one private device too many. limits may be NULL. */
+int catalog_change_device(struct catalog *catalog, int64_t id, const struct device *changes, uint32_t fields,
+    const struct catalog_limits *limits, struct device *ret_device, struct error *ret_error);
+/* A change of downlink gives or takes the downlink series (*ret_dropped_series: the one taken, else 0). ret_stream may be NULL. */
+int catalog_change_stream(struct catalog *catalog, int64_t id, const struct stream *changes, uint32_t fields, struct stream *ret_stream,
+    uint64_t *ret_dropped_series, struct error *ret_error);
+
+/* Makes the stream `log` of every device `meta` that has none: the log of what is created, changed and deleted for its user. One
+ * transaction, also when there is nothing to do. *ret_added may be NULL. A log that is deleted is made anew, empty, at once. */
+int catalog_add_logs(struct catalog *catalog, uint64_t *ret_added, struct error *ret_error);
+
 /* Each deletes the object with all below it. *ret_series: malloc'ed ids of the series that have no row any more (the caller
  * tombstones them in the store afterwards), *ret_count of them. Devices user and meta: -EPERM. */
 int catalog_delete_user(struct catalog *catalog, int64_t user_id, uint64_t **ret_series, size_t *ret_count,
@@ -112,10 +163,6 @@ int catalog_delete_stream(struct catalog *catalog, int64_t stream_id, uint64_t *
     struct error *ret_error);
 /* Replaces the stored password of a user, hashed anew. */
 int catalog_set_password(struct catalog *catalog, int64_t user_id, const char *password, struct error *ret_error);
-/* Replaces all fields but id, owner, names and series of a stream; a change of downlink gives or takes the downlink series
- * (*ret_dropped_series: the one taken, else 0). */
-int catalog_update_stream(struct catalog *catalog, const struct stream *stream, uint64_t *ret_dropped_series,
-    struct error *ret_error);
 
 /* Takes `count` series ids for an import out of the sequence, durable; they are never given out again. */
 int catalog_reserve_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error);

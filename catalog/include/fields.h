@@ -19,6 +19,7 @@ enum field_flags {
     FIELD_INTERNAL = 2, /* in exports, but not in the REST API */
     FIELD_ROWID = 4,    /* a FIELD_ID given by the catalog */
     FIELD_NULLABLE = 8, /* a FIELD_ID that is NULL in SQL when it is 0 */
+    FIELD_SECRET = 16,  /* FIELD_INTERNAL, but clients may set it: in clear text, which is stored as a hash */
 };
 
 /* Kinds of access to an object. The names are those of ConnectorDB 0.3's default permissions. */
@@ -104,5 +105,15 @@ void fields_free(const struct object_kind *kind, void *object);
 /* Checks every text of the object, in the order of the table. is_new: also what only new values must fulfil.
  * 0, or -EINVAL with a message that names the field. */
 int fields_check(const struct object_kind *kind, const void *object, bool is_new, struct error *ret_error);
+
+/* The same for the fields whose bits are set, as new values. Those that an update does not change are left out. */
+int fields_check_changes(
+    const struct object_kind *kind, const void *object, uint32_t fields, struct error *ret_error);
+
+/* The bit of a field of the kind in masks: 1 << its index in the table. */
+static inline uint32_t field_bit(const struct object_kind *kind, const struct field *field)
+{
+    return UINT32_C(1) << (field - kind->fields);
+}
 
 #endif

@@ -25,6 +25,7 @@ struct configuration {
     uint32_t http_read_timeout_s;  /* 5 */
     uint32_t failed_login_delay_ms;/* 300 */
     uint32_t failed_logins_max;/* new: wrong guesses of one address at once, one more each second; 0 = not limited; 20 */
+    char *permissions;         /* "default", or a permissions file; a relative path begins in the database's directory */
     char *trusted_proxies;     /* new: addresses in numbers, separated by spaces; their X-Forwarded-For is believed */
     uint32_t connections_max;  /* new: HTTP connections served at once (a thread each); 1024 */
     struct store_options store;/* new: fsync "always" | "interval:<ms>" | "never"; journal_bytes */

@@ -91,8 +91,9 @@ int database_backup(struct database *database, const char *path, bool (*cancelle
 int database_delete_user(struct database *database, int64_t user_id, struct error *ret_error);
 int database_delete_device(struct database *database, int64_t device_id, struct error *ret_error);
 int database_delete_stream(struct database *database, int64_t stream_id, struct error *ret_error);
-/* catalog_update_stream; a downlink that is switched off loses its data. */
-int database_update_stream(struct database *database, const struct stream *stream, struct error *ret_error);
+/* catalog_change_stream; a downlink that is switched off loses its data. */
+int database_change_stream(struct database *database, int64_t stream_id, const struct stream *changes, uint32_t fields,
+    struct stream *ret_stream, struct error *ret_error);
 
 /* One moment of catalog and store together. */
 struct database_snapshot {

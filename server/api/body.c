@@ -205,3 +205,54 @@ size_t body_field_members(const struct object_kind *kind, void *object, struct m
     }
     return count;
 }
+
+/* ---- changes ---- */
+
+static const struct field *find_field(const struct object_kind *kind, const char *name)
+{
+    for (size_t i = 0; i < kind->count; i++) {
+        const struct field *field = &kind->fields[i];
+        bool known = field->type != FIELD_ID && (!(field->flags & FIELD_INTERNAL) || (field->flags & FIELD_SECRET));
+        if (known && strcmp(field->name, name) == 0)
+            return field;
+    }
+    return NULL;
+}
+
+static bool take_change(const struct object_kind *kind, const struct field *field, const json_t *value, const void *current,
+    void *changes, struct problem *problem)
+{
+    bool is_text = field->type == FIELD_TEXT;
+    if (is_text ? !json_is_string(value) : !json_is_boolean(value))
+        return problem_set(
+            problem, 403, "Value of field '%s' must be %s", field->name, is_text ? "a string" : "a boolean");
+    if (field->flags & FIELD_FIXED)
+        return strcmp(json_string_value(value), field_get_text(field, current)) == 0 ||
+               problem_set(problem, 403, "The %s of a %s cannot be changed", field->name, kind->name);
+    if (is_text)
+        *field_text(field, changes) = (char *)json_string_value(value);
+    else
+        *field_flag(field, changes) = json_is_true(value);
+    return true;
+}
+
+bool body_changes(const json_t *object, const struct object_kind *kind, const void *current, uint32_t writable, void *changes,
+    uint32_t *ret_fields, struct problem *problem)
+{
+    const char *key;
+    json_t *value;
+    uint32_t fields = 0;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        const struct field *field = find_field(kind, key);
+        if (!field)
+            return problem_set(problem, 403, "Unrecognized field '%.60s'", key);
+        if (!(writable & field_bit(kind, field)))
+            return problem_set(problem, 403, "This device does not have permissions to write %s", field->name);
+        if (!take_change(kind, field, value, current, changes, problem))
+            return false;
+        fields |= field_bit(kind, field);
+    }
+    *ret_fields = fields;
+    return true;
+}

@@ -58,4 +58,10 @@ bool body_members(const json_t *object, const struct member *members, size_t cou
  * borrowed from the body then. Returns how many. */
 size_t body_field_members(const struct object_kind *kind, void *object, struct member members[FIELDS_MAX]);
 
+/* The changes of an object that a PUT asks for: sets the fields in *changes and their bits in *ret_fields. Keys are exact, unknown
+ * ones are refused, and so are values of a wrong type, fields that are not `writable` and a name other than that of `current` (all
+ * 403). Texts are borrowed. */
+bool body_changes(const json_t *object, const struct object_kind *kind, const void *current, uint32_t writable, void *changes,
+    uint32_t *ret_fields, struct problem *problem);
+
 #endif

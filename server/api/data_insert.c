@@ -4,7 +4,6 @@
 #include "clock.h"
 #include "json_points.h"
 #include "log.h"
-#include "permission.h"
 
 #include <errno.h>
 #include <math.h>
@@ -21,16 +20,17 @@ static bool choose_series(const struct request *request, const struct stream_pla
 {
     const struct identity *identity = request_acting(request);
     bool owner = identity && identity->device_id == place->device_id;
+    uint32_t writable = access_to_place(request, place)->write.objects;
     bool wants_downlink = query_flag(&request->query, "downlink");
     if (wants_downlink && !place->downlink)
         return problem_set(problem, 403, "The stream is not a downlink stream");
     if (wants_downlink || (place->downlink && !owner)) {
         *ret_series_id = place->downlink_series_id;
-        return permission_write_downlink(identity, place->user_id, place->device_id) ||
+        return (writable & ACCESS_DOWNLINK) ||
                problem_set(problem, 403, "Write access to stream downlink denied.");
     }
     *ret_series_id = place->series_id;
-    return permission_write_data(identity, place->user_id, place->device_id) ||
+    return (writable & ACCESS_DATA) ||
            problem_set(problem, 403,
                "Write access to stream data denied: only the device that owns the stream writes its data");
 }

@@ -2,7 +2,6 @@
 
 #include "json_points.h"
 #include "log.h"
-#include "permission.h"
 #include "range.h"
 
 #include <errno.h>
@@ -15,9 +14,7 @@ bool data_place(
     struct error error = {0};
     int r = catalog_stream_place(request->server->database->catalog, request->user, request->device,
         request->stream, ret_place, &error);
-    if (r == -ENOENT ||
-        (r == 0 && !permission_read_stream(
-                       request_acting(request), ret_place->user_id, ret_place->device_id, ret_place->device_public)))
+    if (r == -ENOENT || (r == 0 && !(access_to_place(request, ret_place)->read.objects & ACCESS_STREAM)))
         return request_missing(request, status_missing, problem);
     return r == 0 || request_failed(request, r, &error, problem);
 }
@@ -40,7 +37,10 @@ static bool reading_open(
     *reading = (struct reading){0};
     if (!data_place(request, status_missing, &place, problem))
         return false;
-    reading->series_id = query_flag(&request->query, "downlink") ? place.downlink_series_id : place.series_id;
+    bool downlink = query_flag(&request->query, "downlink");
+    if (!(access_to_place(request, &place)->read.objects & (downlink ? ACCESS_DOWNLINK : ACCESS_DATA)))
+        return request_missing(request, status_missing, problem);
+    reading->series_id = downlink ? place.downlink_series_id : place.series_id;
     int r = store_snapshot_open(request->server->database->store, &reading->snapshot, &error);
     if (r == 0 && reading->series_id)
         r = store_snapshot_series(reading->snapshot, reading->series_id, &series, &error);

@@ -1,23 +1,24 @@
 #include "request.h"
 
-#include "auth.h"
-#include "body.h"
+#include "change_log.h"
+#include "create.h"
 #include "find.h"
 #include "json_object.h"
 #include "list.h"
-#include "permission.h"
-#include "streams.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { KEY_BYTES_UNGUESSABLE = 16 }; /* of an API key that a client chooses */
+/* ---- reading ---- */
 
-static bool answer_device(struct request *request, const struct device *device, enum access access)
+static bool answer_device(struct request *request, const struct device *device, bool blanked)
 {
+    uint32_t readable = access_to_device(request, device)->read.device_fields;
     request->exchange->no_store = true;
-    json_device(http_answer_open(request->exchange, 200, HTTP_JSON), device, access);
+    struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
+    if (blanked)
+        json_print_blanked(sink, &DEVICE_KIND, device, readable);
+    else
+        json_print_object(sink, &DEVICE_KIND, device, readable);
     (void)http_answer_close(request->exchange, true);
     return true;
 }
@@ -30,138 +31,48 @@ bool device_get(struct request *request, struct problem *problem)
         return problem_set(problem, 400, "Unrecognized query command; known are ls, streams");
     if (!find_device(request, 404, &device, problem))
         return false;
-    enum access access =
-        permission_read_device(request_acting(request), device.user_id, device.id, device.is_public);
+    const struct access *access = access_to_device(request, &device);
     bool done;
-    if (access == ACCESS_NONE)
+    if (!(access->read.objects & ACCESS_DEVICE) || (*q && !(access->actions & ACCESS_LIST_STREAMS)))
         done = request_missing(request, 404, problem);
     else if (*q)
-        done = list_streams(request, device.id, problem);
+        done = list_streams(request, device.id, &access->read, problem);
     else
-        done = answer_device(request, &device, access);
+        done = answer_device(request, &device, false);
     device_free(&device);
     return done;
 }
 
 /* ---- create ---- */
 
-/* A new device as its body describes it; texts are borrowed from the body. */
-struct device_body {
-    struct device device;
-    const json_t *streams; /* NULL or an object {name: stream} */
+struct creation {
+    struct new_device device;
+    struct catalog_limits limits;
 };
 
-static bool device_take(const struct request *request, const json_t *object, struct device_body *ret_body,
-    struct problem *problem)
+static int write_device(struct request *request, void *context, struct error *ret_error)
 {
-    struct device device = {
-        .name = (char *)request->device,
-        .role = (char *)permission_default_device_role(request_acting(request)),
-    };
-    const json_t *streams = NULL;
-    struct member members[FIELDS_MAX + 1];
-    fields_set_defaults(&DEVICE_KIND, &device);
-    size_t count = body_field_members(&DEVICE_KIND, &device, members);
-    members[count++] = (struct member){"streams", MEMBER_OBJECT, &streams};
-    if (!body_members(object, members, count, problem))
-        return false;
-    *ret_body = (struct device_body){.device = device, .streams = streams};
-    return true;
-}
-
-static bool check_device(const struct device *device, bool user_public, struct problem *problem)
-{
-    if (!name_valid(device->name))
-        return problem_set(problem, 403,
-            "The name is not valid: a letter, then at most %d letters, digits, - and _", NAME_BYTES_MAX - 1);
-    if (!icon_valid(device->icon))
-        return problem_set(problem, 403, "The icon is not valid: material:name, fa:name or base64");
-    if (!permission_device_role_known(device->role))
-        return problem_set(problem, 403, "The role is not known; none, reader, writer, user are");
-    if (device->is_public && !user_public)
-        return problem_set(problem, 403, "A private user cannot have a public device");
-    return true;
-}
-
-/* The streams of a new device; of their texts only the schemas are their own. */
-struct streams_body {
-    struct stream *streams;
-    size_t count;
-};
-
-static void streams_free(struct streams_body *body)
-{
-    for (size_t i = 0; i < body->count; i++)
-        free(body->streams[i].schema);
-    free(body->streams);
-}
-
-/* To be freed also on failure. */
-static bool streams_take(const json_t *object, struct streams_body *body, struct problem *problem)
-{
-    const char *name;
-    json_t *member;
-    size_t count = json_object_size(object);
-    body->streams = calloc(count > 0 ? count : 1, sizeof(*body->streams));
-    if (!body->streams)
-        return problem_later(
-            problem, 503, "The server has no memory left for the streams of a device, try again");
-    json_object_foreach((json_t *)object, name, member)
-    {
-        if (!json_is_object(member))
-            return problem_set(problem, 400, "Each member of streams must be an object");
-        if (!stream_take(member, name, &body->streams[body->count], problem))
-            return false;
-        body->count++;
-    }
-    return true;
-}
-
-/* A 409 for the API key tells that somebody has it, so proposing keys is a way of guessing them: it counts as
- * one when the key is taken, or so short that keys like it can be tried one by one. */
-static bool insert(struct request *request, const struct device *device, const struct streams_body *streams,
-    struct problem *problem)
-{
-    struct catalog *catalog = request->server->database->catalog;
-    size_t key_size = strlen(device->apikey);
-    struct guess guess;
-    struct error error = {0};
-    if (key_size > 0 && !auth_guess_begin(&request->server->auth, request->exchange, &guess, problem))
-        return false;
-    int r =
-        catalog_create_device_with_streams(catalog, device, streams->streams, streams->count, NULL, &error);
-    if (r == -ENOTUNIQ)
-        request_log(request, "refused a device whose API key is in use,");
-    bool counts = r == -ENOTUNIQ || (r == 0 && key_size < KEY_BYTES_UNGUESSABLE);
-    if (key_size > 0)
-        auth_guess_judged(&request->server->auth, &guess, counts ? GUESS_WRONG : GUESS_UNDECIDED);
-    return r == 0 || write_refused(request, r, &error, problem);
-}
-
-static bool insert_and_answer(struct request *request, const struct device *device,
-    const struct streams_body *streams, struct problem *problem)
-{
-    struct device made = {0};
-    if (!insert(request, device, streams, problem))
-        return false;
-    if (!find_device(request, 403, &made, problem))
-        return false;
-    bool done = answer_device(request, &made, ACCESS_FULL);
-    device_free(&made);
-    return done;
+    struct creation *creation = context;
+    return catalog_create_device_tree(
+        request->server->database->catalog, &creation->device, &creation->limits, NULL, ret_error);
 }
 
 static bool create(
     struct request *request, const struct user *user, const json_t *object, struct problem *problem)
 {
-    struct device_body body = {0};
-    struct streams_body streams = {0};
-    bool done = device_take(request, object, &body, problem) &&
-                check_device(&body.device, user->is_public, problem) &&
-                streams_take(body.streams, &streams, problem);
-    body.device.user_id = user->id;
-    done = done && insert_and_answer(request, &body.device, &streams, problem);
-    streams_free(&streams);
+    struct creation creation = {.limits = create_limits(request, user->role)};
+    struct key_proposal keys = {""};
+    struct device made = {0};
+    bool done = create_take_device(request, object, request->device, &creation.device, problem);
+    creation.device.device.user_id = user->id;
+    key_proposal_add(&keys, creation.device.device.apikey);
+    done = done && create_with_keys(request, &keys, write_device, &creation, problem);
+    create_free_device(&creation.device);
+    if (!done || !find_device(request, 403, &made, problem))
+        return false;
+    change_log(request, "Create", "Device");
+    done = answer_device(request, &made, false);
+    device_free(&made);
     return done;
 }
 
@@ -172,10 +83,84 @@ bool device_create(struct request *request, struct problem *problem)
     if (!name_passes(request->device, problem) || !find_user(request, 403, &user, problem))
         return false;
     bool done =
-        permission_create_device(request_acting(request), user.id) || request_missing(request, 403, problem);
+        (access_to_user(request, &user)->actions & ACCESS_CREATE_DEVICE) || request_missing(request, 403, problem);
     done = done && body_object_read(&body, request, problem) && create(request, &user, body.object, problem);
     body_object_free(&body);
     user_free(&user);
+    return done;
+}
+
+/* ---- update and delete ---- */
+
+/* user_editable false: the user and the device itself may not change it. (To delete it is another right.) */
+static bool check_editable(const struct request *request, const struct device *device, struct problem *problem)
+{
+    return device->user_editable || (access_to_device(request, device)->write.objects & ACCESS_NOT_EDITABLE) ||
+           problem_set(problem, 403, "The device is not user_editable: only administrators change it");
+}
+
+/* As a private one: by the limits of its owner's role. */
+static bool limits_of_owner(
+    const struct request *request, const struct device *device, struct catalog_limits *ret_limits, struct problem *problem)
+{
+    struct user user = {0};
+    struct error error = {0};
+    int r = catalog_user_by_id(request->server->database->catalog, device->user_id, &user, &error);
+    if (r < 0)
+        return write_refused(request, r, &error, problem);
+    *ret_limits = create_limits(request, user.role);
+    user_free(&user);
+    return true;
+}
+
+struct change {
+    int64_t id;
+    struct device changes, *updated;
+    uint32_t fields;
+    struct catalog_limits limits;
+};
+
+static int write_change(struct request *request, void *context, struct error *ret_error)
+{
+    struct change *change = context;
+    return catalog_change_device(request->server->database->catalog, change->id, &change->changes, change->fields,
+        &change->limits, change->updated, ret_error);
+}
+
+static bool update(struct request *request, const struct device *device, const json_t *object, struct problem *problem)
+{
+    struct device updated = {0};
+    struct change change = {.id = device->id, .updated = &updated};
+    struct key_proposal keys = {""};
+    uint32_t writable = access_to_device(request, device)->write.device_fields;
+    if (!body_changes(object, &DEVICE_KIND, device, writable, &change.changes, &change.fields, problem) ||
+        !limits_of_owner(request, device, &change.limits, problem))
+        return false;
+    const char *role = change.changes.role;
+    if (role && !permissions_has_device_role(request->server->permissions, role))
+        return problem_set(problem, 403, "The device role '%.40s' does not exist", role);
+    if (change.changes.apikey && strcmp(change.changes.apikey, device->apikey) != 0)
+        key_proposal_add(&keys, change.changes.apikey);
+    if (!create_with_keys(request, &keys, write_change, &change, problem))
+        return false;
+    change_log(request, "Update", "Device");
+    bool done = answer_device(request, &updated, true);
+    device_free(&updated);
+    return done;
+}
+
+bool device_update(struct request *request, struct problem *problem)
+{
+    struct device device = {0};
+    struct body_object body = {0};
+    if (!find_device(request, 403, &device, problem))
+        return false;
+    bool done =
+        (access_to_device(request, &device)->write.objects & ACCESS_DEVICE) || request_missing(request, 403, problem);
+    done = done && check_editable(request, &device, problem) && body_object_read(&body, request, problem) &&
+           update(request, &device, body.object, problem);
+    body_object_free(&body);
+    device_free(&device);
     return done;
 }
 
@@ -185,7 +170,7 @@ bool device_delete(struct request *request, struct problem *problem)
     struct error error = {0};
     if (!find_device(request, 403, &device, problem))
         return false;
-    bool may = permission_delete_device(request_acting(request), device.user_id, device.id);
+    bool may = access_to_device(request, &device)->actions & ACCESS_DELETE_DEVICE;
     int64_t id = device.id;
     device_free(&device);
     if (!may)
@@ -194,5 +179,6 @@ bool device_delete(struct request *request, struct problem *problem)
     if (r < 0)
         return write_refused(request, r, &error, problem);
     request_log(request, "deleted device");
+    change_log(request, "Delete", "Device");
     return answer_ok(request);
 }

@@ -43,6 +43,7 @@ bool write_refused(const struct request *request, int code, const struct error *
         return problem_set(problem, 409, "%s", error->message);
     case -EINVAL:
     case -EPERM:
+    case -EOVERFLOW: /* a limit of the role */
         return problem_set(problem, 403, "%s", error->message);
     default:
         return request_failed(request, code, error, problem);

@@ -11,7 +11,7 @@ bool find_user(const struct request *request, int status_missing, struct user *r
 bool find_device(const struct request *request, int status_missing, struct device *ret_device, struct problem *problem);
 bool find_stream(const struct request *request, int status_missing, struct stream *ret_stream, struct problem *problem);
 
-/* What a write to the catalog refused: a taken name (409), a value (403), an object that has gone meanwhile (403). */
+/* What a write to the catalog refused: a taken name (409), a value or a limit (403), an object that has gone meanwhile (403). */
 bool write_refused(const struct request *request, int code, const struct error *error, struct problem *problem);
 
 #endif

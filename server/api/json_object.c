@@ -12,7 +12,7 @@ static void put(struct sink *sink, const char *text)
 
 static void put_key(struct sink *sink, const char *key, bool *first)
 {
-    put(sink, *first ? "{\"" : ",\"");
+    put(sink, *first ? "\"" : ",\"");
     put(sink, key);
     put(sink, "\":");
     *first = false;
@@ -27,58 +27,50 @@ static void put_field(struct sink *sink, const struct field *field, const void *
 {
     put_key(sink, field->name, first);
     if (field->type == FIELD_TEXT)
-        put_text(sink, field_get_text(field, object));
+        put_text(sink, object ? field_get_text(field, object) : "");
     else
-        put(sink, field_get_flag(field, object) ? "true" : "false");
+        put(sink, object && field_get_flag(field, object) ? "true" : "false");
 }
 
-/* In order of name. */
-static void put_object(
-    struct sink *sink, const struct object_kind *kind, const void *object, enum access access)
+void json_print_object(struct sink *sink, const struct object_kind *kind, const void *object, uint32_t readable)
 {
     size_t count;
     const struct field *const *fields = fields_by_name(kind, &count);
     bool first = true;
+    put(sink, "{");
     for (size_t i = 0; i < count; i++) {
-        if (permission_shows(access, fields[i]))
+        if (readable & field_bit(kind, fields[i]))
             put_field(sink, fields[i], object, &first);
     }
     put(sink, "}");
 }
 
-void json_user(struct sink *sink, const struct user *user, enum access access)
+void json_print_blanked(struct sink *sink, const struct object_kind *kind, const void *object, uint32_t readable)
 {
-    put_object(sink, &USER_KIND, user, access);
+    bool first = true;
+    put(sink, "{");
+    for (size_t i = 0; i < kind->count; i++) {
+        const struct field *field = &kind->fields[i];
+        if (field->type != FIELD_ID && !(field->flags & FIELD_INTERNAL))
+            put_field(sink, field, readable & field_bit(kind, field) ? object : NULL, &first);
+    }
+    put(sink, "}");
 }
 
-void json_device(struct sink *sink, const struct device *device, enum access access)
-{
-    put_object(sink, &DEVICE_KIND, device, access);
-}
-
-void json_stream_in_list(struct sink *sink, const struct stream *stream, const char *device)
+void json_print_stream_in_list(struct sink *sink, const struct stream *stream, const char *device, uint32_t readable)
 {
     size_t count;
     const struct field *const *fields = fields_by_name(&STREAM_KIND, &count);
     bool first = true;
+    put(sink, "{");
     for (size_t i = 0; i < count; i++) {
         if (device && strcmp(fields[i]->name, "device") > 0) {
             put_key(sink, "device", &first);
             put_text(sink, device);
             device = NULL;
         }
-        put_field(sink, fields[i], stream, &first);
-    }
-    put(sink, "}");
-}
-
-/* In the order of the table, as 0.3 answers a single stream. */
-void json_stream(struct sink *sink, const struct stream *stream)
-{
-    bool first = true;
-    for (size_t i = 0; i < STREAM_KIND.count; i++) {
-        if (STREAM_KIND.fields[i].type != FIELD_ID)
-            put_field(sink, &STREAM_KIND.fields[i], stream, &first);
+        if (readable & field_bit(&STREAM_KIND, fields[i]))
+            put_field(sink, fields[i], stream, &first);
     }
     put(sink, "}");
 }

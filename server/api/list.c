@@ -1,7 +1,6 @@
 #include "list.h"
 
 #include "json_object.h"
-#include "permission.h"
 
 #include <stdio.h>
 
@@ -49,9 +48,11 @@ static void remember(char after[NAME_BYTES_MAX + 1], const char *name)
 
 static void put_user(struct list *list, const struct user *user)
 {
-    const struct identity *acting = request_acting(list->request);
+    const struct access_rights *read = &access_to_user(list->request, user)->read;
+    if (!(read->objects & ACCESS_USER))
+        return;
     list_next(list);
-    json_user(list->sink, user, permission_read_user(acting, user->id, user->is_public));
+    json_print_object(list->sink, &USER_KIND, user, read->user_fields);
 }
 
 bool list_users(struct request *request, struct problem *problem)
@@ -75,12 +76,11 @@ bool list_users(struct request *request, struct problem *problem)
 
 static void put_device(struct list *list, const struct device *device)
 {
-    enum access access = permission_read_device(
-        request_acting(list->request), device->user_id, device->id, device->is_public);
-    if (access == ACCESS_NONE)
+    const struct access_rights *read = &access_to_device(list->request, device)->read;
+    if (!(read->objects & ACCESS_DEVICE))
         return;
     list_next(list);
-    json_device(list->sink, device, access);
+    json_print_object(list->sink, &DEVICE_KIND, device, read->device_fields);
 }
 
 /* Calls visit for each device; it returns 0 or -errno. */
@@ -118,9 +118,9 @@ bool list_devices(struct request *request, int64_t user_id, struct problem *prob
 
 /* ---- streams ---- */
 
-/* device_name: NULL leaves it out. */
-static int put_streams(
-    struct list *list, int64_t device_id, const char *device_name, const struct list_filter *filter)
+/* device_name: NULL leaves it out. readable: fields. */
+static int put_streams(struct list *list, int64_t device_id, const char *device_name, uint32_t readable,
+    const struct list_filter *filter)
 {
     char after[NAME_BYTES_MAX + 1] = "";
     struct stream rows[CATALOG_PAGE_ROWS];
@@ -130,7 +130,7 @@ static int put_streams(
         for (int i = 0; i < count; i++) {
             if (list_filter_stream(filter, &rows[i])) {
                 list_next(list);
-                json_stream_in_list(list->sink, &rows[i], device_name);
+                json_print_stream_in_list(list->sink, &rows[i], device_name, readable);
             }
             remember(after, rows[i].name);
             stream_free(&rows[i]);
@@ -141,18 +141,20 @@ static int put_streams(
 
 static int visit_device_for_streams(struct list *list, const struct device *device, const struct list_filter *filter)
 {
-    const struct identity *acting = request_acting(list->request);
-    if (!list_filter_device(filter, device) ||
-        !permission_read_stream(acting, device->user_id, device->id, device->is_public))
+    const struct access *access = access_to_device(list->request, device);
+    if (!list_filter_device(filter, device) || !(access->actions & ACCESS_LIST_STREAMS) ||
+        !(access->read.objects & ACCESS_STREAM))
         return 0;
-    return put_streams(list, device->id, device->name, filter);
+    return put_streams(list, device->id, device->name, access->read.stream_fields, filter);
 }
 
-bool list_streams(struct request *request, int64_t device_id, struct problem *problem)
+bool list_streams(
+    struct request *request, int64_t device_id, const struct access_rights *read, struct problem *problem)
 {
     static const struct list_filter ALL = {0};
     struct list list = list_begin(request);
-    return list_end(&list, put_streams(&list, device_id, NULL, &ALL), problem);
+    int r = read->objects & ACCESS_STREAM ? put_streams(&list, device_id, NULL, read->stream_fields, &ALL) : 0;
+    return list_end(&list, r, problem);
 }
 
 bool list_streams_of_user(

@@ -2,6 +2,7 @@
 #ifndef CONNECTORDB_REQUEST_H
 #define CONNECTORDB_REQUEST_H
 
+#include "access.h"
 #include "auth.h"
 #include "catalog.h"
 #include "configuration.h"
@@ -16,6 +17,7 @@
 struct server {
     struct database *database;
     const struct configuration *configuration;
+    struct permissions *permissions; /* who may do what */
     struct http *http;
     struct auth auth;
     struct body_budget bodies; /* of the requests under way */
@@ -33,6 +35,27 @@ struct request {
 static inline const struct identity *request_acting(const struct request *request)
 {
     return request->login.authenticated ? &request->login.identity : NULL;
+}
+
+/* What the request may do to a user, a device (and its streams), or a stream by its place. */
+static inline const struct access *access_to(const struct request *request, struct access_target target)
+{
+    return access_of(request->server->permissions, request_acting(request), target);
+}
+
+static inline const struct access *access_to_user(const struct request *request, const struct user *user)
+{
+    return access_to(request, (struct access_target){.user_id = user->id, .is_public = user->is_public});
+}
+
+static inline const struct access *access_to_device(const struct request *request, const struct device *device)
+{
+    return access_to(request, (struct access_target){device->user_id, device->id, device->is_public});
+}
+
+static inline const struct access *access_to_place(const struct request *request, const struct stream_place *place)
+{
+    return access_to(request, (struct access_target){place->user_id, place->device_id, place->device_public});
 }
 
 /* Answers the request and returns true; or sets *problem, which the dispatcher answers, and returns false. */
@@ -61,11 +84,16 @@ bool site_get(struct request *request, struct problem *problem); /* meta.c */
 bool meta_version(struct request *request, struct problem *problem);
 bool users_list(struct request *request, struct problem *problem); /* users.c */
 bool user_get(struct request *request, struct problem *problem);
+bool user_create(struct request *request, struct problem *problem);
+bool user_update(struct request *request, struct problem *problem);
+bool user_delete(struct request *request, struct problem *problem);
 bool device_get(struct request *request, struct problem *problem); /* devices.c */
 bool device_create(struct request *request, struct problem *problem);
+bool device_update(struct request *request, struct problem *problem);
 bool device_delete(struct request *request, struct problem *problem);
 bool stream_get(struct request *request, struct problem *problem); /* streams.c */
 bool stream_create(struct request *request, struct problem *problem);
+bool stream_update(struct request *request, struct problem *problem);
 bool stream_delete(struct request *request, struct problem *problem);
 bool data_get(struct request *request, struct problem *problem);  /* data_read.c */
 bool data_post(struct request *request, struct problem *problem); /* data_insert.c */

@@ -33,7 +33,7 @@ class Lists(RestTest):
         self.assertEqual(names("?q=ls"), sorted([*users, "test"]))
         self.assertEqual(names("many?q=ls"), sorted([*users["many"], "meta", "user"]))
         self.assertEqual(names("many/full?q=ls"), sorted(users["many"]["full"]))
-        self.assertEqual(names("many?q=streams"), sorted(users["many"]["full"]) + sorted(users["many"]["full2"]))
+        self.assertEqual(names("many?q=streams"), sorted(users["many"]["full"]) + sorted(users["many"]["full2"]) + ["log"])
         self.assertEqual(names("many?q=streams&downlink=true"), [])
         self.assertEqual(names("many/device001?q=ls"), [])
 

@@ -9,6 +9,7 @@ import harness
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 NOW_SECONDS = 60
+LEAKS = re.compile("constraint|json:|base64 data|sqlite|invalid character|^EOF$", re.IGNORECASE)  # SQL and libraries
 
 
 class Actors:
@@ -34,13 +35,29 @@ class Actors:
             query += ("&" if query else "") + "apikey=" + self.newest.get(step["as"], "no-such-key")
         return query
 
-    def learn(self, path, answer):
-        """The newest key that an answer shows for a device."""
-        device = re.fullmatch(r"/api/v1/crud/([^/]+/[^/]+)", path)
-        if device and answer.status == 200 and answer.text.startswith("{"):
-            key = json.loads(answer.text).get("apikey")
-            if key:
-                self.newest[device.group(1)] = key
+    def learn(self, step, answer):
+        """The newest keys that an answer shows, and the password that a step has set."""
+        path = re.fullmatch(r"/api/v1/crud/([^/]+)(?:/([^/]+))?", step["path"])
+        if not path or answer.status != 200 or not answer.text.startswith(("{", "[")):
+            return
+        user, device = path.groups()
+        found = json.loads(answer.text)
+        if device and isinstance(found, dict):
+            self.learn_key(f"{user}/{device}", found)
+        elif not device and isinstance(found, list):
+            for each in found:
+                self.learn_key(f"{user}/{each['name']}", each)
+        elif not device and step["method"] in ("POST", "PUT"):
+            body = {key.lower(): value for key, value in json.loads(step["body"].lstrip("\ufeff")).items()}
+            self.passwords[user] = body.get("password", self.passwords.get(user))
+
+    def learn_key(self, device, found):
+        if found.get("apikey"):
+            self.newest[device] = found["apikey"]
+
+    def fill(self, text):
+        """The text with the keys in the place of their placeholders."""
+        return re.sub(r"\$\{apikey:[^}]*\}", lambda match: self.keys.get(match.group(0), "no-such-key"), text)
 
     def same_text(self, wanted, got):
         """Equal, with placeholders."""
@@ -48,7 +65,6 @@ class Actors:
             return UUID.fullmatch(got) is not None
         key = re.fullmatch(r"\$\{apikey:([^#}]*)[^}]*\}", wanted)
         if key:
-            self.newest.setdefault(key.group(1), got)
             return self.keys.setdefault(wanted, got) == got and got != ""
         return wanted == got
 
@@ -116,8 +132,9 @@ class Client:
 
 def run_step(client, actors, step):
     headers = {**actors.headers(step), **step.get("request_headers", {})}
-    answer = client.ask(step["method"], step["path"], actors.query(step), headers, step.get("body"))
-    actors.learn(step["path"], answer)
+    body = actors.fill(step["body"]) if "body" in step else None
+    answer = client.ask(step["method"], step["path"], actors.query(step), headers, body)
+    actors.learn(step, answer)
     return answer
 
 
@@ -130,6 +147,8 @@ def differences(actors, step, answer, headers_ignored=()):
         error = json.loads(answer.text) if answer.text and step["method"] != "HEAD" else None
         if error is not None and (sorted(error) != ["code", "msg", "ref"] or error["code"] != answer.status):
             found.append("not an error object")
+        elif error is not None and (not error["msg"] or LEAKS.search(error["msg"])):
+            found.append("a message that says nothing, or too much")
     elif "json" in step and not same_json(actors, step["json"], json.loads(answer.text)):
         found.append(f"json {json.dumps(step['json'])[:400]} wanted")
     elif "text" in step and step["text"] not in ("${html}",) and step["text"] != answer.text:

@@ -186,7 +186,7 @@ void crash_switch_downlink(struct crash_run *run, struct crash_object *object, b
     if (!downlink)
         begin_deletion(run, &deletion, object->downlink_series_id);
     stream.downlink = downlink;
-    int r = database_update_stream(run->database, &stream, &error);
+    int r = database_change_stream(run->database, stream.id, &stream, UINT32_MAX, NULL, &error);
     end_change(run, object, r, &error);
     end_deletion(run, &deletion, object->downlink_series_id == 0);
     stream_free(&stream);

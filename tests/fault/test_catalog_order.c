@@ -222,7 +222,7 @@ static int switch_downlink(struct subject *subject, bool downlink)
     if (r < 0)
         return r;
     stream.downlink = downlink;
-    r = database_update_stream(subject->database, &stream, &subject->error);
+    r = database_change_stream(subject->database, stream.id, &stream, UINT32_MAX, NULL, &subject->error);
     stream_free(&stream);
     return r;
 }

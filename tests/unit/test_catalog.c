@@ -286,7 +286,7 @@ static void test_downlink_off_and_on_again(void **state)
         struct stream update = {.id = stream.id, .name = stream.name, .downlink = steps[i].downlink,
             .nickname = text("N"), .schema = text("{ }"), .datatype = text("T"), .series_id = 99};
         uint64_t dropped = 99;
-        assert_int_equal(catalog_update_stream(f.catalog, &update, &dropped, &f.error), 0);
+        assert_int_equal(catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), 0);
         assert_int_equal(dropped, steps[i].dropped);
         struct stream stored = get_stream(&f, "alice", "d", "s");
         assert_int_equal(stored.downlink, steps[i].downlink);
@@ -304,11 +304,11 @@ static void test_downlink_off_and_on_again(void **state)
     }
     uint64_t dropped = 99;
     struct stream update = {.id = stream.id, .name = stream.name, .icon = text("bad icon")};
-    assert_error(&f, catalog_update_stream(f.catalog, &update, &dropped, &f.error), EINVAL, "icon");
+    assert_error(&f, catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), EINVAL, "icon");
     update = (struct stream){.id = stream.id, .name = stream.name, .schema = text("x")};
-    assert_error(&f, catalog_update_stream(f.catalog, &update, &dropped, &f.error), EINVAL, "schema");
+    assert_error(&f, catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), EINVAL, "schema");
     update = (struct stream){.id = 99, .name = stream.name};
-    assert_error(&f, catalog_update_stream(f.catalog, &update, &dropped, &f.error), ENOENT, "stream not found");
+    assert_error(&f, catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), ENOENT, "stream not found");
     assert_int_equal(dropped, 99);
     stream_free(&stream);
     fixture_close(&f);

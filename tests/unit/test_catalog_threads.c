@@ -77,7 +77,7 @@ static void switch_downlink(struct shared *shared, int64_t stream_id, bool downl
     uint64_t dropped;
     struct error error;
     (void)atomic_fetch_add(&shared->version, 1);
-    assert_int_equal(catalog_update_stream(shared->fixture->catalog, &stream, &dropped, &error), 0);
+    assert_int_equal(catalog_change_stream(shared->fixture->catalog, stream.id, &stream, UINT32_MAX, NULL, &dropped, &error), 0);
     struct stream stored = get_stream(shared->fixture, "alice", "d", "s");
     atomic_store(&shared->expected, stored.downlink_series_id);
     stream_free(&stored);

@@ -131,7 +131,7 @@ static void test_wrong_configurations_say_where(void **state)
         {"{\"fsync\":\"interval:1s\"}", "\"fsync\""}, {"{\"fsync\":\"interval:60001\"}", "\"fsync\""},
         {"{\"fsync\":\"interval:99999999999999999999\"}", "\"fsync\""}, {"{\"fsync\":1}", "\"fsync\""},
         {"{\"journal_bytes\":65535}", "\"journal_bytes\""}, {"{\"journal_bytes\":1073745920}", "\"journal_bytes\""}, {"{\"tls\":{\"enabled\":true}}", "\"tls\""},
-        {"{\"tls\":true}", "\"tls\""}, {"{\"permissions\":\"mine.conf\"}", "\"permissions\""},
+        {"{\"tls\":true}", "\"tls\""}, {"{\"permissions\":1}", "\"permissions\""},
         {"{\"captcha\":{\"enabled\":true}}", "\"captcha\""},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

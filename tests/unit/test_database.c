@@ -304,7 +304,7 @@ static void test_deleted_objects_take_their_data(void **state)
     assert_int_equal(database_delete_stream(f.database, a.id, &f.error), 0);
     assert_int_equal(database_delete_stream(f.database, a.id, &f.error), -ENOENT);
     b.downlink = false;
-    assert_int_equal(database_update_stream(f.database, &b, &f.error), 0);
+    assert_int_equal(database_change_stream(f.database, b.id, &b, UINT32_MAX, NULL, &f.error), 0);
     static const uint64_t left[] = {0, 0, 5, 0, 5, 5};
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < 6; i++)
@@ -314,7 +314,7 @@ static void test_deleted_objects_take_their_data(void **state)
         assert_int_equal(f.database->tombstoned_series, 0);
     }
     b.downlink = true;
-    assert_int_equal(database_update_stream(f.database, &b, &f.error), 0);
+    assert_int_equal(database_change_stream(f.database, b.id, &b, UINT32_MAX, NULL, &f.error), 0);
     struct stream again;
     assert_int_equal(catalog_stream_by_name(f.database->catalog, "alice", "user", "b", &again, &f.error), 0);
     assert_true(again.downlink_series_id > c.downlink_series_id);

@@ -12,12 +12,12 @@ static void test_methods(void **state)
         {"/api/v1", HTTP_GET},
         {"/api/v1/", HTTP_GET},
         {"//api/./v1//", HTTP_GET},
-        {"/api//v1/crud/./u/", HTTP_GET},
-        {"/api/v1/crud/u", HTTP_GET},
-        {"/api/v1/crud/u/d", HTTP_GET | HTTP_POST | HTTP_DELETE},
-        {"/api/v1/crud/u/d/s", HTTP_GET | HTTP_POST | HTTP_DELETE},
+        {"/api//v1/crud/./u/", HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE},
+        {"/api/v1/crud/u", HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE},
+        {"/api/v1/crud/u/d", HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE},
+        {"/api/v1/crud/u/d/s", HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE},
         {"/api/v1/crud/u/d/s/data", HTTP_GET | HTTP_POST | HTTP_PUT},
-        {"/api/v1/crud/u/d/data", HTTP_GET | HTTP_POST | HTTP_DELETE}, /* a stream called data */
+        {"/api/v1/crud/u/d/data", HTTP_GET | HTTP_POST | HTTP_PUT | HTTP_DELETE}, /* a stream called data */
         {"/api/v1/meta/version", HTTP_GET},
         {"/", 0},
         {"/api", 0},

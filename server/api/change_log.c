@@ -1,0 +1,94 @@
+#include "change_log.h"
+
+#include "batch.h"
+#include "log.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+enum { ENTRY_BYTES_MAX = 2 * PATH_BYTES_MAX };
+
+/* ---- the entry: {"cmd":"UpdateDevice","arg":"user/device"} in msgpack ---- */
+
+struct entry {
+    uint8_t bytes[ENTRY_BYTES_MAX];
+    size_t size;
+};
+
+/* At most 255 bytes. */
+static void put_text(struct entry *entry, const char *text)
+{
+    enum { FIXSTR = 0xa0, FIXSTR_BYTES_MAX = 31, STR8 = 0xd9 };
+    size_t size = strlen(text);
+    if (size <= FIXSTR_BYTES_MAX) {
+        entry->bytes[entry->size++] = (uint8_t)(FIXSTR | size);
+    } else {
+        entry->bytes[entry->size++] = STR8;
+        entry->bytes[entry->size++] = (uint8_t)size;
+    }
+    memcpy(entry->bytes + entry->size, text, size);
+    entry->size += size;
+}
+
+static void entry_make(struct entry *entry, const char *verb, const char *kind, const char *path)
+{
+    enum { MAP_OF_TWO = 0x82 };
+    char command[32] = "";
+    strcat(command, verb);
+    strcat(command, kind);
+    entry->size = 0;
+    entry->bytes[entry->size++] = MAP_OF_TWO;
+    put_text(entry, "cmd");
+    put_text(entry, command);
+    put_text(entry, "arg");
+    put_text(entry, path);
+}
+
+/* ---- appending ---- */
+
+static int append(const struct request *request, uint64_t series_id, const struct entry *entry, struct error *ret_error)
+{
+    static const char SENDER[] = "ConnectorDB";
+    struct batch batch;
+    batch_init(&batch);
+    int r = batch_push_msgpack(&batch, (double)NAN, entry->bytes, entry->size);
+    if (r == 0)
+        r = batch_set_senders(&batch, SENDER, sizeof(SENDER) - 1);
+    if (r < 0)
+        (void)error_set(ret_error, -r, "out of memory");
+    else
+        r = store_append(request->server->database->store, series_id, &batch, STORE_APPEND_RESTAMP, NULL, ret_error);
+    batch_free(&batch);
+    return r;
+}
+
+/* A user that is gone has no log any more. */
+static void log_for(const struct request *request, const char *user, const struct entry *entry)
+{
+    struct stream_place place;
+    struct error error = {0};
+    int r = catalog_stream_place(request->server->database->catalog, user, "meta", "log", &place, &error);
+    if (r == 0)
+        r = append(request, place.series_id, entry, &error);
+    if (r < 0 && r != -ENOENT)
+        log_warn("the log of changes of user %s lacks an entry: %s", user, error.message);
+}
+
+/* The stream that an entry about its own deletion would go to: it is empty again. */
+static bool is_log_of(const struct request *request, const char *user)
+{
+    return request->stream && strcmp(request->user, user) == 0 && strcmp(request->device, "meta") == 0 &&
+           strcmp(request->stream, "log") == 0;
+}
+
+void change_log(const struct request *request, const char *verb, const char *kind)
+{
+    char path[PATH_BYTES_MAX + 1];
+    struct entry entry;
+    entry_make(&entry, verb, kind, request_path(request, path));
+    if (!is_log_of(request, request->login.identity.user))
+        log_for(request, request->login.identity.user, &entry);
+    if (strcmp(request->user, request->login.identity.user) != 0 && !is_log_of(request, request->user))
+        log_for(request, request->user, &entry);
+}
