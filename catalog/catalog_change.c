@@ -93,14 +93,18 @@ int catalog_change_user(struct catalog *catalog, int64_t id, const struct user *
     static char scheme[] = PASSWORD_SCHEME_NEW;
     struct user from = *changed, user = {0};
     struct password_hash hash;
+    uint32_t internal = 0; /* the password's hash, salt and scheme change together */
+    for (size_t i = 0; i < USER_KIND.count; i++)
+        internal |= USER_KIND.fields[i].flags & FIELD_INTERNAL ? field_bit(&USER_KIND, &USER_KIND.fields[i]) : 0;
+    bool password = CHANGES(&USER_KIND, fields, user, password);
+    fields &= ~internal;
     int r = fields_check_changes(&USER_KIND, &from, fields, ret_error);
-    if (r == 0 && CHANGES(&USER_KIND, fields, user, password)) {
+    if (r == 0 && password) {
         r = hash_in_turn(catalog, from.password, &hash, ret_error); /* before the gate: it takes long */
         from.password = hash.hash;
         from.password_salt = hash.salt;
         from.password_scheme = scheme;
-        for (size_t i = 0; i < USER_KIND.count; i++)
-            fields |= USER_KIND.fields[i].flags & FIELD_INTERNAL ? field_bit(&USER_KIND, &USER_KIND.fields[i]) : 0;
+        fields |= internal;
     }
     if (r == 0)
         r = write_begin(catalog, ret_error);

@@ -108,6 +108,8 @@ static int run_import(struct control_server *server, const struct control_reques
     if (!atomic_compare_exchange_strong(&server->importing, &idle, true))
         return error_set(ret_error, EBUSY, "another import is running: wait until it has ended");
     int r = import_database(server->database, request->directory, &request->options, ret_result, ret_error);
+    if (r == 0) /* users of a running server have a log; the next start and their first change see to it as well */
+        (void)catalog_add_logs(server->database->catalog, NULL, NULL);
     atomic_store(&server->importing, false);
     return r;
 }

@@ -12,6 +12,8 @@ const char *configuration_default_text(void)
            "    \"port\": 3124,\n"
            "    // false: open the database without HTTP (as start --backend does).\n"
            "    \"frontend_enabled\": true,\n"
+           "    // Who may do what: \"default\", or the name of a file with roles, levels and limits.\n"
+           "    \"permissions\": \"default\",\n"
            "    // How others reach this server, for links. \"\" = the host name.\n"
            "    \"siteurl\": \"\",\n"
            "    // true: pages of other sites may use the API with their visitors' rights.\n"

@@ -63,12 +63,22 @@ static int append(const struct request *request, uint64_t series_id, const struc
     return r;
 }
 
+/* Every user of a running server has a log, except one that was imported without it a moment ago. */
+static int find_log(struct catalog *catalog, const char *user, struct stream_place *ret_place, struct error *ret_error)
+{
+    int r = catalog_stream_place(catalog, user, "meta", "log", ret_place, ret_error);
+    if (r != -ENOENT)
+        return r;
+    r = catalog_add_logs(catalog, NULL, ret_error);
+    return r < 0 ? r : catalog_stream_place(catalog, user, "meta", "log", ret_place, ret_error);
+}
+
 /* A user that is gone has no log any more. */
 static void log_for(const struct request *request, const char *user, const struct entry *entry)
 {
     struct stream_place place;
     struct error error = {0};
-    int r = catalog_stream_place(request->server->database->catalog, user, "meta", "log", &place, &error);
+    int r = find_log(request->server->database->catalog, user, &place, &error);
     if (r == 0)
         r = append(request, place.series_id, entry, &error);
     if (r < 0 && r != -ENOENT)
@@ -82,13 +92,20 @@ static bool is_log_of(const struct request *request, const char *user)
            strcmp(request->stream, "log") == 0;
 }
 
+/* The user of the path was deleted, and its log as well. */
+static bool is_gone(const struct request *request, const char *verb)
+{
+    return !request->device && strcmp(verb, "Delete") == 0;
+}
+
 void change_log(const struct request *request, const char *verb, const char *kind)
 {
     char path[PATH_BYTES_MAX + 1];
     struct entry entry;
+    bool own = strcmp(request->user, request->login.identity.user) == 0;
     entry_make(&entry, verb, kind, request_path(request, path));
-    if (!is_log_of(request, request->login.identity.user))
+    if (!own)
         log_for(request, request->login.identity.user, &entry);
-    if (strcmp(request->user, request->login.identity.user) != 0 && !is_log_of(request, request->user))
+    if (!is_log_of(request, request->user) && !is_gone(request, verb))
         log_for(request, request->user, &entry);
 }
