@@ -7,7 +7,7 @@ import os
 import harness
 from harness import shared
 from rest import RestTest
-from transcript import Actors, Client, differences, run_step
+from transcript import Actors, Client, differences, recorded, run_step
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HUGE_BODY = '[{"t":5000,"d":"' + "x" * 10485760 + '"}]'
@@ -83,9 +83,9 @@ class Transcripts(RestTest):
         self.assertEqual((judged, deviating, waiting), counts)
 
     def run_recorded(self, name, counts):
+        steps = recorded(name)["steps"]
         self.create("--user", "test:test", "--email", "root@localhost")
         self.start()
-        steps = harness.read_json(shared("vectors", "rest", name + ".json"))["steps"]
         self.run_transcript(name, steps, Actors({"test": "test"}), counts)
 
     def test_users(self):
