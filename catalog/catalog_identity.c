@@ -202,6 +202,17 @@ void catalog_stop_hashing(struct catalog *catalog)
 
 /* ---- paths ---- */
 
+static int place_take_schema(sqlite3_stmt *statement, struct stream_place *place, struct error *ret_error)
+{
+    const char *schema = (const char *)sqlite3_column_text(statement, 8);
+    if (!schema)
+        return error_set(ret_error, ENOMEM, "out of memory for a schema");
+    place->schema_empty = schema_text_accepts_all(schema);
+    if (!place->schema_empty && schema_digest(schema, place->schema_digest) < 0)
+        return error_set(ret_error, ENOMEM, "out of memory for a schema");
+    return 0;
+}
+
 static int place_read(struct catalog *catalog, const char *user, const char *device, const char *stream,
     struct stream_place *ret_place, struct error *ret_error)
 {
@@ -219,8 +230,9 @@ static int place_read(struct catalog *catalog, const char *user, const char *dev
             .downlink = sqlite3_column_int(row.statement, 5) != 0,
             .ephemeral = sqlite3_column_int(row.statement, 6) != 0,
             .device_public = sqlite3_column_int(row.statement, 7) != 0,
-            .schema_empty = sqlite3_column_int(row.statement, 8) != 0,
         };
+    if (r == 0)
+        r = place_take_schema(row.statement, ret_place, ret_error);
     row_release(catalog, &row);
     return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream) : r;
 }

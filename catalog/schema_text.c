@@ -4,6 +4,7 @@
 #include "rules.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,9 +197,23 @@ int schema_normalize(const char *text, char **ret_schema, struct error *ret_erro
     struct minifier minifier = {.start = text, .at = text, .to = schema};
     if (!minify(&minifier)) {
         free(schema);
-        return error_set(ret_error, EINVAL, "the schema is not a valid JSON Schema: byte %zu: %s",
+        return error_set(ret_error, EINVAL, "byte %zu of the schema: %s",
             (size_t)(minifier.at - minifier.start), minifier.wrong);
     }
     *ret_schema = schema;
+    return 0;
+}
+
+bool schema_text_accepts_all(const char *schema)
+{
+    return strcmp(schema, "{}") == 0 || strcmp(schema, "true") == 0;
+}
+
+int schema_digest(const char *schema, uint8_t ret_digest[SCHEMA_DIGEST_BYTES])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    if (EVP_Digest(schema, strlen(schema), digest, NULL, EVP_sha256(), NULL) != 1)
+        return -ENOMEM;
+    memcpy(ret_digest, digest, SCHEMA_DIGEST_BYTES);
     return 0;
 }

@@ -83,7 +83,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_IDENTITY_BY_USER] = "SELECT " IDENTITY_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
         "WHERE u.id = ?1 AND d.name = 'user'",
     [STATEMENT_STREAM_PLACE] = "SELECT u.id, d.id, s.id, s.series_id, coalesce(s.downlink_series_id, 0), s.downlink, "
-        "s.ephemeral, d.public, s.schema = '{}' FROM users u JOIN devices d ON d.user_id = u.id "
+        "s.ephemeral, d.public, s.schema FROM users u JOIN devices d ON d.user_id = u.id "
         "JOIN streams s ON s.device_id = d.id WHERE u.name = ?1 AND d.name = ?2 AND s.name = ?3",
     [STATEMENT_SERIES] = "SELECT series_id FROM streams UNION ALL "
         "SELECT downlink_series_id FROM streams WHERE downlink_series_id IS NOT NULL ORDER BY 1",

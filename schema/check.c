@@ -15,7 +15,7 @@ enum {
     CLOCK_STEPS = 4096, /* steps between looks at the clock */
     PATTERN_STEPS = 64, /* what a search for a pattern counts as */
     PLACE_BYTES_MAX = 200,
-    HASHES_KEPT_MAX = 4096, /* larger scratch memory is given back after the batch */
+    HASHES_KEPT_MAX = SCHEMA_SPARE_BYTES / sizeof(uint64_t), /* larger scratch memory is given back after the batch */
 };
 
 /* Where in the value: on the stack of the functions that go into it. */
@@ -571,8 +571,11 @@ static struct scratch *scratch_take(struct schema *schema)
     return scratch ? scratch : calloc(1, sizeof(*scratch));
 }
 
+/* The memory of the patterns is not kept: PCRE2 may have grown it to PATTERN_HEAP_KIB_LIMIT. */
 static void scratch_give(struct schema *schema, struct scratch *scratch)
 {
+    pattern_memory_free(scratch->patterns);
+    scratch->patterns = NULL;
     if (scratch->hash_capacity > HASHES_KEPT_MAX) {
         free(scratch->hashes);
         scratch->hashes = NULL;
@@ -599,8 +602,7 @@ int schema_check(const struct schema *schema, const struct batch *batch, struct 
         struct value value = value_of(batch, i);
         checker.steps = 0;
         if (!check(&checker, root, &value, NULL))
-            r = error_set(ret_error, error.code, "datapoint %u does not conform to the stream's schema: %s",
-                i, error.message);
+            r = error_set(ret_error, error.code, "datapoint %u: %s", i, error.message);
     }
     scratch_give(owner, checker.scratch);
     return r;

@@ -730,8 +730,16 @@ int schema_compile(const char *text, size_t size, struct schema **ret_schema, st
         schema_free(compiler.schema);
         return error_set(ret_error, error.code, "%s", error.message);
     }
+    compiler.schema->bytes = compiler.bytes;
+    for (uint32_t i = 0; i < compiler.schema->pattern_count; i++)
+        compiler.schema->bytes += pattern_bytes(compiler.schema->patterns[i]);
     *ret_schema = compiler.schema;
     return 0;
+}
+
+size_t schema_bytes(const struct schema *schema)
+{
+    return sizeof(*schema) + schema->bytes;
 }
 
 void scratch_free(struct scratch *scratch)

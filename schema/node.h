@@ -108,6 +108,7 @@ struct block;
 struct schema {
     struct node *root;
     struct block *blocks; /* all memory of the nodes */
+    size_t bytes;         /* of the blocks and the patterns */
     struct pattern **patterns;
     uint32_t pattern_count;
     _Atomic(struct scratch *) spare;

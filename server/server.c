@@ -119,6 +119,7 @@ static void server_free(struct server *server)
     limiter_free(server->auth.limiter);
     permissions_free(server->permissions);
     body_budget_destroy(&server->bodies);
+    schema_cache_destroy(&server->schemas);
     free(server);
 }
 
@@ -134,6 +135,7 @@ int server_start(struct database *database, const struct configuration *configur
     server->auth.catalog = database->catalog;
     server->auth.configuration = configuration;
     body_budget_init(&server->bodies, configuration->insert_limit_bytes);
+    schema_cache_init(&server->schemas, SCHEMA_CACHE_BYTES);
     struct http_options options = {
         .address = configuration->hostname,
         .port = configuration->port,

@@ -18,6 +18,7 @@ enum {
     NAME_BYTES_MAX = 29,        /* ^[a-zA-Z][a-zA-Z0-9_-]*$ */
     PATH_BYTES_MAX = 3 * NAME_BYTES_MAX + 2,
     TEXT_BYTES_MAX = 1 << 20,   /* description, icon, schema, ... */
+    SCHEMA_DIGEST_BYTES = 16,
 };
 
 struct catalog;
@@ -79,6 +80,10 @@ bool icon_valid(const char *icon);
 /* Validates the text as a JSON Schema document (object) and returns it without insignificant white space (malloc'ed);
  * empty gives "{}". -EINVAL. */
 int schema_normalize(const char *text, char **ret_schema, struct error *ret_error);
+/* Whether anything conforms to a normalized schema, whatever its stream gets: {}, and true, which 0.3 took as well. */
+bool schema_text_accepts_all(const char *schema);
+/* Tells schemas apart: the first bytes of the SHA-256 of a normalized schema. -ENOMEM. */
+int schema_digest(const char *schema, uint8_t ret_digest[SCHEMA_DIGEST_BYTES]);
 
 /* Hashes the password as a new user's (scheme "bcrypt-hmac-sha256", cost 10) into password, password_salt and password_scheme of
  * *user, freeing what they held: for imports of folders that carry no hash. Blocks ~50 ms. */
@@ -233,7 +238,8 @@ struct stream_place {
     int64_t user_id, device_id, stream_id;
     uint64_t series_id, downlink_series_id;
     bool downlink, ephemeral, device_public;
-    bool schema_empty; /* the schema is {} */
+    bool schema_empty; /* schema_text_accepts_all */
+    uint8_t schema_digest[SCHEMA_DIGEST_BYTES]; /* zeroes when the schema is empty */
 };
 /* An empty key never matches. -ENOENT. */
 int catalog_identity_by_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity,

@@ -2,6 +2,7 @@
 
 #include "auth.h"
 #include "find.h"
+#include "stream_schema.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ bool create_take_stream(const struct request *request, const json_t *object, con
     struct member members[FIELDS_MAX];
     stream.name = (char *)name;
     size_t count = body_field_members(&STREAM_KIND, &stream, members);
-    if (!body_members(object, members, count, problem))
+    if (!body_members(object, members, count, problem) || !stream_schema_valid(stream.schema, problem))
         return false;
     *ret_stream = stream;
     return true;

@@ -9,7 +9,7 @@
 bool name_passes(const char *name, struct problem *problem);
 
 /* Each sets *ret from the members of an object; texts are borrowed from it and from the permissions. 400 for a member of a wrong type,
- * 403 for a role that is not known; other values are checked by the catalog. Devices and users are to be freed, also on failure. */
+ * 403 for a role that is not known and a schema that is none; other values are checked by the catalog. Devices and users are to be freed, also on failure. */
 bool create_take_stream(const struct request *request, const json_t *object, const char *name, struct stream *ret_stream,
     struct problem *problem);
 bool create_take_device(const struct request *request, const json_t *object, const char *name, struct new_device *ret_device,

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "json_points.h"
 #include "log.h"
+#include "stream_schema.h"
 
 #include <errno.h>
 #include <math.h>
@@ -41,13 +42,6 @@ static bool allowed(const struct request *request, struct stream_place *ret_plac
 {
     return data_place(request, 403, ret_place, problem) &&
            choose_series(request, ret_place, ret_series_id, problem);
-}
-
-static bool check_schema(const struct stream_place *place, struct problem *problem)
-{
-    return place->schema_empty ||
-           problem_set(problem, 403,
-               "The stream has a schema, and schemas are not checked in this version: inserts are refused");
 }
 
 /* ---- the body ---- */
@@ -206,7 +200,7 @@ static bool insert(struct request *request, unsigned flags, struct problem *prob
         return false;
     batch_clear(batch);
     bool done = body_open(&body, request, request->server->configuration->insert_limit_bytes, problem) &&
-                read_batch(&body, batch, problem) && check_schema(&place, problem) &&
+                read_batch(&body, batch, problem) && stream_schema_check(request, &place, batch, problem) &&
                 store(request, &place, series_id, batch, flags, problem);
     if (batch->capacity > BATCH_KEEP_POINTS || batch->msgpack.capacity > BATCH_KEEP_BYTES) {
         batch_free(batch);

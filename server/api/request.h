@@ -10,6 +10,7 @@
 #include "body_budget.h"
 #include "http.h"
 #include "problem.h"
+#include "schema_cache.h"
 #include "url.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct server {
     struct http *http;
     struct auth auth;
     struct body_budget bodies; /* of the requests under way */
+    struct schema_cache schemas;
 };
 
 struct request {

@@ -4,6 +4,7 @@
 #include "create.h"
 #include "find.h"
 #include "json_object.h"
+#include "stream_schema.h"
 
 #include <string.h>
 
@@ -102,7 +103,8 @@ static bool update(struct request *request, const struct stream *stream, const s
     struct stream changes = {0}, updated = {0};
     struct error error = {0};
     uint32_t fields;
-    if (!body_changes(object, &STREAM_KIND, stream, access->write.stream_fields, &changes, &fields, problem))
+    if (!body_changes(object, &STREAM_KIND, stream, access->write.stream_fields, &changes, &fields, problem) ||
+        (changes.schema && !stream_schema_valid(changes.schema, problem)))
         return false;
     int r = database_change_stream(request->server->database, stream->id, &changes, fields, &updated, &error);
     if (r < 0)

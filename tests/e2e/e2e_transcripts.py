@@ -95,7 +95,7 @@ class Transcripts(RestTest):
         self.run_recorded("devices", (122, 20, 0))
 
     def test_streams(self):
-        self.run_recorded("streams", (74, 8, 12))
+        self.run_recorded("streams", (80, 14, 0))
 
     def test_metalog(self):
         self.run_recorded("metalog", (28, 1, 0))
@@ -104,7 +104,7 @@ class Transcripts(RestTest):
         self.run_recorded("meta", (0, 1, 3))
 
     def test_data(self):
-        self.run_recorded("data", (70, 6, 18))
+        self.run_recorded("data", (80, 7, 7))
 
     def test_errors(self):
         self.run_recorded("errors", (222, 64, 34))
@@ -120,7 +120,7 @@ class Transcripts(RestTest):
         self.create("--user", "test:test", "--email", "root@localhost")
         self.start()
         steps = harness.read_json(shared("vectors", "export", "session.json"))["steps"]
-        self.run_transcript("session", steps, Actors({"test": "test"}), (36, 0, 23))
+        self.run_transcript("session", steps, Actors({"test": "test"}), (58, 1, 0))
 
     def test_after_import(self):
         steps = harness.read_json(shared("vectors", "export", "session.json"))["after_import"]

@@ -319,7 +319,7 @@ static void record_life(struct recorded *recorded, enum store_fsync fsync, uint6
 static void forget_life(struct recorded *recorded)
 {
     test_directory_remove(recorded->script.directory);
-    store_script_free(&recorded->script);
+    script_free(&recorded->script);
     io_log_free(&recorded->log);
 }
 

@@ -1,7 +1,6 @@
 #include "test.h"
 
 #include "bytes.h"
-#include "journal_file.h"
 #include "journal_format.h"
 #include "journal_sample.h"
 

@@ -1,5 +1,6 @@
 /* Who asks, and where a path leads: API keys, passwords, paths, and the memory in front of them. */
 #include "catalog_fixture.h"
+#include "fields.h"
 
 #include "cache.h"
 
@@ -45,6 +46,37 @@ static void test_keys(void **state)
     assert_int_equal(catalog_delete_user(f.catalog, alice, &series, &count, &f.error), 0);
     free(series);
     assert_error(&f, catalog_identity_by_key(f.catalog, "other", &identity, &f.error), ENOENT, "API key");
+    fixture_close(&f);
+}
+
+/* What inserts are checked by: the place names it, and a change is seen. */
+static void test_the_schema_of_a_place(void **state)
+{
+    static const struct {
+        const char *schema;
+        bool empty;
+    } CASES[] = {{"{\"type\": \"number\"}", false}, {"{}", true}, {"true", true}, {"{\"type\":\"string\"}", false}};
+    (void)state;
+    struct fixture f = fixture_open();
+    struct stream_place place;
+    uint8_t digest[SCHEMA_DIGEST_BYTES];
+    int64_t id = make_stream(&f, make_device(&f, make_user(&f, "alice", "a@b"), "d"), "s", false);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct stream changes = {.schema = text(CASES[i].schema)}, changed = {0};
+        uint64_t dropped;
+        uint32_t fields = 0;
+        for (size_t j = 0; j < STREAM_KIND.count; j++)
+            if (strcmp(STREAM_KIND.fields[j].name, "schema") == 0)
+                fields = field_bit(&STREAM_KIND, &STREAM_KIND.fields[j]);
+        assert_int_equal(catalog_change_stream(f.catalog, id, &changes, fields, &changed, &dropped, &f.error), 0);
+        assert_int_equal(catalog_stream_place(f.catalog, "alice", "d", "s", &place, &f.error), 0);
+        assert_int_equal(place.schema_empty, CASES[i].empty);
+        assert_int_equal(schema_digest(changed.schema, digest), 0);
+        if (CASES[i].empty)
+            memset(digest, 0, sizeof(digest));
+        assert_memory_equal(place.schema_digest, digest, sizeof(digest));
+        stream_free(&changed);
+    }
     fixture_close(&f);
 }
 
@@ -280,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_the_schema_of_a_place),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_more_paths_than_the_cache_holds),
         cmocka_unit_test(test_logging_in),

@@ -213,16 +213,16 @@ static const struct {
     const char *schema, *values, *message;
 } MESSAGES[] = {
     {"{\"type\":\"number\"}", "1,\"x\"",
-        "datapoint 1 does not conform to the stream's schema: d is a string, it must be a number"},
+        "datapoint 1: d is a string, it must be a number"},
     {"{\"maximum\":100}", "1,2,120.5",
-        "datapoint 2 does not conform to the stream's schema: d is 120.5, it must be at most 100"},
+        "datapoint 2: d is 120.5, it must be at most 100"},
     {"{\"properties\":{\"a\":{\"items\":{\"type\":[\"null\",\"string\"]}}}}", "{\"a\":[null,5]}",
-        "datapoint 0 does not conform to the stream's schema: d.a[1] is an integer, it must be a string or "
+        "datapoint 0: d.a[1] is an integer, it must be a string or "
         "null"},
     {"{\"required\":[\"latitude\"]}", "{}",
-        "datapoint 0 does not conform to the stream's schema: d lacks the member \"latitude\""},
+        "datapoint 0: d lacks the member \"latitude\""},
     {"{\"anyOf\":[{\"type\":\"null\"},{\"minimum\":3}]}", "2",
-        "datapoint 0 does not conform to the stream's schema: d conforms to none of the 2 schemas of "
+        "datapoint 0: d conforms to none of the 2 schemas of "
         "\"anyOf\""},
 };
 

@@ -26,7 +26,7 @@ int pattern_compile(const char *text, size_t size, struct pattern **ret_pattern,
     if (!pattern)
         return error_set(ret_error, ENOMEM, "out of memory for a pattern");
     pattern->code = pcre2_compile((PCRE2_SPTR)text, size,
-        PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_NEVER_BACKSLASH_C,
+        PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_NEVER_BACKSLASH_C,
         &code, &offset, NULL);
     if (pattern->code) {
         *ret_pattern = pattern;
@@ -45,6 +45,13 @@ void pattern_free(struct pattern *pattern)
         return;
     pcre2_code_free(pattern->code);
     free(pattern);
+}
+
+size_t pattern_bytes(const struct pattern *pattern)
+{
+    size_t size = 0;
+    (void)pcre2_pattern_info(pattern->code, PCRE2_INFO_SIZE, &size);
+    return sizeof(*pattern) + size;
 }
 
 int pattern_memory_new(struct pattern_memory **ret_memory)

@@ -1,6 +1,6 @@
 /* Regular expressions through PCRE2 (the only file that knows it is pattern.c). */
-#ifndef CONNECTORDB_PATTERN_H
-#define CONNECTORDB_PATTERN_H
+#ifndef CONNECTORDB_SCHEMA_PATTERN_H
+#define CONNECTORDB_SCHEMA_PATTERN_H
 
 #include "error.h"
 
@@ -20,6 +20,7 @@ struct pattern_memory; /* what a match works in; for one thread at a time */
 /* 0; -EINVAL with PCRE2's message and the offset; -E2BIG too long; -ENOMEM. */
 int pattern_compile(const char *text, size_t size, struct pattern **ret_pattern, struct error *ret_error);
 void pattern_free(struct pattern *pattern); /* accepts NULL */
+size_t pattern_bytes(const struct pattern *pattern); /* its memory */
 
 int pattern_memory_new(struct pattern_memory **ret_memory); /* 0 or -ENOMEM */
 void pattern_memory_free(struct pattern_memory *memory);    /* accepts NULL */
