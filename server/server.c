@@ -105,11 +105,11 @@ static int load_permissions(struct server *server, struct error *ret_error)
 {
     const char *name = server->configuration->permissions;
     if (*name == '/' || strcmp(name, "default") == 0)
-        return permissions_load(name, &server->permissions, ret_error);
+        return permissions_file_open(name, &server->permissions, ret_error);
     char *path;
     if (asprintf(&path, "%s/%s", server->database->path, name) < 0)
         return error_set(ret_error, ENOMEM, "out of memory");
-    int r = permissions_load(path, &server->permissions, ret_error);
+    int r = permissions_file_open(path, &server->permissions, ret_error);
     free(path);
     return r;
 }
@@ -117,7 +117,7 @@ static int load_permissions(struct server *server, struct error *ret_error)
 static void server_free(struct server *server)
 {
     limiter_free(server->auth.limiter);
-    permissions_free(server->permissions);
+    permissions_file_close(server->permissions);
     body_budget_destroy(&server->bodies);
     schema_cache_destroy(&server->schemas);
     free(server);

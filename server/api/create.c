@@ -22,14 +22,14 @@ bool name_passes(const char *name, struct problem *problem)
 static const struct access_defaults *defaults_of(const struct request *request)
 {
     const struct identity *identity = request_acting(request);
-    return access_defaults(request->server->permissions, identity ? identity->user_role : "nobody");
+    return access_defaults(request->permissions, identity ? identity->user_role : "nobody");
 }
 
 struct catalog_limits create_limits(const struct request *request, const char *user_role)
 {
-    const struct access_limits *limits = access_limits(request->server->permissions, user_role);
+    const struct access_limits *limits = access_limits(request->permissions, user_role);
     return (struct catalog_limits){
-        .users = permissions_users_max(request->server->permissions),
+        .users = permissions_users_max(request->permissions),
         .devices = limits->max_devices,
         .private_devices = limits->max_private_devices,
         .streams = limits->max_streams,
@@ -87,7 +87,7 @@ bool create_take_device(const struct request *request, const json_t *object, con
     members[count++] = (struct member){"streams", MEMBER_OBJECT, &streams};
     if (!body_members(object, members, count, problem))
         return false;
-    if (!permissions_has_device_role(request->server->permissions, device->role))
+    if (!permissions_has_device_role(request->permissions, device->role))
         return problem_set(problem, 403, "The device role '%.40s' does not exist", device->role);
     return take_streams(request, streams, &ret_device->streams, &ret_device->stream_count, problem);
 }

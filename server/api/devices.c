@@ -137,7 +137,7 @@ static bool update(struct request *request, const struct device *device, const j
         !limits_of_owner(request, device, &change.limits, problem))
         return false;
     const char *role = change.changes.role;
-    if (role && !permissions_has_device_role(request->server->permissions, role))
+    if (role && !permissions_has_device_role(request->permissions, role))
         return problem_set(problem, 403, "The device role '%.40s' does not exist", role);
     if (change.changes.apikey && strcmp(change.changes.apikey, device->apikey) != 0)
         key_proposal_add(&keys, change.changes.apikey);

@@ -25,7 +25,7 @@ static bool answer_count(struct request *request, const char *what, struct probl
 {
     struct error error = {0};
     uint64_t users, devices, streams;
-    struct access_counts may = access_counts(request->server->permissions, request_acting(request));
+    struct access_counts may = access_counts(request->permissions, request_acting(request));
     if (!(*what == 'u' ? may.users : *what == 'd' ? may.devices : may.streams))
         return problem_set(problem, 403, "You may not count %s", what);
     int r = catalog_counts(request->server->database->catalog, &users, &devices, &streams, &error);

@@ -9,6 +9,7 @@
 #include "database.h"
 #include "body_budget.h"
 #include "http.h"
+#include "permissions_file.h"
 #include "problem.h"
 #include "schema_cache.h"
 #include "url.h"
@@ -18,7 +19,7 @@
 struct server {
     struct database *database;
     const struct configuration *configuration;
-    struct permissions *permissions; /* who may do what */
+    struct permissions_file *permissions;
     struct http *http;
     struct auth auth;
     struct body_budget bodies; /* of the requests under way */
@@ -31,6 +32,7 @@ struct request {
     struct query query;
     const char *user, *device, *stream; /* names from the path, NULL where the route has none */
     struct login login;
+    const struct permissions *permissions; /* who may do what; the same from the beginning to the end */
 };
 
 /* Who acts; NULL = nobody. */
@@ -42,7 +44,7 @@ static inline const struct identity *request_acting(const struct request *reques
 /* What the request may do to a user, a device (and its streams), or a stream by its place. */
 static inline const struct access *access_to(const struct request *request, struct access_target target)
 {
-    return access_of(request->server->permissions, request_acting(request), target);
+    return access_of(request->permissions, request_acting(request), target);
 }
 
 static inline const struct access *access_to_user(const struct request *request, const struct user *user)

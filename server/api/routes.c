@@ -191,7 +191,8 @@ static bool run(struct request *request, struct problem *problem)
 
 void routes_dispatch(struct server *server, struct http_exchange *exchange)
 {
-    struct request request = {.server = server, .exchange = exchange};
+    struct request request = {
+        .server = server, .exchange = exchange, .permissions = permissions_file_current(server->permissions)};
     struct problem problem = {0};
     if (strncmp(exchange->path, "/api", 4) == 0)
         cors_decide(server, exchange);

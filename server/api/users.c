@@ -14,7 +14,7 @@ bool users_list(struct request *request, struct problem *problem)
 {
     if (strcmp(query_value(&request->query, "q"), "ls") != 0)
         return problem_set(problem, 404, "There is nothing here without q=ls");
-    if (!(access_of_users(request->server->permissions, request_acting(request), false)->actions & ACCESS_LIST_USERS))
+    if (!(access_of_users(request->permissions, request_acting(request), false)->actions & ACCESS_LIST_USERS))
         return problem_set(problem, 404, "You may not list users");
     return list_users(request, problem);
 }
@@ -58,26 +58,26 @@ bool user_get(struct request *request, struct problem *problem)
 
 static bool role_exists(const struct request *request, const char *role, struct problem *problem)
 {
-    return permissions_has_user_role(request->server->permissions, role) ||
+    return permissions_has_user_role(request->permissions, role) ||
            problem_set(problem, 403, "The user role '%.40s' does not exist", role);
 }
 
 static bool may_be_private(const struct request *request, const char *role, struct problem *problem)
 {
-    return access_limits(request->server->permissions, role)->user_can_be_private ||
+    return access_limits(request->permissions, role)->user_can_be_private ||
            problem_set(problem, 403, "A user with the role '%.40s' cannot be private", role);
 }
 
 static bool email_allowed(const struct request *request, const char *email, struct problem *problem)
 {
-    return permissions_allow_email(request->server->permissions, email) ||
+    return permissions_allow_email(request->permissions, email) ||
            problem_set(problem, 403, "Email addresses like this are not allowed on this server");
 }
 
 /* What only the permissions decide. */
 static bool check_new_user(const struct request *request, const struct user *user, struct problem *problem)
 {
-    const struct permissions *permissions = request->server->permissions;
+    const struct permissions *permissions = request->permissions;
     const struct access *access = access_of_users(permissions, request_acting(request), user->is_public);
     if (!(access->actions & ACCESS_CREATE_USER))
         return problem_set(problem, 403, "You may not create users");
@@ -123,7 +123,7 @@ static bool create(struct request *request, const json_t *object, struct problem
 /* Whether any user may be created: before the body is read. */
 static bool may_create(const struct request *request)
 {
-    const struct permissions *permissions = request->server->permissions;
+    const struct permissions *permissions = request->permissions;
     const struct identity *identity = request_acting(request);
     return (access_of_users(permissions, identity, true)->actions | access_of_users(permissions, identity, false)->actions) &
            ACCESS_CREATE_USER;

@@ -3,6 +3,7 @@ hold. Limits, files of permissions, the log of changes, and what must not be tol
 import json
 import os
 import threading
+import time
 
 import harness
 from rest import API, RestTest, basic
@@ -193,13 +194,13 @@ class Log(Accounts):
 
 
 class Permissions(Accounts):
-    def write_permissions(self, change):
+    def write_permissions(self, change, name="permissions.conf"):
         """A file beside the database with the built-in permissions, changed."""
         with open(os.path.join(harness.SOURCE, "access", "permissions.conf"), encoding="utf-8") as file:
             text = "\n".join(line for line in file.read().splitlines() if not line.strip().startswith("//"))
         permissions = json.loads(text)
         change(permissions)
-        path = os.path.join(self.directory, "permissions.conf")
+        path = os.path.join(self.directory, name)
         with open(path, "w", encoding="utf-8") as file:
             json.dump(permissions, file)
         return path
@@ -253,6 +254,36 @@ class Permissions(Accounts):
         self.assertEqual(listed, [{"name": "s", "nickname": "", "description": "", "icon": "", "datatype": "", "ephemeral": False}])
         self.assertNotIn("apikey", self.expect(200, "GET", "ann/d", None, bob))
         self.assertNotIn("email", self.expect(200, "GET", "ann", None, bob))
+
+    def wait_for_log(self, text, times):
+        with open(os.path.join(self.database, "connectordb.log"), encoding="utf-8") as file:
+            log = ""
+            while log.count(text) < times:
+                time.sleep(0.01)
+                log += file.read()
+
+    def test_a_file_that_changes(self):
+        """Read at once when it says "watch"; a wrong one leaves all as it was."""
+        def limit(devices):
+            return lambda permissions: (permissions["user_roles"]["user"].update(max_devices=devices), permissions.update(watch=True))
+
+        path = self.write_permissions(limit(1))
+        self.begin(permissions=path)
+        self.expect(200, "POST", "ann", USER)
+        ann = basic("ann:a")
+        self.expect(200, "POST", "ann/a", {}, ann)
+        self.expect(403, "POST", "ann/b", {}, ann)
+        self.write_permissions(limit(2))
+        self.wait_for_log("read the permissions in", 1)
+        self.expect(200, "POST", "ann/b", {}, ann)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("{")
+        self.wait_for_log("the permissions stay as they were", 1)
+        self.expect(403, "POST", "ann/c", {}, ann)
+        self.expect(200, "GET", "ann", None, ann)
+        os.rename(self.write_permissions(limit(3), "new"), path)  # as editors do
+        self.wait_for_log("read the permissions in", 2)
+        self.expect(200, "POST", "ann/c", {}, ann)
 
     def test_a_file_that_is_wrong_is_named(self):
         path = self.write_permissions(lambda permissions: permissions["user_roles"]["user"].update(max_devices="many"))
