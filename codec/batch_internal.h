@@ -35,8 +35,6 @@ void batch_put_time(struct batch *batch, uint32_t i, const struct number *time);
 /* Names the sender of point i, which is counted already; size > 0. */
 int batch_put_sender(struct batch *batch, uint32_t i, const char *name, size_t size);
 
-/* The canonical msgpack of a number; writes at most 9 bytes, returns how many. */
-size_t number_pack(const struct number *number, uint8_t out[9]);
 /* Value i in its canonical form: an integer where it is one. */
 void numbers_get_canonical(const struct numbers *numbers, uint32_t i, struct number *ret_number);
 

@@ -19,7 +19,4 @@ double number_choose(const char *digits, const char *end, int64_t exponent, doub
 /* The number that mantissa * 10^exponent is, negated if `negative`. false: too large for a double. */
 bool number_make(uint64_t mantissa, int64_t exponent, bool negative, struct number *ret_number);
 
-/* A finite double as a number: an integer when it is one that fits (and not -0), else the double itself. */
-void number_from_double(double value, struct number *ret_number);
-
 #endif

@@ -31,6 +31,10 @@ struct number {
 const char *number_parse(const char *text, const char *end, struct number *ret_number, bool *ret_overflow);
 
 double number_double(const struct number *number);
+/* A finite double as a number: an integer when it is one that fits (and not -0), else the double itself. */
+void number_from_double(double value, struct number *ret_number);
+/* The canonical msgpack of a number (batch.h); writes at most 9 bytes, returns how many. */
+size_t number_pack(const struct number *number, uint8_t out[9]);
 
 /* Prints as ConnectorDB does (the rule of ECMAScript, with -0 kept): shortest digits that read back to the same
  * double; plain for 1e-6 <= |x| < 1e21, else like 1e-7, 1e+21, 1.5e+300. Returns the length. value is finite. */

@@ -54,11 +54,11 @@ int sealer_allocate_blocks(struct sealer *sealer, struct error *ret_error)
     uint64_t from, to;
     int did = 0;
     for (struct journal *journal; (journal = commit_wants_blocks(sealer->commit, &from, &to)); did = 1) {
-        bool synced = false;
+        bool sync_failed = false;
         int r = space_check(files_directory(sealer->files), to - from, "the journal", ret_error);
         if (r == 0)
-            r = journal_file_fill(sealer->io, journal->file, from, to, &synced, ret_error);
-        if (r < 0 && synced) /* the kernel reports a lost page once: the next commit of the same file would not hear of it */
+            r = journal_fill(journal, sealer->io, from, to, &sync_failed, ret_error);
+        if (sync_failed)
             commit_kill(sealer->commit, ret_error);
         commit_offer_blocks(sealer->commit, journal, to, r < 0 ? ret_error : NULL);
         journal_release(journal);

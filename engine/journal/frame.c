@@ -1,10 +1,11 @@
 /* One frame of the journal: a batch's columns as they are in memory, behind two checksummed headers. Packing and
  * viewing copy or borrow whole columns; nothing is converted per point. */
-#include "journal_format.h"
+#include "frame.h"
 
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"
+#include "journal_format.h"
 #include "msgpack_value.h"
 
 #include <errno.h>

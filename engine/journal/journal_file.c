@@ -1,9 +1,10 @@
 /* A journal file's life: made, opened, scanned. Frames are frame.c's, the group commit is commit.c's. */
-#include "journal_format.h"
+#include "journal_file.h"
 
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"
+#include "journal_format.h"
 #include "store_layout.h"
 
 #include <errno.h>

@@ -1,11 +1,8 @@
-/* The journal on disk; docs/FORMAT.md, section 3, is the specification. Little-endian, 8-byte aligned. */
+/* The structures of a journal on disk: little-endian, 8-byte aligned. docs/FORMAT.md, section 3, is normative. */
 #ifndef CONNECTORDB_JOURNAL_FORMAT_H
 #define CONNECTORDB_JOURNAL_FORMAT_H
 
-#include "journal_file.h"
-
 #include <assert.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define JOURNAL_MAGIC "CDB-JRNL"
@@ -17,7 +14,7 @@ enum {
     FRAME_MAGIC = 0x4d415246, /* "FRAM" */
 };
 
-/* The rest of the first JOURNAL_HEADER_BYTES is zero and part of the checksum. */
+/* The rest of the 4096 bytes (JOURNAL_HEADER_BYTES) is zero and part of the checksum. */
 struct journal_header {
     uint8_t magic[8];
     uint64_t checksum; /* XXH3-64, seed 0, of the header page after this field */
@@ -32,7 +29,7 @@ static_assert(sizeof(struct journal_header) == 48, "no hidden padding on disk");
 struct frame_header {
     uint64_t header_checksum;  /* XXH3-64 of the rest of the header, seeded with frame_seed */
     uint64_t payload_checksum; /* XXH3-64 of the payload, seeded with the nonce */
-    uint32_t magic;            /* lets recovery step over stale bytes quickly */
+    uint32_t magic;            /* lets recovery skip stale bytes quickly */
     uint32_t kind;
     uint64_t series_id;
     uint64_t first_index;
@@ -45,7 +42,7 @@ struct frame_header {
     double time_last;
 };
 static_assert(sizeof(struct frame_header) == 88, "no hidden padding on disk");
-static_assert(sizeof(struct frame_header) % FRAME_ALIGNMENT == 0, "the payload follows aligned");
+static_assert(sizeof(struct frame_header) % 8 == 0, "the payload follows aligned");
 
 /* The columns follow, each padded with zeros to 8 bytes: times, values, senders. */
 struct payload_header {
@@ -63,21 +60,10 @@ struct payload_header {
 };
 static_assert(sizeof(struct payload_header) == 24, "no hidden padding on disk");
 
-/* What a frame's header is seeded with: a frame read at another offset or with another nonce never validates. */
+/* The seed of a frame header's checksum: a frame is invalid at any other offset and with any other nonce. */
 static inline uint64_t frame_seed(uint64_t nonce, uint64_t offset)
 {
     return nonce + offset * UINT64_C(0x9e3779b97f4a7c15);
 }
-
-/* Parses and verifies the header alone: 1, also when the payload is torn, or 0. */
-int frame_parse_header(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce,
-    struct frame *ret_frame);
-/* Says into `text` what is wrong with the bytes at `offset`, expected and found. */
-void frame_describe(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, char *text,
-    size_t text_size);
-
-/* journal_file_prepare with a given nonce, for files that must come out the same every time. */
-int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64_t id, uint64_t size,
-    const char *recycle, uint64_t nonce, struct journal_file **ret_journal, struct error *ret_error);
 
 #endif

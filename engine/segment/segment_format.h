@@ -1,11 +1,11 @@
-/* A segment's bytes <-> structures; pure, no I/O. docs/FORMAT.md, section 5, is normative. */
+/* Packs and parses the parts of a segment; no I/O. docs/FORMAT.md, section 5, is normative. */
 #ifndef CONNECTORDB_SEGMENT_FORMAT_H
 #define CONNECTORDB_SEGMENT_FORMAT_H
 
-#include "buffer.h"
+#include "batch.h"
 #include "bytes.h"
 #include "error.h"
-#include "segment.h"
+#include "segment_series.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -41,7 +41,7 @@ struct index_entry {
     uint64_t first_index;
     double time_first;
     double time_last;
-    uint64_t place;      /* offset | size << BLOCK_OFFSET_BITS */
+    uint64_t extent;     /* offset | size << BLOCK_OFFSET_BITS */
 };
 static_assert(sizeof(struct index_entry) == 32, "no hidden padding on disk");
 
@@ -60,7 +60,7 @@ static_assert(sizeof(struct aggregate_entry) == 40, "no hidden padding on disk")
 struct page_entry {
     uint64_t first_series;
     uint64_t blocks_offset; /* where the first block of the page's first series starts */
-    uint64_t index_start;   /* the index entry that the page's first series with several blocks starts at */
+    uint64_t index_start;   /* the first index entry of the page's first series with several blocks */
     uint64_t page_offset;   /* of the page, in the directory */
 };
 static_assert(sizeof(struct page_entry) == 32, "no hidden padding on disk");
@@ -84,7 +84,7 @@ struct segment_footer {
 };
 static_assert(sizeof(struct segment_footer) == 128, "no hidden padding on disk");
 
-/* Where the parts are, from a footer that was found sound. */
+/* Offsets of the parts, computed from a verified footer. */
 struct segment_layout {
     uint64_t index_offset;
     uint64_t aggregates_offset;
@@ -94,19 +94,19 @@ struct segment_layout {
     uint64_t footer_offset;
 };
 
-/* Checksums of index, aggregates and directory are seeded with the segment's id, those of blocks also with the place. */
+/* The seed of a block's checksum. Those of index, aggregates and directory are seeded with the segment's id alone. */
 static inline uint64_t block_seed(uint64_t segment_id, uint64_t offset)
 {
     return segment_id * UINT64_C(0x9e3779b97f4a7c15) + offset;
 }
 
 void segment_header_pack(struct segment_header *header, uint64_t segment_id);
-/* 0; -EBADMSG; -ENOTSUP newer version. path: for the message. */
+/* 0; -EBADMSG; -ENOTSUP newer version or unknown flag. path: for the message. */
 int segment_header_check(const struct segment_header *header, uint64_t segment_id, const char *path,
     struct error *ret_error);
 void segment_footer_seal(struct segment_footer *footer);
-/* Verifies the footer against the file's size and sets the layout: all parts lie within the file, one after the
- * other, and fill it. */
+/* Verifies the footer against the size of the file and sets the layout: the parts are adjacent and fill the file.
+ * 0; -EBADMSG; -ENOTSUP newer version or unknown flag. path: for the message. */
 int segment_footer_check(const struct segment_footer *footer, uint64_t segment_id, uint64_t file_size,
     const char *path, struct segment_layout *ret_layout, struct error *ret_error);
 
@@ -122,34 +122,34 @@ struct block_header {
     uint64_t senders_size;
 };
 
-/* Writes the header of a block right before the columns at `columns`, which follow each other; the block starts at
- * the returned place, up to BLOCK_HEADER_BYTES_MAX before. Fills in size and header_size. The checksum is set by
- * block_seal once the block's offset is known. */
+/* Writes the header of a block directly before its columns, which are adjacent, and sets header->size and
+ * header->header_size. Returns the start of the block, at most BLOCK_HEADER_BYTES_MAX before `columns`. block_seal sets
+ * the checksum when the offset of the block is known. */
 uint8_t *block_header_pack(uint8_t *columns, struct block_header *header);
 void block_seal(uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
-/* Parses the block in data[0, size): size is all that there may be of it; header->size <= size. No checksum yet. 0 or
+/* Parses the header of the block at data; header->size is at most `size`. Does not verify the checksum. 0 or
  * -EBADMSG. */
 int block_header_parse(const uint8_t *data, uint64_t size, struct block_header *header, struct error *ret_error);
+/* Returns whether the checksum of the block is right. */
 bool block_is_sealed(const uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
 
 /* ---- directory ---- */
-/* Where a reader or writer of a page is: what the next entry counts from. */
+/* The position of a reader or writer in a page: the base values of the next entry's differences. */
 struct directory_cursor {
-    uint64_t series_id;    /* of the entry before; of the first entry itself at a page's start */
+    uint64_t series_id;    /* of the entry before; at the start of a page, of its first entry */
     uint64_t block_offset; /* of the next series' first block */
     uint64_t index_start;  /* index entry of the next series with several blocks */
 };
 
-/* Writes the entry (series->block_size: bytes of all its blocks); returns its end, at most
- * DIRECTORY_ENTRY_BYTES_MAX further. Moves the cursor on. */
+/* Writes an entry and advances the cursor. Returns the end of the entry, at most DIRECTORY_ENTRY_BYTES_MAX after `to`. */
 uint8_t *directory_entry_put(uint8_t *to, const struct segment_series *series, struct directory_cursor *cursor);
-/* Reads an entry from [from, end); NULL when it is damaged. blocks_end and index_count bound what it may name. For a
- * series of several blocks block_size is the sum of theirs. */
+/* Reads an entry from [from, end) and advances the cursor. Returns the end of the entry, NULL if it is damaged.
+ * blocks_end, index_count  limits of the offsets and index entries it may refer to */
 const uint8_t *directory_entry_get(const uint8_t *from, const uint8_t *end, struct directory_cursor *cursor,
     uint64_t blocks_end, uint64_t index_count, struct segment_series *ret_series);
 
 /* ---- aggregates ---- */
-/* Over points [from, from + count) of the numbers; not valid for doubles. */
+/* Computes the aggregate of points [from, from + count); it is not valid for doubles. */
 void aggregate_compute(const struct numbers *numbers, uint32_t from, uint32_t count,
     struct block_aggregate *ret_aggregate);
 void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_entry *entry);

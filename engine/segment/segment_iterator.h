@@ -1,4 +1,4 @@
-/* Walks the series of a segment in ascending order of id, one at a time (segment_each_series turned inside out). */
+/* Iterates over the series of a segment in ascending order of id. segment_each_series does the same with a callback. */
 #ifndef CONNECTORDB_SEGMENT_ITERATOR_H
 #define CONNECTORDB_SEGMENT_ITERATOR_H
 
@@ -6,15 +6,15 @@
 
 struct segment_iterator {
     const struct segment *segment;
-    uint64_t page;                  /* the next one */
+    uint64_t page;                  /* the next one to read */
     struct directory_cursor cursor;
     const uint8_t *from, *end;
-    uint32_t left;                  /* entries of the current page */
+    uint32_t left;                  /* unread entries of the current page */
     struct segment_series series;   /* the current one */
 };
 
 void segment_iterator_start(struct segment_iterator *iterator, const struct segment *segment);
-/* Goes to the next series. 1 = iterator->series is set, 0 = the end, -EBADMSG, -EIO. */
+/* Advances to the next series. 1 = iterator->series is set, 0 = the end, -EBADMSG, -EIO. */
 int segment_iterator_next(struct segment_iterator *iterator, struct error *ret_error);
 
 #endif

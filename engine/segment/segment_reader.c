@@ -303,7 +303,7 @@ int segment_block(const struct segment *segment, const struct segment_series *se
         segment_index_entry(segment, at + 1, &next);
         end = next.first_index;
     }
-    uint64_t offset = entry.place & (SEGMENT_BYTES_MAX - 1), size = entry.place >> BLOCK_OFFSET_BITS;
+    uint64_t offset = entry.extent & (SEGMENT_BYTES_MAX - 1), size = entry.extent >> BLOCK_OFFSET_BITS;
     uint64_t series_end = series->block_offset + series->block_size; /* within the blocks: the directory was checked */
     if (entry.first_index < series->first_index || end <= entry.first_index ||
         end - entry.first_index > BLOCK_POINTS_MAX || end > series->first_index + series->count ||

@@ -173,7 +173,7 @@ static int write_block(struct segment_writer *writer, const struct batch *batch,
     if (r < 0)
         return fail(writer, r);
     struct index_entry entry = {.first_index = header.first_index, .time_first = batch_time(batch, from),
-        .time_last = batch_time(batch, from + count - 1), .place = offset | header.size << BLOCK_OFFSET_BITS};
+        .time_last = batch_time(batch, from + count - 1), .extent = offset | header.size << BLOCK_OFFSET_BITS};
     if (note_block(writer, &entry, header.size, count, &aggregate) < 0)
         return fail_memory(writer, ret_error);
     return 0;
@@ -366,7 +366,7 @@ int segment_writer_copy_block(struct segment_writer *writer, const struct segmen
     if (r < 0)
         return fail(writer, r);
     struct index_entry entry = {.first_index = block.first_index, .time_first = block.time_first,
-        .time_last = block.time_last, .place = offset | (uint64_t)block.size << BLOCK_OFFSET_BITS};
+        .time_last = block.time_last, .extent = offset | (uint64_t)block.size << BLOCK_OFFSET_BITS};
     if (note_block(writer, &entry, block.size, block.count, &aggregate) < 0)
         return fail_memory(writer, ret_error);
     return 0;

@@ -4,7 +4,7 @@
  * (DeWitt et al., "Implementation techniques for main memory database systems", SIGMOD 1984, section 5.2.)
  *
  * Why an acknowledged batch is on disk: `done` with result 0 is set only after io_write_sync returned 0 for a range
- * that includes the frame. Why order holds: first index and offset in the journal are given in one critical
+ * that includes the frame, and no sync of the same file by another thread had failed by then. Why order holds: first index and offset in the journal are given in one critical
  * section, groups are written one after the other, and published in that order. commit_group.c has the groups' memory,
  * states.c what is known of the series. */
 #include "append_times.h"
@@ -374,6 +374,8 @@ static int write_group(struct commit *commit, struct group *group, struct error 
     if (r < 0)
         return r;
     r = io_write_sync(commit->io, file->file, file->path, group->data, group->size, group->offset, sync, ret_error);
+    if (r == 0 && sync)
+        r = journal_check_syncs(group->journal, ret_error);
     if (r < 0)
         return r;
     r = publish(commit, group, sync);

@@ -42,18 +42,41 @@ void journal_release(struct journal *journal)
     free(journal);
 }
 
+/* The lock is held. */
+static int earlier_syncs(const struct journal *journal, struct error *ret_error)
+{
+    return journal->sync_failed ? error_set(ret_error, EIO, "%s: an earlier sync failed", journal->file->path) : 0;
+}
+
 int journal_sync(struct journal *journal, struct io *io, uint64_t end, struct error *ret_error)
 {
-    int r = 0;
     (void)pthread_mutex_lock(&journal->sync_lock);
-    if (journal->sync_failed) {
-        r = error_set(ret_error, EIO, "%s: an earlier sync failed", journal->file->path);
-    } else if (atomic_load(&journal->synced_end) < end) {
+    int r = earlier_syncs(journal, ret_error);
+    if (r == 0 && atomic_load(&journal->synced_end) < end) {
         r = io_sync_data(io, journal->file->file, journal->file->path, ret_error);
         if (r == 0)
             atomic_store(&journal->synced_end, end);
         journal->sync_failed = r < 0;
     }
+    (void)pthread_mutex_unlock(&journal->sync_lock);
+    return r;
+}
+
+int journal_fill(struct journal *journal, struct io *io, uint64_t from, uint64_t to, bool *ret_sync_failed, struct error *ret_error)
+{
+    bool synced = false;
+    (void)pthread_mutex_lock(&journal->sync_lock);
+    int r = journal_file_fill(io, journal->file, from, to, &synced, ret_error);
+    *ret_sync_failed = r < 0 && synced;
+    journal->sync_failed |= *ret_sync_failed;
+    (void)pthread_mutex_unlock(&journal->sync_lock);
+    return r;
+}
+
+int journal_check_syncs(struct journal *journal, struct error *ret_error)
+{
+    (void)pthread_mutex_lock(&journal->sync_lock);
+    int r = earlier_syncs(journal, ret_error);
     (void)pthread_mutex_unlock(&journal->sync_lock);
     return r;
 }

@@ -53,6 +53,11 @@ void journal_release(struct journal *journal); /* accepts NULL */
 /* Makes everything below `end` durable if it is not yet. A sync that failed is not tried again: the next one would succeed without
  * having written what was lost. Any thread. */
 int journal_sync(struct journal *journal, struct io *io, uint64_t end, struct error *ret_error);
+/* Allocates the blocks of [from, to): journal_file_fill. *ret_sync_failed: it was the sync that failed, and the journal is of no more use. */
+int journal_fill(struct journal *journal, struct io *io, uint64_t from, uint64_t to, bool *ret_sync_failed, struct error *ret_error);
+/* For a commit whose own sync of the file has succeeded: waits for one of the two above that is under way. 0, or the error when one has
+ * failed. The kernel tells of a lost page once for each open file, so that the other sync may have taken the report of the commit's pages. */
+int journal_check_syncs(struct journal *journal, struct error *ret_error);
 
 /* One reference. Takes the segment over, unless memory is short: then NULL. */
 struct segment_file *segment_file_new(struct io *io, struct segment *segment);

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "checksum.h"
+#include "journal_file.h"
 #include "journal_format.h"
 #include "journal_sample.h"
 

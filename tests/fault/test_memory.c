@@ -118,7 +118,7 @@ static int append(struct fixture *fixture, uint64_t series_id, struct error *ret
     return 0;
 }
 
-static void append_surely(struct fixture *fixture, uint64_t series_id, uint64_t count)
+static void append_nofail(struct fixture *fixture, uint64_t series_id, uint64_t count)
 {
     struct error error = {0};
     make_batch(fixture, series_id, count);
@@ -136,13 +136,13 @@ static int open_store(struct fixture *fixture, struct error *ret_error)
     return store_open(fixture->directory, &options, &fixture->store, ret_error);
 }
 
-static void open_surely(struct fixture *fixture)
+static void open_nofail(struct fixture *fixture)
 {
     struct error error = {0};
     REQUIRE(open_store(fixture, &error) == 0, "%s", error.message);
 }
 
-static void close_surely(struct fixture *fixture)
+static void close_nofail(struct fixture *fixture)
 {
     test_store_close(fixture->store);
     fixture->store = NULL;
@@ -306,9 +306,9 @@ static int run_backup(struct fixture *fixture, struct error *ret_error)
     }
     armed = false;
     if (r == 0) {
-        open_surely(&copy);
+        open_nofail(&copy);
         verify(&copy);
-        close_surely(&copy);
+        close_nofail(&copy);
         test_store_check(copy.directory);
     }
     test_directory_remove(copy.directory);
@@ -356,18 +356,18 @@ static struct fixture *make_template(const struct operation *operation)
     assert_int_equal(io_open_posix(&fixture->io, NULL), 0);
     fixture->directory = test_directory_create_fast();
     test_store_create(fixture->directory);
-    open_surely(fixture);
+    open_nofail(fixture);
     /* With a merge due nothing but what is merged: filling does not let it happen. */
     for (unsigned round = 0; round <= operation->segments; round++) {
         for (uint64_t id = 1; id <= SERIES; id++)
-            append_surely(fixture, id, 3 + id);
+            append_nofail(fixture, id, 3 + id);
         if (round == operation->segments)
             break;
         while (store_work(fixture->store, NULL) == 1 && operation->segments < 12)
             continue;
         assert_int_equal(store_seal(fixture->store, true, NULL), 0);
     }
-    close_surely(fixture);
+    close_nofail(fixture);
     for (uint64_t i = 0; i < BULK_SERIES; i++) {
         for (uint64_t n = 0; n < BULK_POINTS; n++)
             push_point(&fixture->loads[i], BULK_FIRST + i, n);
@@ -392,7 +392,7 @@ static void turn_journals_over(struct fixture *fixture)
     struct error error = {0};
     for (unsigned round = 0; round < 3; round++) {
         REQUIRE(run_work(fixture, &error) == 0, "allocation %llu: %s", (unsigned long long)fixture->attempt, error.message);
-        append_surely(fixture, 1, 1);
+        append_nofail(fixture, 1, 1);
         REQUIRE(store_seal(fixture->store, true, &error) == 0, "allocation %llu: %s", (unsigned long long)fixture->attempt,
             error.message);
     }
@@ -407,7 +407,7 @@ static bool try(const struct fixture *template, const struct operation *operatio
     fixture.directory = test_directory_create_fast();
     test_directory_copy(template->directory, fixture.directory);
     if (!operation->closed)
-        open_surely(&fixture);
+        open_nofail(&fixture);
     make_batch(&fixture, operation->series, operation->points);
     allocations = 0;
     refused_at = k;
@@ -419,7 +419,7 @@ static bool try(const struct fixture *template, const struct operation *operatio
     REQUIRE(r == 0 || error.message[0], "%s, allocation %llu: no message", operation->name, (unsigned long long)k);
     REQUIRE(r == 0 || reached, "%s fails with memory: %s", operation->name, error.message);
     if (!fixture.store)
-        open_surely(&fixture);
+        open_nofail(&fixture);
     verify(&fixture);
     if (r < 0 && operation->run != run_close && !operation->closed) { /* with memory it works */
         make_batch(&fixture, operation->series, operation->points);
@@ -427,14 +427,14 @@ static bool try(const struct fixture *template, const struct operation *operatio
             error.message);
         verify(&fixture);
     }
-    append_surely(&fixture, 1, 2);
+    append_nofail(&fixture, 1, 2);
     turn_journals_over(&fixture);
     verify(&fixture);
-    close_surely(&fixture);
+    close_nofail(&fixture);
     test_store_check(fixture.directory);
-    open_surely(&fixture);
+    open_nofail(&fixture);
     verify(&fixture);
-    close_surely(&fixture);
+    close_nofail(&fixture);
     test_directory_remove(fixture.directory);
     return reached;
 }

@@ -5,6 +5,7 @@
  * A snapshot that is held keeps its files on the disk, whatever is sealed and merged meanwhile. */
 #include "store_model.h"
 
+#include "journal_file.h"
 #include "journal_format.h"
 #include "map.h"
 
@@ -52,7 +53,7 @@ static int append_points(struct fixture *fixture, uint64_t series_id, uint64_t c
     return r;
 }
 
-static void append_surely(struct fixture *fixture, uint64_t series_id, uint64_t count)
+static void append_nofail(struct fixture *fixture, uint64_t series_id, uint64_t count)
 {
     struct error error = {0};
     if (append_points(fixture, series_id, count, &error) < 0)
@@ -211,7 +212,7 @@ static void expect_others_go_on(struct fixture *fixture)
     struct error error = {0};
     if (read_series(fixture, OTHER_SERIES, &error) < 0)
         fail_msg("%s", error.message);
-    append_surely(fixture, OTHER_SERIES, 10);
+    append_nofail(fixture, OTHER_SERIES, 10);
     if (read_series(fixture, OTHER_SERIES, &error) < 0)
         fail_msg("%s", error.message);
 }
@@ -229,7 +230,7 @@ static char *fill_segments(struct fixture *fixture)
     }
     seal(fixture);
     work(fixture);
-    append_surely(fixture, OTHER_SERIES, POINTS);
+    append_nofail(fixture, OTHER_SERIES, POINTS);
     return newest_segment(fixture);
 }
 
@@ -248,16 +249,16 @@ static void test_segment_cut_in_the_middle_of_a_read(void **state)
     end_reading(&reader);
     error = (struct error){0};
     expect_damage(read_series(&fixture, CUT_SERIES, &error), &error, path);
-    append_surely(&fixture, OTHER_SERIES, 10);
+    append_nofail(&fixture, OTHER_SERIES, 10);
     free(path);
     stop(&fixture);
 }
 
 static char *fill_journal(struct fixture *fixture, uint64_t points)
 {
-    append_surely(fixture, OTHER_SERIES, POINTS);
+    append_nofail(fixture, OTHER_SERIES, POINTS);
     seal(fixture);
-    append_surely(fixture, CUT_SERIES, points);
+    append_nofail(fixture, CUT_SERIES, points);
     return active_journal(fixture);
 }
 
@@ -365,19 +366,19 @@ static void test_segment_cut_before_it_is_merged(void **state)
     (void)state;
     struct fixture fixture = start();
     for (unsigned i = 0; i < RUN; i++) {
-        append_surely(&fixture, i % 2 ? CUT_SERIES : OTHER_SERIES, 100);
+        append_nofail(&fixture, i % 2 ? CUT_SERIES : OTHER_SERIES, 100);
         assert_int_equal(store_work(fixture.store, NULL), 1); /* the next journal */
         assert_int_equal(store_seal(fixture.store, true, NULL), 0);
     }
     char *path = newest_segment(&fixture);
     struct store_stats stats;
     struct error error = {0};
-    append_surely(&fixture, OTHER_SERIES, 10); /* what it has so far is known now */
+    append_nofail(&fixture, OTHER_SERIES, 10); /* what it has so far is known now */
     assert_int_equal(truncate(path, 0), 0);
     expect_damage(store_merge(fixture.store, &error), &error, path);
     store_get_stats(fixture.store, &stats);
     assert_int_equal(stats.segment_count, RUN);
-    append_surely(&fixture, OTHER_SERIES, 10);
+    append_nofail(&fixture, OTHER_SERIES, 10);
     free(path);
     stop(&fixture);
 }
@@ -396,17 +397,17 @@ static void test_a_held_snapshot_keeps_its_files(void **state)
 {
     (void)state;
     struct fixture fixture = start();
-    append_surely(&fixture, CUT_SERIES, POINTS);
+    append_nofail(&fixture, CUT_SERIES, POINTS);
     seal(&fixture);
-    append_surely(&fixture, CUT_SERIES, POINTS); /* in a journal */
+    append_nofail(&fixture, CUT_SERIES, POINTS); /* in a journal */
     uint64_t length = fixture.lengths[CUT_SERIES];
     char *segment = newest_segment(&fixture), *journal = active_journal(&fixture);
     struct error error = {0};
     struct reader reader = begin_reading(&fixture);
     uint64_t index = reader.batch->count;
     for (unsigned i = 0; i < 3 * RUN; i++) { /* merged three times, also the large first one */
-        append_surely(&fixture, CUT_SERIES, POINTS / 2);
-        append_surely(&fixture, OTHER_SERIES, 50);
+        append_nofail(&fixture, CUT_SERIES, POINTS / 2);
+        append_nofail(&fixture, OTHER_SERIES, 50);
         seal(&fixture);
         work(&fixture);
     }
@@ -422,7 +423,7 @@ static void test_a_held_snapshot_keeps_its_files(void **state)
     assert_int_equal(access(segment, F_OK), -1);
     assert_int_equal(access(journal, F_OK), -1);
     expect_only_live_files(&fixture);
-    append_surely(&fixture, OTHER_SERIES, 50);
+    append_nofail(&fixture, OTHER_SERIES, 50);
     test_store_close(fixture.store);
     test_store_check(fixture.directory);
     fixture.store = test_store_open(fixture.directory, &fixture.options);

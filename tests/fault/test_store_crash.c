@@ -319,7 +319,7 @@ static void record_life(struct recorded *recorded, enum store_fsync fsync, uint6
 static void forget_life(struct recorded *recorded)
 {
     test_directory_remove(recorded->script.directory);
-    script_free(&recorded->script);
+    store_script_free(&recorded->script);
     io_log_free(&recorded->log);
 }
 

@@ -90,7 +90,7 @@ static uint64_t run_plan(bool posix, const struct io_fault_plan *plan, uint64_t 
         script_judge_directory(&script, script.directory, UINT64_MAX, what);
     REQUIRE(plan->fail_at > 0 || (script.opened && !script.died), "%s: a healthy device failed", what);
     test_directory_remove(script.directory);
-    script_free(&script);
+    store_script_free(&script);
     return calls;
 }
 

@@ -8,6 +8,7 @@
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"
+#include "journal_file.h"
 #include "journal_format.h"
 #include "msgpack_value.h"
 

@@ -3,6 +3,7 @@
  * writes them there. For version 1 that is done; a new version gets new files beside them. */
 #include "test.h"
 
+#include "journal_file.h"
 #include "journal_format.h"
 #include "journal_sample.h"
 #include "manifest_sample.h"

@@ -63,6 +63,6 @@ void script_judge(const struct script *script, struct store *store, uint64_t at,
 /* Opens the directory without faults, judges, sees that it takes further points, closes and checks it. */
 void script_judge_directory(const struct script *script, const char *directory, uint64_t at, const char *what);
 /* Frees the attempts. */
-void script_free(struct script *script);
+void store_script_free(struct script *script);
 
 #endif

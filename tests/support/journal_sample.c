@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "bytes.h"
+#include "journal_file.h"
 #include "journal_format.h"
 #include "journal_sample.h"
 

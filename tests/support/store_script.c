@@ -164,7 +164,7 @@ void script_judge_directory(const struct script *script, const char *directory, 
     test_store_check(directory);
 }
 
-void script_free(struct script *script)
+void store_script_free(struct script *script)
 {
     for (size_t i = 0; i < script->attempt_count; i++)
         points_free(&script->attempts[i].points);

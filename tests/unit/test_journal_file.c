@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "checksum.h"
 #include "io_fault.h"
+#include "journal_file.h"
 #include "journal_format.h"
 #include "journal_sample.h"
 

@@ -7,9 +7,13 @@
 #include "io_fault.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { FILES_MAX = 256, MIB = 1 << 20 };
 
@@ -311,6 +315,94 @@ static void test_a_failed_sync_of_blocks_kills_the_journal(void **state)
     tear_down(&grown);
 }
 
+/* ---- a sync of blocks that fails while a commit syncs the same file ---- */
+
+/* What the kernel does: the pages that both syncs cover are lost, and only the first to look is told. */
+static struct {
+    struct io_operations operations;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t inserter;
+    bool armed, blocks_sync, commit_synced, inserted;
+    bool blocks_sync_seen; /* inserter only */
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void gate_set(bool *event)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    *event = true;
+    (void)pthread_cond_broadcast(&gate.changed);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+static void gate_await(const bool *event)
+{
+    (void)pthread_mutex_lock(&gate.lock);
+    while (!*event)
+        (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+/* Gives an insert that does not wait for the blocks' sync the time to be acknowledged. */
+static void gate_await_for_a_while(const bool *event)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 200000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_mutex_lock(&gate.lock);
+    while (!*event && pthread_cond_timedwait(&gate.changed, &gate.lock, &until) == 0)
+        continue;
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+static int gated_sync_data(struct io *io, int file)
+{
+    (void)io;
+    if (!gate.armed)
+        return fdatasync(file) < 0 ? -errno : 0;
+    if (pthread_equal(pthread_self(), gate.inserter)) {
+        if (gate.blocks_sync_seen)
+            gate_set(&gate.commit_synced);
+        return 0;
+    }
+    gate_set(&gate.blocks_sync);
+    gate_await(&gate.commit_synced);
+    gate_await_for_a_while(&gate.inserted);
+    return -EIO;
+}
+
+/* Before, the insert was acknowledged: its sync returned 0 after the other had taken the report of the lost pages,
+ * and before the journal was dead. */
+static void test_a_commit_beside_a_failed_sync_of_blocks_fails(void **state)
+{
+    (void)state;
+    struct grown grown;
+    struct error error = {0};
+    set_up(&grown, 0);
+    test_store_close(grown.store);
+    io_close(grown.io);
+    assert_int_equal(io_open_posix(&grown.io, NULL), 0);
+    gate.operations = *grown.io->operations;
+    gate.operations.sync_data = gated_sync_data;
+    gate.inserter = pthread_self();
+    grown.io->operations = &gate.operations;
+    grown.options.io = grown.io;
+    open_grown(&grown);
+    must_append(&grown, 1000);
+    gate.armed = true;
+    must_append(&grown, 150000); /* near the end of what is allocated */
+    gate_await(&gate.blocks_sync);
+    gate.blocks_sync_seen = true;
+    assert_int_equal(append_bytes(&grown, 10, &error), -EIO);
+    gate_set(&gate.inserted);
+    assert_int_equal(store_close(grown.store, &error), -EIO);
+    gate.armed = false;
+    open_grown(&grown);
+    tear_down(&grown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_a_file_size_limit_keeps_journals_small),
         cmocka_unit_test(test_no_space_for_the_active_journal),
         cmocka_unit_test(test_a_failed_sync_of_blocks_kills_the_journal),
+        cmocka_unit_test(test_a_commit_beside_a_failed_sync_of_blocks_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ int pattern_compile(const char *text, size_t size, struct pattern **ret_pattern,
     if (!pattern)
         return error_set(ret_error, ENOMEM, "out of memory for a pattern");
     pattern->code = pcre2_compile((PCRE2_SPTR)text, size,
-        PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_NEVER_BACKSLASH_C,
+        PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_NEVER_BACKSLASH_C,
         &code, &offset, NULL);
     if (pattern->code) {
         *ret_pattern = pattern;

@@ -1,6 +1,6 @@
 /* Regular expressions through PCRE2 (the only file that knows it is pattern.c). */
-#ifndef CONNECTORDB_SCHEMA_PATTERN_H
-#define CONNECTORDB_SCHEMA_PATTERN_H
+#ifndef CONNECTORDB_PATTERN_H
+#define CONNECTORDB_PATTERN_H
 
 #include "error.h"
 
