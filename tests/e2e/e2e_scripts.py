@@ -200,6 +200,19 @@ class Runner(Folder):
         self.assertEqual(live.returncode, 0)
         self.assertEqual(self.left(), [])
 
+    def test_a_folder_that_another_run_took_for_left(self):
+        """Between its creation and its lock; chmod failed then, and with it the test."""
+        os.mkdir(self.path("bin"))
+        stub = self.path("bin", "mktemp")
+        with open(stub, "w", encoding="utf-8") as file:
+            file.write('#!/bin/sh\nfolder=$(/usr/bin/mktemp "$@") && echo "$folder"\n'
+                       '[ -e "$0.called" ] || rmdir "$folder"\n: >"$0.called"\n')
+        os.chmod(stub, 0o755)
+        printed = run(self.RUN, "disk", "sh", "-c", 'stat -c %a "$TMPDIR"', env={
+            **os.environ, "TMPDIR": self.folder, "PATH": self.path("bin") + ":" + os.environ["PATH"]})
+        self.assertEqual(printed, "755\n")
+        self.assertEqual(self.left(), [])
+
 
 if __name__ == "__main__":
     main()
