@@ -4,16 +4,8 @@
 #ifndef CONNECTORDB_COUNTED_ALLOCATIONS_H
 #define CONNECTORDB_COUNTED_ALLOCATIONS_H
 
+#include "sanitizers.h"
 #include "test.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define ALLOCATOR_IS_TAKEN
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ALLOCATOR_IS_TAKEN
-#endif
 
 static unsigned long allocations;
 static unsigned long refused_at; /* this one fails; 0 = none does */
@@ -21,12 +13,12 @@ static unsigned long refused_at; /* this one fails; 0 = none does */
 static inline void need_the_allocator(void)
 {
     refused_at = 0;
-#ifdef ALLOCATOR_IS_TAKEN
+#ifdef MEMORY_SANITIZED
     test_skip("the sanitizer has the allocator");
 #endif
 }
 
-#ifndef ALLOCATOR_IS_TAKEN
+#ifndef MEMORY_SANITIZED
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);

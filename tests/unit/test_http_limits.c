@@ -3,6 +3,7 @@
 
 #include "http.h"
 #include "http_peer.h"
+#include "sanitizers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -235,8 +236,8 @@ static void serve_with_little_memory(void)
 static void test_little_memory(void **state)
 {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* they reserve terabytes */
+#ifdef MEMORY_SANITIZED
+    skip(); /* it reserves terabytes */
 #endif
     assert_int_equal(run_apart(serve_with_little_memory), 0);
 }
