@@ -114,6 +114,14 @@ static int load_permissions(struct server *server, struct error *ret_error)
     return r;
 }
 
+/* A full disk is no reason not to serve what is there; the next change of such a user tries again. */
+static void add_logs(struct catalog *catalog)
+{
+    struct error error = {0};
+    if (catalog_add_logs(catalog, NULL, &error) < 0)
+        log_warn("the logs of changes of users that have none could not be made: %s", error.message);
+}
+
 static void server_free(struct server *server)
 {
     limiter_free(server->auth.limiter);
@@ -154,7 +162,7 @@ int server_start(struct database *database, const struct configuration *configur
     if (r == 0)
         r = load_permissions(server, ret_error);
     if (r == 0)
-        r = catalog_add_logs(database->catalog, NULL, ret_error);
+        add_logs(database->catalog);
     if (r == 0)
         r = http_start(&options, &server->http, ret_error);
     if (r < 0) {
