@@ -2,6 +2,7 @@
 
 #include "body.h"
 #include "clock.h"
+#include "data_limits.h"
 #include "json_points.h"
 #include "log.h"
 #include "stream_schema.h"
@@ -201,6 +202,7 @@ static bool insert(struct request *request, unsigned flags, struct problem *prob
     batch_clear(batch);
     bool done = body_open(&body, request, request->server->configuration->insert_limit_bytes, problem) &&
                 read_batch(&body, batch, problem) && stream_schema_check(request, &place, batch, problem) &&
+                data_limits_pass(request, &place, batch, problem) &&
                 store(request, &place, series_id, batch, flags, problem);
     if (batch->capacity > BATCH_KEEP_POINTS || batch->msgpack.capacity > BATCH_KEEP_BYTES) {
         batch_free(batch);
