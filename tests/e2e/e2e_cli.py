@@ -96,7 +96,7 @@ class Create(FolderTest):
 
     def test_password_file(self):
         for text, said in (("", "empty"), ("\n", "empty"), ("\r\n", "empty"), ("a\0b\n", "none of them is 0"),
-                           ("x" * 1025, "at most 1024 bytes")):
+                           ("x" * 4097, "at most 4096 bytes")):
             with open(self.path("password"), "w", encoding="ascii", newline="") as file:
                 file.write(text)
             self.assertIn(said, self.refuse("create", self.database, "--user", "ann", "--password-file", self.path("password")))
