@@ -15,7 +15,8 @@ enum { ID = 3, TEXT_BYTES_MAX = 4 << 20, TINY_SERIES = 130 };
 
 #define SEGMENT_NAME "segment-3"
 
-/* ---- what is in it ---- */
+/* ---- what is in it ----
+ * Each random number is drawn in a statement of its own: the order of a call's arguments is the compiler's choice. */
 
 static void sensor(struct batch *batch, struct test_random *random)
 {
@@ -43,17 +44,19 @@ static void jumps(struct batch *batch, struct test_random *random)
 
 static void levels(struct batch *batch, struct test_random *random)
 {
-    for (int i = 0; i < 600; i++)
-        batch_push_integer(batch, 1500000000 + 300 * (double)(i + (int)(test_random_below(random, 2))) / 1,
-            (int64_t)(i / 256) * 123456789 + (int64_t)test_random_below(random, 7));
+    for (int i = 0; i < 600; i++) {
+        int64_t value = (int64_t)(i / 256) * 123456789 + (int64_t)test_random_below(random, 7);
+        batch_push_integer(batch, 1500000000 + 300 * (double)(i + (int)(test_random_below(random, 2))) / 1, value);
+    }
 }
 
 static void multiples(struct batch *batch, struct test_random *random)
 {
     double time = 1500000000;
-    for (int i = 0; i < 200; i++)
-        batch_push_integer(batch, time += 300 * (double)(1 + test_random_below(random, 9)),
-            7 + 360 * (int64_t)test_random_below(random, 1000));
+    for (int i = 0; i < 200; i++) {
+        int64_t value = 7 + 360 * (int64_t)test_random_below(random, 1000);
+        batch_push_integer(batch, time += 300 * (double)(1 + test_random_below(random, 9)), value);
+    }
 }
 
 static void fraction(struct batch *batch, struct test_random *random)
@@ -65,8 +68,10 @@ static void fraction(struct batch *batch, struct test_random *random)
 
 static void doubles(struct batch *batch, struct test_random *random)
 {
-    for (int i = 0; i < 300; i++)
-        batch_push_double(batch, 1500000000 + i + test_random_unit(random), test_random_unit(random) * 1000);
+    for (int i = 0; i < 300; i++) {
+        double value = test_random_unit(random) * 1000;
+        batch_push_double(batch, 1500000000 + i + test_random_unit(random), value);
+    }
 }
 
 static void gaussian(struct batch *batch, struct test_random *random)
@@ -151,9 +156,10 @@ static void log_lines(struct batch *batch, struct test_random *random)
 {
     char text[200];
     for (int i = 0; i < 150; i++) {
-        snprintf(text, sizeof(text), "worker %u took %u ms to answer GET /page/%u for the client in room %u",
-            (unsigned)test_random_below(random, 8), (unsigned)test_random_below(random, 1000),
-            (unsigned)test_random_below(random, 100), (unsigned)test_random_below(random, 20));
+        unsigned room = (unsigned)test_random_below(random, 20), page = (unsigned)test_random_below(random, 100);
+        unsigned wait_ms = (unsigned)test_random_below(random, 1000), worker = (unsigned)test_random_below(random, 8);
+        snprintf(text, sizeof(text), "worker %u took %u ms to answer GET /page/%u for the client in room %u", worker,
+            wait_ms, page, room);
         push_text(batch, i, text);
     }
 }
