@@ -62,7 +62,8 @@ struct block {
 
 void *compiler_alloc(struct compiler *compiler, size_t size)
 {
-    if (size > COMPILE_BYTES_MAX - compiler->bytes) {
+    size_t left = COMPILE_BYTES_MAX - compiler->bytes;
+    if (left < sizeof(struct block) || size > left - sizeof(struct block)) {
         error_set(compiler->error, E2BIG, "the schema takes over %d MiB when it is compiled",
             COMPILE_BYTES_MAX >> 20);
         return NULL;
@@ -131,6 +132,8 @@ static int slots_grow(struct compiler *compiler)
 static int identifier_add(struct compiler *compiler, struct entry *entry, const char *id)
 {
     char uri[URI_BYTES_MAX];
+    if (compiler->identifier_count == SCHEMA_IDS_MAX)
+        return error_set(compiler->error, E2BIG, "the schema has more than %d ids", SCHEMA_IDS_MAX);
     if (!uri_resolve(entry->base, id, uri))
         return error_set(compiler->error, E2BIG, "an id is longer than %d bytes", URI_BYTES_MAX);
     size_t size = strlen(uri);

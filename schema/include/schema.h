@@ -24,6 +24,7 @@ enum {
     SCHEMA_TEXT_BYTES_MAX = 1 << 20, /* text of one schema */
     SCHEMA_NODES_MAX = 20000,        /* subschemas in one schema */
     SCHEMA_PATTERNS_MAX = 1000,
+    SCHEMA_IDS_MAX = 1000, /* each reference is compared with all */
     SCHEMA_CHAIN_MAX =
         32, /* allOf, anyOf, oneOf, not, $ref, dependencies applied to one value, one inside the other */
     SCHEMA_POINT_STEPS_MAX = 1 << 20, /* subschemas applied to one datapoint */

@@ -1,5 +1,6 @@
 /* JSON Schema: the official suite's cases when its package is installed, and tables of our own that always
  * run. */
+#include "compile.h"
 #include "json_points.h"
 #include "schema.h"
 #include "test.h"
@@ -316,6 +317,41 @@ static void test_deep_schemas_are_refused(void **state)
     }
 }
 
+/* Before, 40000 ids and 15000 references to them took 8 s to compile. */
+static void test_many_ids_are_refused(void **state)
+{
+    enum { ENTRY_BYTES = 32, TEXT_BYTES = ENTRY_BYTES * (SCHEMA_IDS_MAX + 2) };
+    char *text = malloc(TEXT_BYTES);
+    (void)state;
+    for (int more = 0; more <= 1; more++) {
+        struct schema *schema = NULL;
+        struct error error = {0};
+        char *at = text + sprintf(text, "{\"x\":[");
+        for (int i = 0; i < SCHEMA_IDS_MAX + more; i++)
+            at += sprintf(at, "%s{\"id\":\"#i%d\"}", i > 0 ? "," : "", i);
+        (void)sprintf(at, "]}");
+        assert_int_equal(schema_compile(text, strlen(text), &schema, &error), more ? -E2BIG : 0);
+        schema_free(schema);
+    }
+    free(text);
+}
+
+/* Before, an allocation that ended within a block's header of the limit was the last one that was limited. */
+static void test_compiled_memory_stays_limited(void **state)
+{
+    struct schema schema = {0};
+    struct error error = {0};
+    struct compiler compiler = {.schema = &schema, .error = &error};
+    (void)state;
+    for (size_t size = COMPILE_BYTES_MAX; size > 0; size /= 2) {
+        (void)compiler_alloc(&compiler, size - 1);
+        assert_in_range(compiler.bytes, 0, COMPILE_BYTES_MAX);
+    }
+    assert_null(compiler_alloc(&compiler, COMPILE_BYTES_MAX / 2));
+    assert_int_equal(error.code, E2BIG);
+    blocks_free(schema.blocks);
+}
+
 /* Each level doubles the work: 2^30 steps for one value. */
 static void test_exponential_schemas_are_cut_off(void **state)
 {
@@ -446,6 +482,8 @@ int main(void)
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_bad_schemas),
         cmocka_unit_test(test_deep_schemas_are_refused),
+        cmocka_unit_test(test_many_ids_are_refused),
+        cmocka_unit_test(test_compiled_memory_stays_limited),
         cmocka_unit_test(test_exponential_schemas_are_cut_off),
         cmocka_unit_test(test_catastrophic_patterns_are_cut_off),
         cmocka_unit_test(test_large_arrays_of_equal_hashes_end),
