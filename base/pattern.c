@@ -25,9 +25,15 @@ int pattern_compile(const char *text, size_t size, struct pattern **ret_pattern,
     struct pattern *pattern = malloc(sizeof(*pattern));
     if (!pattern)
         return error_set(ret_error, ENOMEM, "out of memory for a pattern");
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (!context) {
+        free(pattern);
+        return error_set(ret_error, ENOMEM, "out of memory for a pattern");
+    }
+    (void)pcre2_set_parens_nest_limit(context, PATTERN_NEST_MAX);
     pattern->code = pcre2_compile((PCRE2_SPTR)text, size,
-        PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_NEVER_BACKSLASH_C,
-        &code, &offset, NULL);
+        PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_NEVER_BACKSLASH_C, &code, &offset, context);
+    pcre2_compile_context_free(context);
     if (pattern->code) {
         *ret_pattern = pattern;
         return 0;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    DEPTH_MAX = 200,
+    DEPTH_MAX = 120, /* 45 KiB of stack */
     CLOCK_STEPS = 4096, /* steps between looks at the clock */
     PATTERN_STEPS = 64, /* what a search for a pattern counts as */
     PLACE_BYTES_MAX = 200,

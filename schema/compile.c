@@ -700,8 +700,27 @@ static int fill_all(struct compiler *compiler)
     return r < 0 ? r : check_chains(compiler);
 }
 
+/* jansson goes 2048 levels deep, which is too much for a connection's stack. */
+static bool is_deeper_than(const char *text, size_t size, unsigned most)
+{
+    unsigned depth = 0;
+    bool string = false;
+    for (size_t i = 0; i < size && depth <= most; i++) {
+        if (text[i] == '"')
+            string = !string;
+        else if (string)
+            i += text[i] == '\\';
+        else if (text[i] == '{' || text[i] == '[')
+            depth++;
+        else if (text[i] == '}' || text[i] == ']')
+            depth -= depth > 0;
+    }
+    return depth > most;
+}
+
 int schema_compile(const char *text, size_t size, struct schema **ret_schema, struct error *ret_error)
 {
+    enum { JSON_DEPTH_MAX = 100 };
     struct error error = {0};
     json_error_t json_error;
     struct compiler compiler = {.error = &error};
@@ -709,6 +728,8 @@ int schema_compile(const char *text, size_t size, struct schema **ret_schema, st
     if (size > SCHEMA_TEXT_BYTES_MAX)
         return error_set(ret_error, E2BIG, "the schema has %zu bytes, at most %d are allowed", size,
             SCHEMA_TEXT_BYTES_MAX);
+    if (is_deeper_than(text, size, JSON_DEPTH_MAX))
+        return error_set(ret_error, E2BIG, "the schema is nested more than %d levels deep", JSON_DEPTH_MAX);
     compiler.schema = calloc(1, sizeof(*compiler.schema));
     if (!compiler.schema)
         return error_set(ret_error, ENOMEM, "out of memory for a schema");

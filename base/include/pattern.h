@@ -9,6 +9,7 @@
 
 enum {
     PATTERN_BYTES_MAX = 4096,
+    PATTERN_NEST_MAX = 30, /* parentheses in parentheses: PCRE2's compiler takes 1 KiB of the stack for each */
     PATTERN_MATCH_LIMIT = 100000, /* steps of one match; PCRE2's match_limit */
     PATTERN_DEPTH_LIMIT = 1000,
     PATTERN_HEAP_KIB_LIMIT = 1024,

@@ -1,14 +1,16 @@
 /* JSON Schema: the official suite's cases when its package is installed, and tables of our own that always
  * run. */
-#include "compile.h"
+#include "schema/compile.h"
 #include "json_points.h"
 #include "schema.h"
 #include "test.h"
 #include "uri.h"
-#include "value.h"
+#include "schema/value.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
+#include <pthread.h>
 
 #define SUITE "/usr/share/json-schema-test-suite/tests/draft4"
 
@@ -317,6 +319,78 @@ static void test_deep_schemas_are_refused(void **state)
     }
 }
 
+/* ---- a connection's stack ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK_BYTES = 1 << 20 }; /* frames are several times as large */
+#else
+enum { STACK_BYTES = (100 - 32) << 10 }; /* 32 KiB for the functions around */
+#endif
+
+struct call {
+    const char *schema, *value;
+    int compiled, checked;
+};
+
+static void *run_call(void *argument)
+{
+    struct call *call = argument;
+    struct schema *schema = NULL;
+    struct error error = {0};
+    call->compiled = schema_compile(call->schema, strlen(call->schema), &schema, &error);
+    if (call->compiled == 0 && call->value)
+        call->checked = check_values(schema, call->value, &error);
+    schema_free(schema);
+    return NULL;
+}
+
+static struct call call_on_small_stack(const char *schema, const char *value)
+{
+    struct call call = {.schema = schema, .value = value};
+    pthread_attr_t attributes;
+    pthread_t thread;
+    (void)pthread_attr_init(&attributes);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, STACK_BYTES), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, run_call, &call), 0);
+    (void)pthread_join(thread, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return call;
+}
+
+/* Before, 120 parentheses, 2000 brackets, or a value of 60 levels overran the stack. */
+static void test_stacks_of_connections_suffice(void **state)
+{
+    static const char *const GROUPS[] = {"(", "(?:", "(?=", "(?<=", "(?>", "(a|"};
+    static const char *const DEEP[] = {
+        "{\"type\":[\"object\",\"string\"],\"properties\":{\"a\":{\"allOf\":[{\"anyOf\":[{\"$ref\":\"#\"}]}]}}}",
+        "{\"dependencies\":{\"a\":{\"properties\":{\"a\":{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]}}}},"
+        "\"not\":{\"type\":\"string\"}}",
+        "{\"patternProperties\":{\"a\":{\"oneOf\":[{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]},{\"type\":"
+        "\"null\"}]}},\"not\":{\"pattern\":\"x\"}}",
+    };
+    char text[8192];
+    (void)state;
+    for (size_t i = 0; i < sizeof(GROUPS) / sizeof(GROUPS[0]); i++) {
+        for (unsigned levels = 30; levels <= 240; levels += 210) {
+            char *pattern = nested(GROUPS[i], "a", ")", levels);
+            (void)snprintf(text, sizeof(text), "{\"pattern\":\"%s\"}", pattern);
+            assert_int_equal(call_on_small_stack(text, NULL).compiled, levels > 30 ? -EINVAL : 0);
+            free(pattern);
+        }
+    }
+    char *brackets = nested("[", "1", "]", 2000);
+    (void)snprintf(text, sizeof(text), "{\"x\":%s}", brackets);
+    assert_int_equal(call_on_small_stack(text, NULL).compiled, -E2BIG);
+    free(brackets);
+    char *value = nested("{\"a\":", "\"x\"", "}", 63);
+    for (size_t i = 0; i < sizeof(DEEP) / sizeof(DEEP[0]); i++) {
+        struct call call = call_on_small_stack(DEEP[i], value);
+        assert_int_equal(call.compiled, 0);
+        assert_true(call.checked < 0);
+    }
+    free(value);
+}
+
 /* Before, 40000 ids and 15000 references to them took 8 s to compile. */
 static void test_many_ids_are_refused(void **state)
 {
@@ -482,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_bad_schemas),
         cmocka_unit_test(test_deep_schemas_are_refused),
+        cmocka_unit_test(test_stacks_of_connections_suffice),
         cmocka_unit_test(test_many_ids_are_refused),
         cmocka_unit_test(test_compiled_memory_stays_limited),
         cmocka_unit_test(test_exponential_schemas_are_cut_off),
