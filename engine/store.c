@@ -229,6 +229,18 @@ int store_delete_series(struct store *store, const uint64_t *series_ids, size_t 
     return r < 0 ? r : commit_delete_series(store->commit, series_ids, count, ret_error);
 }
 
+int store_freeze_series(struct store *store, uint64_t series_id, struct error *ret_error)
+{
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : commit_freeze_series(store->commit, series_id, ret_error);
+}
+
+void store_unfreeze_series(struct store *store, uint64_t series_id)
+{
+    if (store->commit) /* else nothing can be frozen */
+        commit_unfreeze_series(store->commit, series_id);
+}
+
 void store_set_listener(struct store *store, store_listener listener, void *context)
 {
     if (store->commit) /* else there is nothing to hear */

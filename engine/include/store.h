@@ -78,7 +78,7 @@ enum store_append_flags {
  * that it holds what was stored. An empty batch is 0 at once.
  * 0 = durable (by the fsync setting). -EINVAL times not ascending within the batch, non-finite or (first point) older than the
  * series' last (`Greater timestamp already exists`); -E2BIG larger than a frame or a journal; -EAGAIN the sealer
- * lags or too many bytes in flight: try again; -ENOSPC, -EDQUOT, -EFBIG (see error_is_no_space) no room for the next
+ * lags, too many bytes in flight, or the series is frozen (store_freeze_series): try again; -ENOSPC, -EDQUOT, -EFBIG (see error_is_no_space) no room for the next
  * journal: nothing was written; -EIO the journal is dead, the outcome of inserts under way is unknown, reopen; -ENOENT the series was deleted; -ENOMEM.
  * The last time of an empty series counts as 0 (so negative times are refused), except with STORE_APPEND_RESTAMP.
  * ret_first_index may be NULL. Blocks for one device flush, shared by concurrent callers. */
@@ -88,6 +88,14 @@ int store_append(struct store *store, uint64_t series_id, struct batch *batch, u
 /* Deletes series for good: their points are gone from all later snapshots; ids are never used again. Durable when it
  * returns 0. Unknown ids are fine. */
 int store_delete_series(struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error);
+
+/* From now on the series takes no points: store_append fails with -EAGAIN until store_unfreeze_series, or -ENOENT once it is deleted. Inserts
+ * that were under way are durable and in every snapshot that is taken after this has returned. It can be read, sealed, merged and
+ * deleted as before. Kept in memory only: after the next open the series takes points again.
+ * -EBUSY it is frozen already; -ENOENT it was deleted; -EIO the journal is dead (then it is not frozen). Blocks for a device flush. */
+int store_freeze_series(struct store *store, uint64_t series_id, struct error *ret_error);
+/* The series takes points again. One that was deleted, or is not frozen, is left as it is. */
+void store_unfreeze_series(struct store *store, uint64_t series_id);
 
 /* Deletes every series that is not in `known` (ascending): the reconciliation with the catalog at open.
  * *ret_deleted counts them. */

@@ -231,6 +231,7 @@ static void reserve_tombstones(struct commit *commit, const struct append *appen
         frame->series_id = append->series_ids[i];
         struct series_state *state = states_find(commit->states, frame->series_id);
         state->deleted = true;
+        state->frozen = false;
         state->journal_id = commit->active->file->id;
         if (i == 0)
             *ret_frame = *frame;
@@ -283,6 +284,9 @@ static int reserve(struct commit *commit, struct append *append, struct group **
                 return r;
             if (state->deleted)
                 return error_set(ret_error, ENOENT, "series %llu was deleted",
+                    (unsigned long long)append->series_ids[0]);
+            if (state->frozen)
+                return error_set(ret_error, EAGAIN, "series %llu is being rewritten and takes no points meanwhile; try again",
                     (unsigned long long)append->series_ids[0]);
         }
         r = find_room(commit, append, ret_error);
@@ -453,6 +457,10 @@ static void lead(struct commit *commit)
     commit->committing = false;
     if (group->result < 0)
         die(commit, &error);
+    else
+        commit->written_number = group->number;
+    if (commit->freezing > 0)
+        (void)pthread_cond_broadcast(&commit->room);
     if (journals_need_work(commit) || group->journal->closed)
         commit->wake.call(commit->wake.context);
     if (is_ready(commit))
@@ -588,6 +596,52 @@ int commit_delete_series(struct commit *commit, const uint64_t *series_ids, size
             return r;
     }
     return 0;
+}
+
+/* The lock is held. Groups are written in the order of their numbers: waits for the last one that may hold frames by now. Their
+ * appenders write them. */
+static int await_reserved(struct commit *commit, struct error *ret_error)
+{
+    uint64_t number = commit->filling->frame_count > 0 ? commit->filling->number : commit->filling->number - 1;
+    commit->freezing++;
+    while (commit->written_number < number && !commit->dead)
+        (void)pthread_cond_wait(&commit->room, &commit->lock);
+    commit->freezing--;
+    return commit->written_number < number ? dead_error(commit, ret_error) : 0;
+}
+
+/* Whoever reserves later sees the mark under the same lock; what was reserved before is published when this returns. */
+int commit_freeze_series(struct commit *commit, uint64_t series_id, struct error *ret_error)
+{
+    struct series_state *state;
+    unsigned long long id = series_id;
+    (void)pthread_mutex_lock(&commit->lock);
+    int r = get_state(commit, series_id, &state, ret_error);
+    if (r == 0 && state->deleted)
+        r = error_set(ret_error, ENOENT, "series %llu was deleted", id);
+    else if (r == 0 && state->frozen)
+        r = error_set(ret_error, EBUSY, "series %llu is being rewritten already", id);
+    if (r < 0) {
+        states_remove_unused(commit->states, series_id);
+    } else {
+        state->frozen = true;
+        r = await_reserved(commit, ret_error);
+    }
+    (void)pthread_mutex_unlock(&commit->lock);
+    if (r < 0 && r != -EBUSY && r != -ENOENT)
+        commit_unfreeze_series(commit, series_id);
+    return r;
+}
+
+void commit_unfreeze_series(struct commit *commit, uint64_t series_id)
+{
+    (void)pthread_mutex_lock(&commit->lock);
+    struct series_state *state = states_find(commit->states, series_id);
+    if (state) {
+        state->frozen = false;
+        states_remove_unused(commit->states, series_id);
+    }
+    (void)pthread_mutex_unlock(&commit->lock);
 }
 
 void commit_set_listener(struct commit *commit, store_listener listener, void *context)

@@ -30,7 +30,7 @@ struct commit {
     struct wake wake;
 
     pthread_mutex_t lock; /* the fields below; reservation in the active journal and its closing */
-    pthread_cond_t room;  /* a group was taken, a spare came, a journal was sealed */
+    pthread_cond_t room;  /* a group was taken or written, a spare came, a journal was sealed */
     struct states *states;
     struct journal *active, *spare;
     struct group *filling;
@@ -38,7 +38,9 @@ struct commit {
     bool committing; /* a thread has the token: it alone writes, syncs and publishes a group */
     bool dead;
     struct error dead_error;
-    uint64_t group_number;
+    uint64_t group_number;   /* of the filling group */
+    uint64_t written_number; /* of the last group that was written and published */
+    uint32_t freezing;       /* threads that wait for a group to be written */
     struct error prepare_error; /* code 0 = none: why there is no spare, or no more of the active journal */
     uint64_t frame_needed;      /* the size of the largest frame that waits for a journal it fits in; 0 = none */
     uint64_t blocks_needed;     /* where the farthest frame ends that waits for blocks of the active journal; 0 = none */

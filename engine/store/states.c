@@ -47,7 +47,7 @@ int states_put(struct states *states, uint64_t series_id, const struct series_st
 void states_remove_unused(struct states *states, uint64_t series_id)
 {
     const struct series_state *state = states_find(states, series_id);
-    if (state && state->journal_id == 0)
+    if (state && state->journal_id == 0 && !state->frozen)
         free(id_map_remove(&states->map, series_id));
 }
 
@@ -55,8 +55,12 @@ void states_evict(struct states *states, const uint64_t *series_ids, size_t coun
 {
     states->generation++;
     for (size_t i = 0; i < count; i++) {
-        const struct series_state *state = states_find(states, series_ids[i]);
-        if (state && state->journal_id <= journal_id)
+        struct series_state *state = states_find(states, series_ids[i]);
+        if (!state || state->journal_id > journal_id)
+            continue;
+        if (state->frozen)
+            state->journal_id = 0;
+        else
             free(id_map_remove(&states->map, series_ids[i]));
     }
 }

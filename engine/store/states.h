@@ -14,6 +14,7 @@ struct series_state {
     uint64_t logical_bytes;
     uint64_t journal_id; /* of the last reservation; 0 = none */
     bool deleted;
+    bool frozen; /* takes no points for now; stays in memory */
 };
 
 struct states; /* series id -> state */
@@ -24,9 +25,10 @@ void states_free(struct states *states); /* accepts NULL */
 struct series_state *states_find(const struct states *states, uint64_t series_id);
 /* 0 or -ENOMEM. */
 int states_put(struct states *states, uint64_t series_id, const struct series_state *state);
-/* Removes a state that was only looked at: it holds no reservation and can be read again. */
+/* Removes a state that was only looked at: it holds no reservation, is not frozen and can be read again. */
 void states_remove_unused(struct states *states, uint64_t series_id);
-/* Removes the states of these series whose last reservation is in this journal or an older one. */
+/* Removes the states of these series whose last reservation is in this journal or an older one. A frozen one stays, without a
+ * reservation. */
 void states_evict(struct states *states, const uint64_t *series_ids, size_t count, uint64_t journal_id);
 /* Counts the evictions: a state that was read from the segments before one may miss the points of that journal. */
 uint64_t states_generation(const struct states *states);
