@@ -212,6 +212,56 @@ int catalog_add_logs(struct catalog *catalog, uint64_t *ret_added, struct error 
     return r;
 }
 
+/* ---- another series ---- */
+
+static int replace_series(struct catalog *catalog, int64_t stream_id, bool downlink, uint64_t series_id, uint64_t new_series_id,
+    struct error *ret_error)
+{
+    enum statement id = downlink ? STATEMENT_STREAM_REPLACE_DOWNLINK : STATEMENT_STREAM_REPLACE_SERIES;
+    sqlite3_stmt *statement;
+    int r = statement_get(catalog->writer, id, &statement, ret_error);
+    if (r < 0)
+        return r;
+    statement_bind_integer(statement, 1, stream_id);
+    statement_bind_integer(statement, 2, (int64_t)series_id);
+    statement_bind_integer(statement, 3, (int64_t)new_series_id);
+    r = statement_step(statement, ret_error);
+    statement_release(catalog->writer, id, statement);
+    if (r == 0)
+        return error_set(ret_error, ENOENT, "the stream was deleted or changed meanwhile");
+    return r < 0 ? r : 0;
+}
+
+/* A commit that failed may be whole in the log, though it was rolled back here: a crash now would find it. The next commit writes over it,
+ * and settles that it has not happened. */
+static int settle_failed_commit(struct catalog *catalog, int result, struct error *ret_error)
+{
+    uint64_t unused;
+    if (catalog_reserve_series(catalog, 1, &unused, NULL) == 0)
+        return result;
+    char message[ERROR_MESSAGE_BYTES];
+    memcpy(message, ret_error->message, sizeof(message));
+    return error_set(ret_error, EINPROGRESS, "%s", message);
+}
+
+int catalog_replace_series(struct catalog *catalog, int64_t stream_id, bool downlink, uint64_t series_id, uint64_t new_series_id,
+    struct error *ret_error)
+{
+    struct error error = {0};
+    int r = write_begin(catalog, ret_error);
+    if (r < 0)
+        return r;
+    int changed = replace_series(catalog, stream_id, downlink, series_id, new_series_id, &error);
+    r = write_end(catalog, changed, &error);
+    if (changed == 0 && r < 0)
+        r = settle_failed_commit(catalog, r, &error);
+    if (r == 0)
+        cache_outdate(catalog->places);
+    else if (ret_error)
+        *ret_error = error;
+    return r;
+}
+
 /* ---- reading ---- */
 
 int catalog_stream_by_name(struct catalog *catalog, const char *user, const char *device, const char *stream,

@@ -75,6 +75,9 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         "UNION ALL SELECT 1 FROM streams WHERE downlink_series_id = ?1",
     [STATEMENT_STREAM_INSERT] = "INSERT INTO {insert stream}",
     [STATEMENT_STREAM_UPDATE] = "UPDATE streams SET {update stream} WHERE id = ?1",
+    [STATEMENT_STREAM_REPLACE_SERIES] = "UPDATE streams SET series_id = ?3 WHERE id = ?1 AND series_id = ?2 RETURNING 1",
+    [STATEMENT_STREAM_REPLACE_DOWNLINK] = "UPDATE streams SET downlink_series_id = ?3 "
+        "WHERE id = ?1 AND downlink_series_id = ?2 RETURNING 1",
     [STATEMENT_STREAM_DELETE] = "DELETE FROM streams WHERE id = ?1",
 
     /* `<> ''` lets SQLite use the partial index, and an empty key match nothing. */

@@ -3,14 +3,12 @@
 
 #include "control.h"
 #include "database.h"
-#include "inherited.h"
-#include "log.h"
+#include "job.h"
 #include "options.h"
 #include "database_paths.h"
 #include "progress_line.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,60 +16,10 @@
 
 enum { THREADS_MAX = 8 };
 
-static atomic_bool cancelled; /* set by signals */
-
-static void cancel(int signal_number)
-{
-    (void)signal_number;
-    atomic_store(&cancelled, true);
-}
-
-/* The first signal asks for a tidy end, a second one kills. What whoever started this process had it ignore
- * (nohup, a job in the background of a script) stays ignored; SIGTERM always ends it. */
-static void catch_signals(void)
-{
-    static const int signals[] = {SIGINT, SIGHUP, SIGTERM};
-    struct sigaction action = {.sa_handler = cancel, .sa_flags = (int)SA_RESETHAND};
-    (void)sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        if (signals[i] == SIGTERM || !signal_is_ignored(signals[i]))
-            (void)sigaction(signals[i], &action, NULL);
-    }
-    (void)signal(SIGPIPE, SIG_IGN);
-}
-
-/* The folder as an absolute path, as the daemon needs it; a new one's parent must exist. */
-static int absolute_path(const char *path, char absolute[PATH_MAX], bool is_new, struct error *ret_error)
-{
-    char parent[PATH_MAX], copy[PATH_MAX];
-    size_t size = strlen(path);
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    if (size >= PATH_MAX || size == 0)
-        return error_set(ret_error, ENAMETOOLONG, "'%.100s' is no usable path", path);
-    if (!is_new) {
-        if (!realpath(path, absolute))
-            return error_set(ret_error, errno, "%s: %s", path, strerrordesc_np(errno));
-        return 0;
-    }
-    memcpy(copy, path, size);
-    copy[size] = '\0';
-    char *slash = strrchr(copy, '/');
-    const char *name = slash ? slash + 1 : copy;
-    if (!strcmp(name, ".") || !strcmp(name, "..") || !*name)
-        return error_set(ret_error, EEXIST, "%s exists: this goes into a new folder", path);
-    const char *above = !slash ? "." : slash == copy ? "/" : copy;
-    if (slash)
-        *slash = '\0';
-    if (!realpath(*above ? above : "/", parent))
-        return error_set(ret_error, errno, "%s: %s", *above ? above : "/", strerrordesc_np(errno));
-    return path_join(strcmp(parent, "/") ? parent : "", name, absolute, ret_error);
-}
-
 static bool is_cancelled(void *context)
 {
     (void)context;
-    return atomic_load(&cancelled);
+    return atomic_load(job_cancelled());
 }
 
 static int work_here(struct database *database, enum control_command command, const char *directory,
@@ -88,9 +36,8 @@ static int work_here(struct database *database, enum control_command command, co
     return -EINVAL;
 }
 
-static int transfer_here(const struct database_paths *paths, enum control_command command,
-    const char *directory, const struct transfer_options *options, struct transfer_result *ret_result,
-    struct error *ret_error)
+static int transfer_here(const struct database_paths *paths, enum control_command command, const char *directory,
+    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
 {
     struct configuration configuration;
     struct database *database = NULL;
@@ -115,14 +62,10 @@ static int transfer(const struct database_paths *paths, enum control_command com
 {
     char directory[PATH_MAX];
     struct control_connection connection;
-    int r = absolute_path(folder, directory, command != CONTROL_IMPORT, ret_error);
+    int r = job_folder_path(folder, directory, command != CONTROL_IMPORT, ret_error);
     if (r < 0)
         return r;
-    /* The socket of a killed server may still take connections that nobody will answer. */
-    int awaited = database_await(paths->directory, ret_error);
-    r = awaited < 0 ? control_connect(paths->directory, &connection, NULL, ret_error) : 0;
-    if (r == 0 && awaited == -ETIMEDOUT)
-        return awaited;
+    r = control_reach(paths->directory, &connection, ret_error);
     if (r < 0)
         return r;
     if (r == 0)
@@ -130,14 +73,6 @@ static int transfer(const struct database_paths *paths, enum control_command com
     r = control_transfer(&connection, command, directory, options, ret_result, ret_error);
     control_free(&connection);
     return r;
-}
-
-static int open_log(struct error *ret_error)
-{
-    enum log_level level = LOG_WARN;
-    if (common_options.loglevel)
-        (void)log_level_parse(common_options.loglevel, &level); /* valid, or the command line was refused */
-    return log_open(common_options.logfile, level, ret_error);
 }
 
 /* arguments: DB, DIR, then filters, ended by NULL */
@@ -148,10 +83,10 @@ static int run_transfer(
     struct transfer_result result = {0};
     struct database_paths paths;
     struct error error = {0};
-    catch_signals();
+    job_catch_signals();
     progress_line_init(&line);
     options->threads = (unsigned)threads;
-    options->cancel = &cancelled;
+    options->cancel = job_cancelled();
     options->filters = (const char *const *)&arguments[2];
     while (arguments[2 + options->filter_count])
         options->filter_count++;
@@ -159,7 +94,7 @@ static int run_transfer(
         options->progress = progress_line_show;
         options->context = &line;
     }
-    int r = open_log(&error);
+    int r = job_open_log(&error);
     if (r == 0)
         r = database_paths_find(arguments[0], &paths, &error);
     if (r == 0)

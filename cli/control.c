@@ -5,8 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int control_connect(
-    const char *directory, struct control_connection *ret_wire, pid_t *ret_pid, struct error *ret_error)
+int control_connect(const char *directory, struct control_connection *ret_connection, pid_t *ret_pid, struct error *ret_error)
 {
     struct sockaddr_un address;
     struct ucred peer = {0};
@@ -30,10 +29,20 @@ int control_connect(
             (void)close(file);
         return r;
     }
-    *ret_wire = (struct control_connection){.socket = file};
+    *ret_connection = (struct control_connection){.socket = file};
     if (ret_pid)
         *ret_pid = peer.pid;
     return 1;
+}
+
+int control_reach(const char *directory, struct control_connection *ret_connection, struct error *ret_error)
+{
+    int awaited = database_await(directory, ret_error);
+    if (awaited == 0)
+        return 0;
+    int r = control_connect(directory, ret_connection, NULL, ret_error);
+    /* The socket of a killed server may still take connections that nobody will answer. */
+    return r == 0 && awaited == -ETIMEDOUT ? awaited : r;
 }
 
 const char *control_command_name(enum control_command command)
@@ -59,9 +68,21 @@ static json_t *pack_request(
         options->resume, "restart", options->restart, "sort", options->sort, "skip_meta", options->skip_meta);
 }
 
+typedef bool (*unpack_result)(json_t *object, void *ret_result);
+
+static bool unpack_transfer(json_t *object, void *ret_result)
+{
+    return control_unpack_result(object, ret_result);
+}
+
+static bool unpack_cut(json_t *object, void *ret_result)
+{
+    return control_unpack_cut(object, ret_result);
+}
+
 /* 1: it was progress; 0 and -errno: it is over. */
-static int take_answer(json_t *answer, const struct transfer_options *options,
-    struct transfer_result *ret_result, struct error *ret_error)
+static int take_answer(json_t *answer, const struct transfer_options *options, unpack_result unpack,
+    void *ret_result, struct error *ret_error)
 {
     struct progress progress;
     struct error error;
@@ -70,7 +91,7 @@ static int take_answer(json_t *answer, const struct transfer_options *options,
             options->progress(options->context, &progress);
         return 1;
     }
-    if (control_unpack_result(answer, ret_result))
+    if (unpack(answer, ret_result))
         return 0;
     if (control_unpack_error(answer, &error))
         return error_set(ret_error, error.code, "%s", error.message);
@@ -79,13 +100,10 @@ static int take_answer(json_t *answer, const struct transfer_options *options,
         "version?");
 }
 
-int control_transfer(struct control_connection *connection, enum control_command command,
-    const char *directory, const struct transfer_options *options, struct transfer_result *ret_result,
-    struct error *ret_error)
+/* Sends the request (whose reference it takes) and waits for the result. */
+static int have_done(struct control_connection *connection, json_t *request, const struct transfer_options *options,
+    unpack_result unpack, void *ret_result, struct error *ret_error)
 {
-    json_t *request = pack_request(command, directory, options);
-    if (!request)
-        return error_set(ret_error, EINVAL, "%s: the path is no UTF-8", directory);
     int r = control_send(connection, request);
     if (r < 0)
         return error_set(ret_error, -r, "cannot talk to the server of the database: %s", strerrordesc_np(-r));
@@ -98,10 +116,29 @@ int control_transfer(struct control_connection *connection, enum control_command
         json_t *answer = NULL;
         r = control_receive(connection, &answer, ret_error);
         if (r == 0)
-            r = take_answer(answer, options, ret_result, ret_error);
+            r = take_answer(answer, options, unpack, ret_result, ret_error);
         else if (r == -EINTR)
             r = 1;
         json_decref(answer);
     }
     return r;
+}
+
+int control_transfer(struct control_connection *connection, enum control_command command, const char *directory,
+    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+{
+    json_t *request = pack_request(command, directory, options);
+    if (!request)
+        return error_set(ret_error, EINVAL, "%s: the path is no UTF-8", directory);
+    return have_done(connection, request, options, unpack_transfer, ret_result, ret_error);
+}
+
+int control_cut(
+    struct control_connection *connection, const struct cut_options *options, struct cut_result *ret_result, struct error *ret_error)
+{
+    json_t *request = json_pack("{s:s,s:s,s:s,s:f,s:b,s:b}", "command", "cut", "directory", options->directory,
+        "path", options->path, "after", options->after, "downlink", options->downlink, "dry_run", options->dry_run);
+    if (!request)
+        return error_set(ret_error, EINVAL, "%s: the path is no UTF-8", options->directory);
+    return have_done(connection, request, &options->transfer, unpack_cut, ret_result, ret_error);
 }

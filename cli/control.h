@@ -2,6 +2,7 @@
 #ifndef CONNECTORDB_CONTROL_H
 #define CONNECTORDB_CONTROL_H
 
+#include "cut.h"
 #include "error.h"
 #include "export.h"
 #include "control_protocol.h"
@@ -9,10 +10,14 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Connects to the daemon of the database directory. 1, *ret_wire is to be freed with control_free and
+/* Connects to the daemon of the database directory. 1, *ret_connection is to be freed with control_free and
  * *ret_pid (may be NULL) is the daemon's process; 0: no daemon answers; -errno. */
 int control_connect(
-    const char *directory, struct control_connection *ret_wire, pid_t *ret_pid, struct error *ret_error);
+    const char *directory, struct control_connection *ret_connection, pid_t *ret_pid, struct error *ret_error);
+
+/* The server to ask for work on the database of that directory. 1: as control_connect; 0: none answers: do it
+ * here (opening it says who else has it open); -errno. */
+int control_reach(const char *directory, struct control_connection *ret_connection, struct error *ret_error);
 
 enum control_command { CONTROL_EXPORT, CONTROL_IMPORT, CONTROL_BACKUP };
 
@@ -26,5 +31,8 @@ const char *control_command_name(enum control_command command);
 int control_transfer(struct control_connection *connection, enum control_command command,
     const char *directory, const struct transfer_options *options, struct transfer_result *ret_result,
     struct error *ret_error);
+/* The same for cut_stream. */
+int control_cut(struct control_connection *connection, const struct cut_options *options,
+    struct cut_result *ret_result, struct error *ret_error);
 
 #endif

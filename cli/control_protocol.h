@@ -4,6 +4,9 @@
  * ...], "threads": n, "resume": b, "restart": b, "sort": b, "skip_meta": b} server  {"progress": {...}}, any
  * number of times, then {"result": {...}} or
  *           {"error": {"code": errno, "message": "..."}}
+ *   client  {"command": "cut", "directory": an absolute path, "path": "user/device/stream", "after": seconds,
+ *           "downlink": b, "dry_run": b}
+ *   server  the same, with {"cut": {...}} as the result
  *
  * A client cancels its command by closing its sending side. Functions of one connection: one thread at a
  * time. */
@@ -11,6 +14,7 @@
 #define CONNECTORDB_CONTROL_PROTOCOL_H
 
 #include "buffer.h"
+#include "cut.h"
 #include "error.h"
 #include "export.h"
 
@@ -43,10 +47,12 @@ void control_free(struct control_connection *connection); /* closes the socket *
 /* The objects of the protocol. Packing: NULL when memory runs out. */
 json_t *control_pack_progress(const struct progress *progress);
 json_t *control_pack_result(const struct transfer_result *result);
+json_t *control_pack_cut(const struct cut_result *result);
 json_t *control_pack_error(const struct error *error);
 bool control_unpack_progress(
     json_t *object, struct progress *ret_progress); /* current: borrowed from the object */
 bool control_unpack_result(json_t *object, struct transfer_result *ret_result);
+bool control_unpack_cut(json_t *object, struct cut_result *ret_result);
 bool control_unpack_error(json_t *object, struct error *ret_error);
 
 #endif

@@ -1,5 +1,6 @@
 #include "control_server.h"
 
+#include "cut.h"
 #include "export.h"
 #include "log.h"
 #include "control_protocol.h"
@@ -44,6 +45,13 @@ struct control_request {
     const char *command, *directory;
     const char *filters[FILTERS_MAX];
     struct transfer_options options;
+    struct cut_options cut; /* of the command "cut" */
+};
+
+/* What there is to answer. */
+struct result {
+    struct transfer_result transfer;
+    struct cut_result cut;
 };
 
 static int bad_request(struct error *ret_error)
@@ -68,15 +76,28 @@ static int read_filters(struct control_request *request, json_t *filters, struct
     return 0;
 }
 
-static int read_request(
-    struct control_connection *connection, struct control_request *request, struct error *ret_error)
+static bool is_cut(const struct control_request *request)
 {
-    int r;
-    do {
-        r = control_receive(connection, &request->object, ret_error);
-    } while (r == -EINTR);
-    if (r < 0)
-        return r;
+    return request->command && !strcmp(request->command, "cut");
+}
+
+static int read_cut(struct control_request *request, struct error *ret_error)
+{
+    int downlink, dry_run;
+    struct cut_options *cut = &request->cut;
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:s,s:F,s:b,s:b}", "command", &request->command,
+            "directory", &request->directory, "path", &cut->path, "after", &cut->after, "downlink", &downlink, "dry_run",
+            &dry_run) ||
+        request->directory[0] != '/')
+        return bad_request(ret_error);
+    cut->directory = request->directory;
+    cut->downlink = downlink;
+    cut->dry_run = dry_run;
+    return 0;
+}
+
+static int read_transfer(struct control_request *request, struct error *ret_error)
+{
     json_t *filters;
     int threads, resume, restart, sort, skip_meta;
     if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command",
@@ -92,12 +113,23 @@ static int read_request(
     return read_filters(request, filters, ret_error);
 }
 
+static int read_request(struct control_connection *connection, struct control_request *request, struct error *ret_error)
+{
+    int r;
+    do {
+        r = control_receive(connection, &request->object, ret_error);
+    } while (r == -EINTR);
+    if (r < 0)
+        return r;
+    (void)json_unpack(request->object, "{s:s}", "command", &request->command); /* what is wrong with it is found below */
+    return is_cut(request) ? read_cut(request, ret_error) : read_transfer(request, ret_error);
+}
+
 /* A client that went away, or asked for the end by closing its side, cancels its job. */
 static void send_progress(void *context, const struct progress *progress)
 {
     struct job *job = context;
-    if (control_is_closed(&job->connection) ||
-        control_send(&job->connection, control_pack_progress(progress)) == -EPIPE)
+    if (control_is_closed(&job->connection) || control_send(&job->connection, control_pack_progress(progress)) == -EPIPE)
         atomic_store(&job->cancel, true);
 }
 
@@ -120,43 +152,64 @@ static bool is_cancelled(void *context)
     return atomic_load(&job->cancel) || control_is_closed(&job->connection);
 }
 
-static int run_request(struct job *job, struct control_request *request, struct transfer_result *ret_result,
-    struct error *ret_error)
+static int run_request(struct job *job, struct control_request *request, struct result *ret_result, struct error *ret_error)
 {
+    struct database *database = job->server->database;
     request->options.progress = send_progress;
     request->options.context = job;
     request->options.cancel = &job->cancel;
-    log_info("control: %s %s", request->command, request->directory);
+    log_info("control: %s %s", request->command, is_cut(request) ? request->cut.path : request->directory);
     if (!strcmp(request->command, "export"))
         return export_database(
-            job->server->database, request->directory, &request->options, ret_result, ret_error);
+            database, request->directory, &request->options, &ret_result->transfer, ret_error);
     if (!strcmp(request->command, "import"))
-        return run_import(job->server, request, ret_result, ret_error);
+        return run_import(job->server, request, &ret_result->transfer, ret_error);
     if (!strcmp(request->command, "backup"))
         return database_backup(
-            job->server->database, request->directory, is_cancelled, job, &ret_result->streams, ret_error);
+            database, request->directory, is_cancelled, job, &ret_result->transfer.streams, ret_error);
+    if (is_cut(request)) {
+        request->cut.transfer = request->options;
+        return cut_stream(database, &request->cut, &ret_result->cut, ret_error);
+    }
     return bad_request(ret_error);
+}
+
+static void log_done(const struct control_request *request, const struct result *result)
+{
+    const struct transfer_result *transfer = &result->transfer;
+    if (is_cut(request))
+        log_info("control: cut done: %llu of %llu points of %s%s", (unsigned long long)result->cut.cut,
+            (unsigned long long)(result->cut.cut + result->cut.kept), request->cut.path,
+            request->cut.dry_run ? ", dry run" : "");
+    else if (!strcmp(request->command, "backup")) /* it copies files and counts no points */
+        log_info("control: backup done: %llu streams", (unsigned long long)transfer->streams);
+    else
+        log_info("control: %s done: %llu streams, %llu points in %.1f s", request->command,
+            (unsigned long long)transfer->streams, (unsigned long long)transfer->points, transfer->seconds);
+}
+
+static json_t *pack_answer(
+    int r, const struct control_request *request, const struct result *result, const struct error *error)
+{
+    if (r < 0)
+        return control_pack_error(error);
+    return is_cut(request) ? control_pack_cut(&result->cut) : control_pack_result(&result->transfer);
 }
 
 static void *run_job(void *argument)
 {
     struct job *job = argument;
     struct error error = {0};
-    struct transfer_result result = {0};
+    struct result result = {0};
     struct control_request *request = calloc(1, sizeof(*request));
-    int r = request ? read_request(&job->connection, request, &error)
-                    : error_set(&error, ENOMEM, "out of memory");
+    int r = request ? read_request(&job->connection, request, &error) : error_set(&error, ENOMEM, "out of memory");
     if (r == 0)
         r = run_request(job, request, &result, &error);
     if (r < 0 && request && request->command)
         log_warn("control: %s: %s", request->command, error.message);
-    else if (r == 0 && request->command &&
-             !strcmp(request->command, "backup")) /* it copies files and counts no points */
-        log_info("control: backup done: %llu streams", (unsigned long long)result.streams);
     else if (r == 0)
-        log_info("control: %s done: %llu streams, %llu points in %.1f s", request->command,
-            (unsigned long long)result.streams, (unsigned long long)result.points, result.seconds);
-    (void)control_send(&job->connection, r < 0 ? control_pack_error(&error) : control_pack_result(&result));
+        log_done(request, &result);
+    (void)control_send(&job->connection, pack_answer(r, request, &result, &error));
     if (request)
         json_decref(request->object);
     free(request);
@@ -221,7 +274,7 @@ static void take_connection(struct control_server *server)
         return;
     }
     if (!job) {
-        refuse(socket, EBUSY, "too many exports, imports and backups are running: wait until one has ended");
+        refuse(socket, EBUSY, "too many exports, imports, backups and cuts are running: wait until one has ended");
         return;
     }
     *job = (struct job){.server = server, .connection.socket = socket, .used = true};

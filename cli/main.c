@@ -24,6 +24,7 @@ static const struct command COMMANDS[] = {
     {"import", command_import, "reads an export folder into a database"},
     {"export", command_export, "writes a database to a folder of JSON files"},
     {"backup", command_backup, "copies a database, also while it is being served"},
+    {"stream", command_stream, "removes points of a stream that are too far ahead"},
     {"check", command_check, "verifies every checksum and invariant of a database"},
     {"repair", command_repair, "rebuilds a damaged database from what of it is sound"},
     {"inspect", command_inspect, "prints what is in a database's files"},

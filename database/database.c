@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char DATABASE_CUT_STAGING[] = "cut";
+
 /* ---- opening ---- */
 
 static int check_part(const char *path, const char *name, mode_t type, struct error *ret_error)
@@ -64,7 +66,7 @@ static int reconcile(struct database *database, struct error *ret_error)
     if (r == 0)
         r = store_retain_series(database->store, series, count, &database->tombstoned_series, ret_error);
     free(series);
-    return r;
+    return r < 0 ? r : store_bulk_discard(database->store, DATABASE_CUT_STAGING, ret_error);
 }
 
 static int open_parts(struct database *database, const struct store_options *options, struct error *ret_error)

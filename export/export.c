@@ -2,6 +2,7 @@
 
 #include "buffer.h"
 #include "description.h"
+#include "export_tail.h"
 #include "file.h"
 #include "file_writer.h"
 #include "filter.h"
@@ -26,7 +27,8 @@ enum { TEXT_BUFFER_BYTES = 64 << 10 }; /* a worker's printing buffer: stays in t
 struct exporter {
     const char *directory;
     int folder_file; /* of the directory, opened before anything was written: see seal_folder */
-    struct database_snapshot snapshot;
+    struct database_snapshot snapshot; /* of the caller */
+    const struct export_tail *tail;    /* NULL = everything */
     struct filters filters;
     struct meter meter;
     struct pool *pool;
@@ -130,6 +132,14 @@ static int print_series(
     return 0;
 }
 
+/* Which points of the series the export takes: [*ret_from, *ret_to). */
+static void range_of(const struct exporter *export, uint64_t series_id, uint64_t *ret_from, uint64_t *ret_to)
+{
+    const struct export_tail *tail = export->tail;
+    *ret_from = tail && tail->series_id == series_id ? tail->from : 0;
+    *ret_to = tail && tail->series_id != series_id ? 0 : UINT64_MAX;
+}
+
 static int write_series(
     struct exporter *export, uint8_t *buffer, const char *path, uint64_t series_id, struct error *ret_error)
 {
@@ -137,7 +147,9 @@ static int write_series(
     struct sink sink = {
         .buffer = buffer, .capacity = TEXT_BUFFER_BYTES, .flush = flush_to_file, .context = &file};
     struct store_cursor *cursor = NULL;
-    int r = store_cursor_open(export->snapshot.store, series_id, 0, UINT64_MAX, true, &cursor, ret_error);
+    uint64_t from, to;
+    range_of(export, series_id, &from, &to);
+    int r = store_cursor_open(export->snapshot.store, series_id, from, to, true, &cursor, ret_error);
     if (r == 0)
         r = print_series(export, &sink, cursor, ret_error);
     store_cursor_close(cursor);
@@ -214,10 +226,13 @@ static int count_stream(void *context, const struct user *user, const struct dev
     export->counts.streams++;
     for (size_t i = 0; i < (stream->downlink ? 2 : 1); i++) {
         struct store_series found;
+        uint64_t from, to;
         int r = store_snapshot_series(export->snapshot.store, series[i], &found, ret_error);
         if (r < 0)
             return r;
-        export->counts.points += found.length;
+        range_of(export, series[i], &from, &to);
+        to = to < found.length ? to : found.length;
+        export->counts.points += to > from ? to - from : 0;
     }
     return 0;
 }
@@ -357,46 +372,62 @@ static int create_folder(const char *directory, struct error *ret_error)
         complete ? "" : " (if an interrupted export left it, remove it first)");
 }
 
-int export_database(struct database *database, const char *directory, const struct transfer_options *options,
-    struct transfer_result *ret_result, struct error *ret_error)
+/* Exports what the filters take of the exporter's snapshot. */
+static int run_export(
+    struct exporter *export, const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
 {
-    struct exporter export = {.directory = directory, .folder_file = -1};
+    const char *directory = export->directory;
     bool created = false;
-    meter_init(&export.meter, options);
-    int r = filters_init(&export.filters, options->filters, options->filter_count, ret_error);
+    meter_init(&export->meter, options);
+    int r = filters_init(&export->filters, options->filters, options->filter_count, ret_error);
     if (r < 0)
         return r;
-    r = database_snapshot_open(database, &export.snapshot, ret_error);
-    if (r < 0)
-        goto end;
-    r = count_all(&export, ret_error);
+    r = count_all(export, ret_error);
     if (r == 0)
         r = create_folder(directory, ret_error);
     if (r < 0)
-        goto close;
+        goto end;
     created = true;
-    r = open_folder(&export, ret_error);
+    r = open_folder(export, ret_error);
     if (r == 0)
-        r = meter_start(&export.meter, ret_error);
+        r = meter_start(&export->meter, ret_error);
     if (r == 0)
-        r = write_all(&export, ret_error);
+        r = write_all(export, ret_error);
     if (r == 0)
-        r = seal_folder(&export, ret_error);
-    meter_stop(&export.meter);
-close:
-    database_snapshot_close(&export.snapshot);
+        r = seal_folder(export, ret_error);
+    meter_stop(&export->meter);
 end:
     for (unsigned i = 0; i < POOL_THREADS_MAX; i++)
-        free(export.buffers[i]);
-    if (export.folder_file >= 0)
-        (void)close(export.folder_file);
-    filters_free(&export.filters);
+        free(export->buffers[i]);
+    if (export->folder_file >= 0)
+        (void)close(export->folder_file);
+    filters_free(&export->filters);
     if (r < 0 && created)
         folder_remove(directory);
     if (r < 0)
         return r;
-    export.counts.bytes = atomic_load(&export.meter.bytes);
-    export.counts.seconds = meter_seconds(&export.meter);
-    *ret_result = export.counts;
+    export->counts.bytes = atomic_load(&export->meter.bytes);
+    export->counts.seconds = meter_seconds(&export->meter);
+    *ret_result = export->counts;
     return 0;
+}
+
+int export_database(struct database *database, const char *directory, const struct transfer_options *options,
+    struct transfer_result *ret_result, struct error *ret_error)
+{
+    struct exporter export = {.directory = directory, .folder_file = -1};
+    int r = database_snapshot_open(database, &export.snapshot, ret_error);
+    if (r < 0)
+        return r;
+    r = run_export(&export, options, ret_result, ret_error);
+    database_snapshot_close(&export.snapshot);
+    return r;
+}
+
+int export_tail(const struct database_snapshot *snapshot, const struct export_tail *tail, const char *directory,
+    const struct transfer_options *options, struct error *ret_error)
+{
+    struct exporter export = {.directory = directory, .folder_file = -1, .snapshot = *snapshot, .tail = tail};
+    struct transfer_result result;
+    return run_export(&export, options, &result, ret_error);
 }

@@ -169,6 +169,12 @@ int catalog_delete_stream(struct catalog *catalog, int64_t stream_id, uint64_t *
 /* Replaces the stored password of a user, hashed anew. */
 int catalog_set_password(struct catalog *catalog, int64_t user_id, const char *password, struct error *ret_error);
 
+/* Has the stream name another series (of `catalog_reserve_series`) in place of `series_id`, its own or, if `downlink`, that of its
+ * downlink. -ENOENT: the stream is gone or does not name that series any more. -EINPROGRESS: the commit failed in a way that leaves open
+ * which of the two the next open will find; this catalog goes on with the old one. Every other failure has changed nothing. */
+int catalog_replace_series(struct catalog *catalog, int64_t stream_id, bool downlink, uint64_t series_id, uint64_t new_series_id,
+    struct error *ret_error);
+
 /* Takes `count` series ids for an import out of the sequence, durable; they are never given out again. */
 int catalog_reserve_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error);
 

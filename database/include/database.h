@@ -8,6 +8,7 @@
 #include "error.h"
 #include "store.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -18,7 +19,11 @@ struct database {
     int lock_file;    /* -1: none */
     bool lock_shared; /* taken for reading */
     uint64_t tombstoned_series; /* at open: series that no row named */
+    atomic_bool cutting;        /* a stream is being cut (export/include/cut.h) */
 };
+
+/* The bulk load of a cut is staged under this name; what a killed one left is removed at the next open. */
+extern const char DATABASE_CUT_STAGING[];
 
 /* Makes the directory (it must not exist), an empty catalog and an empty store, synced; on failure nothing is
  * left behind. configuration: text of connectordb.conf to write, NULL = none. */

@@ -73,13 +73,16 @@ static int find_log(struct catalog *catalog, const char *user, struct stream_pla
     return r < 0 ? r : catalog_stream_place(catalog, user, "meta", "log", ret_place, ret_error);
 }
 
-/* A user that is gone has no log any more. */
+/* A user that is gone has no log any more; a log that was cut since it was looked up has another series, and is looked up again. */
 static void log_for(const struct request *request, const char *user, const struct entry *entry)
 {
-    struct stream_place place;
+    struct stream_place place = {0};
     struct error error = {0};
     int r = find_log(request->server->database->catalog, user, &place, &error);
     if (r == 0)
+        r = append(request, place.series_id, entry, &error);
+    uint64_t series_id = place.series_id;
+    if (r == -ENOENT && find_log(request->server->database->catalog, user, &place, &error) == 0 && place.series_id != series_id)
         r = append(request, place.series_id, entry, &error);
     if (r < 0 && r != -ENOENT)
         log_warn("the log of changes of user %s lacks an entry: %s", user, error.message);

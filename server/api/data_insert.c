@@ -171,6 +171,20 @@ static bool append_refused(
     }
 }
 
+/* A stream that was cut meanwhile has another series, which takes the points. *ret_error: of the append to the old one. */
+static bool append_again(const struct request *request, const struct stream_place *place, uint64_t series_id,
+    struct batch *batch, unsigned flags, struct error *ret_error, struct problem *problem)
+{
+    struct stream_place again;
+    uint64_t series_id_again;
+    if (!allowed(request, &again, &series_id_again, problem))
+        return false;
+    int r = -ENOENT;
+    if (again.stream_id == place->stream_id && series_id_again != series_id)
+        r = store_append(request->server->database->store, series_id_again, batch, flags, NULL, ret_error);
+    return r == 0 || append_refused(request, r, ret_error, problem);
+}
+
 static bool store(const struct request *request, const struct stream_place *place, uint64_t series_id,
     struct batch *batch, unsigned flags, struct problem *problem)
 {
@@ -186,6 +200,8 @@ static bool store(const struct request *request, const struct stream_place *plac
     if (r < 0)
         return request_failed(request, r, &error, problem);
     r = store_append(request->server->database->store, series_id, batch, flags, NULL, &error);
+    if (r == -ENOENT)
+        return append_again(request, place, series_id, batch, flags, &error, problem);
     return r == 0 || append_refused(request, r, &error, problem);
 }
 

@@ -27,20 +27,24 @@ struct reading {
     uint64_t length;
 };
 
-/* To be closed also on failure. */
-static bool reading_open(
-    const struct request *request, int status_missing, struct reading *reading, struct problem *problem)
+/* The series of the part that the request reads. */
+static bool find_series(
+    const struct request *request, int status_missing, uint64_t *ret_series_id, struct problem *problem)
 {
     struct stream_place place;
-    struct store_series series = {0};
-    struct error error = {0};
-    *reading = (struct reading){0};
     if (!data_place(request, status_missing, &place, problem))
         return false;
     bool downlink = query_flag(&request->query, "downlink");
     if (!(access_to_place(request, &place)->read.objects & (downlink ? ACCESS_DOWNLINK : ACCESS_DATA)))
         return request_missing(request, status_missing, problem);
-    reading->series_id = downlink ? place.downlink_series_id : place.series_id;
+    *ret_series_id = downlink ? place.downlink_series_id : place.series_id;
+    return true;
+}
+
+static bool snapshot_open(const struct request *request, struct reading *reading, struct problem *problem)
+{
+    struct store_series series = {0};
+    struct error error = {0};
     int r = store_snapshot_open(request->server->database->store, &reading->snapshot, &error);
     if (r == 0 && reading->series_id)
         r = store_snapshot_series(reading->snapshot, reading->series_id, &series, &error);
@@ -52,6 +56,26 @@ static void reading_close(struct reading *reading)
 {
     store_snapshot_close(reading->snapshot);
     reading->snapshot = NULL;
+}
+
+/* To be closed also on failure. A stream that was cut between the look-up and the snapshot has another series, and its old one is empty: an
+ * empty one is looked up again. The catalog names the new series before the old one is deleted. */
+static bool reading_open(
+    const struct request *request, int status_missing, struct reading *reading, struct problem *problem)
+{
+    uint64_t series_id;
+    *reading = (struct reading){0};
+    if (!find_series(request, status_missing, &reading->series_id, problem) || !snapshot_open(request, reading, problem))
+        return false;
+    if (reading->series_id == 0 || reading->length > 0)
+        return true;
+    if (!find_series(request, status_missing, &series_id, problem))
+        return false;
+    if (series_id == reading->series_id)
+        return true;
+    reading_close(reading);
+    reading->series_id = series_id;
+    return snapshot_open(request, reading, problem);
 }
 
 static int index_of_time(

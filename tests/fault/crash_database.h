@@ -38,6 +38,11 @@ char *crash_text(const char *literal);
 void crash_make_copy(struct crash_run *run, const char *name,
     int (*make)(struct crash_run *run, const char *path, struct error *ret_error));
 bool crash_is_there(const char *path);
+/* A path beside the directory: what is there is not recorded. */
+char *crash_beside(const struct crash_run *run, const char *name);
+/* Opens the database that exports are imported into; takes the imported users out of it, so that the next ones can come. */
+void crash_open_scratch(struct crash_run *run);
+void crash_forget_imported(const struct crash_run *run);
 
 /* The open database holds what it must after a crash at `point`. lengths: one for each series of the model; found: one for each
  * object. */

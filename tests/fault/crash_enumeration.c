@@ -408,6 +408,7 @@ int main(int argc, char **argv)
     run_all(crash_database_scenarios, crash_database_scenario_count, &settings, &total);
     run_all(crash_copy_scenarios, crash_copy_scenario_count, &settings, &total);
     run_all(crash_folder_scenarios, crash_folder_scenario_count, &settings, &total);
+    run_all(crash_cut_scenarios, crash_cut_scenario_count, &settings, &total);
     run_all(crash_repair_scenarios, crash_repair_scenario_count, &settings, &total);
     printf("%llu states, %llu violations\n", (unsigned long long)total.states, (unsigned long long)total.violations);
     if (total.states == 0)

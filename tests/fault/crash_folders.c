@@ -9,7 +9,7 @@ static const char *const users[] = {"alice", "bob"};
 
 /* ---- exports ---- */
 
-static char *beside(const struct crash_run *run, const char *name)
+char *crash_beside(const struct crash_run *run, const char *name)
 {
     char *above = strdup(run->directory), *slash = above ? strrchr(above, '/') : NULL;
     REQUIRE(slash, "no memory");
@@ -19,16 +19,21 @@ static char *beside(const struct crash_run *run, const char *name)
     return path;
 }
 
-/* Beside what is recorded: the database that is exported, and one that exports are imported into. */
-static void prepare_export(struct crash_run *run)
+void crash_open_scratch(struct crash_run *run)
 {
     struct error error = {0};
-    char *scratch = beside(run, "scratch");
-    run->place = beside(run, "db");
-    crash_prepare_database(run);
+    char *scratch = crash_beside(run, "scratch");
     REQUIRE(database_create(scratch, NULL, &error) == 0, "%s", error.message);
     REQUIRE(database_open(scratch, &run->options, &run->scratch, &error) == 0, "%s", error.message);
     free(scratch);
+}
+
+/* Beside what is recorded: the database that is exported, and one that exports are imported into. */
+static void prepare_export(struct crash_run *run)
+{
+    run->place = crash_beside(run, "db");
+    crash_prepare_database(run);
+    crash_open_scratch(run);
 }
 
 static int make_export(struct crash_run *run, const char *path, struct error *ret_error)
@@ -115,8 +120,7 @@ static bool check_imported(const struct crash_run *run, const struct crash_copy 
     return good;
 }
 
-/* So that the next one can come. */
-static void forget_imported(const struct crash_run *run)
+void crash_forget_imported(const struct crash_run *run)
 {
     for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
         struct user user;
@@ -150,7 +154,7 @@ static bool judge_export(const struct crash_run *run, uint64_t point, const char
             good = crash_violated(violation, "%s was made and is not complete", copy->name);
         else if (complete)
             good = check_imported(run, copy, run->scratch, true, violation);
-        forget_imported(run);
+        crash_forget_imported(run);
         free(seal);
         free(path);
     }
@@ -165,8 +169,8 @@ static void prepare_import(struct crash_run *run)
     struct error error = {0};
     struct transfer_options options = {.threads = 1};
     struct transfer_result result;
-    char *folder = beside(run, "folder");
-    run->place = beside(run, "db");
+    char *folder = crash_beside(run, "folder");
+    run->place = crash_beside(run, "db");
     crash_prepare_database(run);
     crash_open_database(run);
     struct crash_object *a = crash_create_stream(run, "user", "a", true), *b = crash_create_stream(run, "d", "b", false);
@@ -188,7 +192,7 @@ static void play_import(struct crash_run *run)
     struct error error = {0};
     struct transfer_options options = {.threads = 1};
     struct transfer_result result;
-    char *folder = beside(run, "folder");
+    char *folder = crash_beside(run, "folder");
     crash_open_database(run);
     REQUIRE(import_database(run->database, folder, &options, &result, &error) == 0, "%s", error.message);
     run->copies[0].ended = crash_log_mark(&run->log);
@@ -205,7 +209,7 @@ static bool import_the_rest(const struct crash_run *run, struct database *databa
     bool anew = !has_user(database, users[0]) && !has_user(database, users[1]) && test_random_below(random, 3) == 0;
     struct transfer_options options = {.threads = 1, .resume = !anew, .restart = anew};
     struct transfer_result result;
-    char *folder = beside(run, "folder");
+    char *folder = crash_beside(run, "folder");
     int r = import_database(database, folder, &options, &result, &error);
     free(folder);
     if (r < 0)

@@ -196,16 +196,16 @@ static bool check_batch(const struct crash_model *model, uint64_t series_id, uin
     return true;
 }
 
-/* stored_id: the series in the snapshot; series_id: whose points it must hold. */
-static bool check_range(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id, uint64_t series_id,
-    uint64_t from, uint64_t length, struct crash_violation *violation)
+/* stored_id: the series in the snapshot, from its point stored_from on; series_id: whose points [from, length) it must hold. */
+static bool check_points(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id, uint64_t stored_from,
+    uint64_t series_id, uint64_t from, uint64_t length, struct crash_violation *violation)
 {
     struct error error = {0};
     struct store_cursor *cursor = NULL;
     const struct batch *batch = NULL;
     uint64_t index = from;
     bool good = true;
-    int r = store_cursor_open(snapshot, stored_id, from, UINT64_MAX, false, &cursor, &error);
+    int r = store_cursor_open(snapshot, stored_id, stored_from, UINT64_MAX, false, &cursor, &error);
     while (r == 0 && good && (r = store_cursor_next(cursor, &batch, &error)) == 0 && batch) {
         good = check_batch(model, series_id, index, batch, violation);
         index += batch->count;
@@ -218,6 +218,18 @@ static bool check_range(const struct crash_model *model, struct store_snapshot *
         return crash_violated(violation, "series %llu: %llu points were read, it says %llu", (unsigned long long)series_id,
             (unsigned long long)index, (unsigned long long)length);
     return good;
+}
+
+static bool check_range(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id, uint64_t series_id,
+    uint64_t from, uint64_t length, struct crash_violation *violation)
+{
+    return check_points(model, snapshot, stored_id, from, series_id, from, length, violation);
+}
+
+bool crash_model_check_part(const struct crash_model *model, uint64_t series_id, uint64_t from, uint64_t to,
+    struct store_snapshot *snapshot, uint64_t stored_id, struct crash_violation *violation)
+{
+    return check_points(model, snapshot, stored_id, 0, series_id, from, to, violation);
 }
 
 static bool read_series(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t series_id, uint64_t *ret_length,

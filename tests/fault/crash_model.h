@@ -71,6 +71,9 @@ bool crash_model_check(const struct crash_model *model, uint64_t point, struct s
 /* A series of another store holds what this one held at `point`, when no attempt was open. */
 bool crash_model_check_copy(const struct crash_model *model, uint64_t series_id, uint64_t point, struct store_snapshot *snapshot,
     uint64_t copy_id, struct crash_violation *violation);
+/* The series `stored_id` of a snapshot holds points [from, to) of this one, and nothing else. */
+bool crash_model_check_part(const struct crash_model *model, uint64_t series_id, uint64_t from, uint64_t to,
+    struct store_snapshot *snapshot, uint64_t stored_id, struct crash_violation *violation);
 /* The store holds what there was at one moment between these two, whatever went on then: inserts only. */
 bool crash_model_check_moment(const struct crash_model *model, uint64_t from, uint64_t to, struct store *store,
     struct crash_violation *violation);

@@ -19,6 +19,19 @@ struct crash_copy {
     struct crash_objects objects;
 };
 
+/* A stream of alice's whose end was cut off. */
+struct crash_cut {
+    char name[16]; /* of the folder, below the directory */
+    const struct crash_object *object;
+    bool downlink;
+    uint64_t series_id; /* before */
+    uint64_t length, kept;
+    uint64_t begun, ended;
+    uint64_t append_begun, append_ended; /* one point more, to the new series */
+};
+
+enum { CRASH_CUTS_MAX = 4 };
+
 struct crash_run {
     const struct crash_scenario *scenario;
     struct test_random random;
@@ -31,6 +44,8 @@ struct crash_run {
     struct crash_objects objects; /* databases only */
     struct crash_copy copies[CRASH_COPIES_MAX];
     size_t copy_count;
+    struct crash_cut cuts[CRASH_CUTS_MAX];
+    size_t cut_count;
     struct crash_damage *damage; /* crash_repair.c */
     uint64_t loads;
     struct store_options options;
@@ -63,6 +78,8 @@ extern const struct crash_scenario crash_copy_scenarios[];
 extern const size_t crash_copy_scenario_count;
 extern const struct crash_scenario crash_folder_scenarios[];
 extern const size_t crash_folder_scenario_count;
+extern const struct crash_scenario crash_cut_scenarios[];
+extern const size_t crash_cut_scenario_count;
 extern const struct crash_scenario crash_repair_scenarios[];
 extern const size_t crash_repair_scenario_count;
 
