@@ -46,5 +46,8 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 void folder_remove(const char *path)
 {
     enum { OPEN_DIRECTORIES_MAX = 8 };
+    char seal[PATH_MAX];
+    if (layout_path(seal, path, NULL, NULL, NULL, LAYOUT_FOLDER, NULL) == 0 && unlink(seal) == 0)
+        (void)directory_sync(path);
     (void)nftw(path, remove_entry, OPEN_DIRECTORIES_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
