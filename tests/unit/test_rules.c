@@ -113,10 +113,10 @@ static void test_broken_schemas_are_refused(void **state)
     static const struct {
         const char *given, *said;
     } cases[] = {
-        {"[]", "byte 0: an object"}, {"5", "an object"}, {"null", "an object"}, {"\"x\"", "an object"},
+        {"[]", "byte 0 of the schema: an object"}, {"5", "an object"}, {"null", "an object"}, {"\"x\"", "an object"},
         {"false", "an object"}, {"zz", "an object"}, {" ", "an object"}, {"trueish", "byte 4"}, {"{", "a string"},
         {"}", "an object"}, {"{]", "a string"}, {"{\"a\"}", "':'"}, {"{\"a\":}", "a value"}, {"{\"a\":1,}", "a string"},
-        {"{\"a\":1 \"b\":2}", "byte 7: ','"}, {"{\"a\":[1,]}", "a value"}, {"{\"a\":[1 2]}", "']'"},
+        {"{\"a\":1 \"b\":2}", "byte 7 of the schema: ','"}, {"{\"a\":[1,]}", "a value"}, {"{\"a\":[1 2]}", "']'"},
         {"{\"a\":[}", "a value"}, {"{\"a\":{]}", "a string"}, {"{\"a\":01}", "a value"}, {"{\"a\":1.}", "the point"},
         {"{\"a\":1e}", "exponent"}, {"{\"a\":-}", "a value"}, {"{\"a\":.5}", "a value"}, {"{\"a\":NaN}", "a value"},
         {"{\"a\":tru}", "a value"}, {"{\"a\":\"x}", "does not end"}, {"{\"a\":\"\n\"}", "control"},
