@@ -11,7 +11,7 @@ import subprocess
 import unittest
 
 from folders import FolderTest
-from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main
+from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main, program_has_sanitizer
 
 SAMPLE = os.path.join(SOURCE, "samples", "home")
 
@@ -225,6 +225,8 @@ class Namespaces(Matrix):
         self.assertIn("use connectordb run", done.stderr)
 
     def test_life_without_proc(self):
+        if program_has_sanitizer():
+            self.skipTest("LeakSanitizer needs /proc")
         script = f'''mount -t tmpfs none /proc || exit 9
             $P start "$DB" --port 0 && $P export "$DB" {self.path("out")} && $P stop "$DB" &&
             $P backup "$DB" {self.path("copy")} && $P check {self.path("copy")}'''
@@ -232,6 +234,8 @@ class Namespaces(Matrix):
         self.assertIn("stopped", done.stdout)
 
     def test_start_without_proc_on_a_path_too_long_for_a_socket(self):
+        if program_has_sanitizer():
+            self.skipTest("LeakSanitizer needs /proc")
         deep = os.path.join(self.directory, *["d" * 60] * 3)
         os.makedirs(deep)
         self.database = os.path.join(deep, "db")

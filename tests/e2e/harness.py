@@ -21,6 +21,13 @@ SKIPPED = 77
 COMMAND_SECONDS_MAX = 120
 
 
+def program_has_sanitizer():
+    """It has an allocator of its own then, reserves terabytes of address space, and looks for leaks through /proc."""
+    with open(PROGRAM, "rb") as file:
+        content = file.read()
+    return b"__asan_init" in content or b"__tsan_init" in content
+
+
 def shared(*parts):
     """A path in the shared folder; skips the test when it is not there."""
     path = os.path.join(SHARED, *parts)
