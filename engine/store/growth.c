@@ -40,8 +40,8 @@ uint64_t growth_open_size(const struct store_options *options, uint64_t log_byte
 static uint64_t recyclable(const struct store_options *options, struct files *files, uint64_t size)
 {
     uint64_t kept = recycler_size(files_recycler(files));
-    bool fits =
-        kept >= size && kept <= larger(size, options->journal_bytes) && kept % JOURNAL_HEADER_BYTES == 0;
+    bool fits = kept >= larger(size, JOURNAL_BYTES_MIN) && kept <= larger(size, options->journal_bytes) &&
+                kept % JOURNAL_HEADER_BYTES == 0;
     return fits ? kept : 0;
 }
 

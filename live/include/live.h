@@ -39,7 +39,7 @@ struct live_range {
     uint64_t first, end;
 };
 
-/* Called by the dispatcher thread when live_next has something to return again: once after each time that
+/* Called by the dispatcher thread, or by live_end_series, when live_next has something to return again: once after each time that
  * live_next returned 0 (also once after live_subscribe when there was nothing to return yet; call live_next
  * first in any case). It may only signal another thread (post a semaphore, write an eventfd): it must not
  * block, because all subscribers wait for it, and must not call functions of live.h. */

@@ -5,6 +5,7 @@
 
 #include "growth.h"
 #include "io_fault.h"
+#include "store_layout.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -294,6 +295,30 @@ static void test_no_space_for_the_active_journal(void **state)
     tear_down(&grown);
 }
 
+/* A file named as the recycled one that is too small for a journal is nobody's journal, also when there is no space for another. */
+static void test_a_foreign_recycled_file_is_not_used(void **state)
+{
+    (void)state;
+    static const char FOREIGN[JOURNAL_HEADER_BYTES];
+    struct grown grown;
+    struct error error = {0};
+    struct rlimit before;
+    set_up(&grown, 0);
+    test_store_close(grown.store);
+    char *path = test_path(grown.directory, RECYCLED_NAME);
+    test_file_write(path, FOREIGN, sizeof(FOREIGN));
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = MIB, .rlim_max = before.rlim_max}), 0);
+    int r = store_open(grown.directory, &grown.options, &grown.store, &error);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(r, -EFBIG);
+    open_grown(&grown);
+    free(path);
+    tear_down(&grown);
+}
+
 /* The kernel reports a page that was lost once: to the sync of the blocks, not to the next commit. */
 static void test_a_failed_sync_of_blocks_kills_the_journal(void **state)
 {
@@ -412,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_a_large_batch_needs_no_full_journal_before),
         cmocka_unit_test(test_a_file_size_limit_keeps_journals_small),
         cmocka_unit_test(test_no_space_for_the_active_journal),
+        cmocka_unit_test(test_a_foreign_recycled_file_is_not_used),
         cmocka_unit_test(test_a_failed_sync_of_blocks_kills_the_journal),
         cmocka_unit_test(test_a_commit_beside_a_failed_sync_of_blocks_fails),
     };
