@@ -133,19 +133,17 @@ static bool parse(struct body_object *body, const char *text, size_t size, struc
 
 bool body_object_read(struct body_object *object, struct request *request, struct problem *problem)
 {
-    struct body body;
     struct buffer text = {0};
     uint64_t limit = request->server->configuration->insert_limit_bytes;
     if (limit > OBJECT_BODY_BYTES_MAX)
         limit = OBJECT_BODY_BYTES_MAX;
     *object = (struct body_object){0};
-    bool done = body_open(&body, request, limit, problem) && read_whole(&body, &text, problem);
+    bool done = body_open(&object->body, request, limit, problem) && read_whole(&object->body, &text, problem);
     if (done) {
         size_t mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
         done = parse(object, (const char *)text.data + mark, text.size - mark, problem);
     }
     buffer_free(&text);
-    body_close(&body);
     return done;
 }
 
@@ -153,6 +151,7 @@ void body_object_free(struct body_object *body)
 {
     json_arena_close(&body->arena);
     body->object = NULL;
+    body_close(&body->body);
 }
 
 /* ---- its members ---- */

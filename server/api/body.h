@@ -33,8 +33,9 @@ bool body_open(struct body *body, struct request *request, uint64_t limit, struc
 long body_read(void *body, void *buffer, size_t size, struct error *ret_error);
 void body_close(struct body *body);
 
-/* A body that is one JSON object. */
+/* A body that is one JSON object. It counts as being read until it is freed: its parsed form takes more than its text. */
 struct body_object {
+    struct body body;
     struct json_arena arena;
     const json_t *object; /* lives as long as this */
 };
