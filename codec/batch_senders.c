@@ -28,12 +28,12 @@ static uint32_t name_hash(const struct batch *batch, const char *name, size_t si
     return (uint32_t)hash;
 }
 
-static const uint8_t *name_at(const struct batch *batch, uint32_t place)
+static const uint8_t *name_at(const struct batch *batch, uint32_t number)
 {
-    if (place < batch->sender_indexed)
-        return batch->sender_names.data + batch->sender_offsets[place];
+    if (number < batch->sender_indexed)
+        return batch->sender_names.data + batch->sender_offsets[number];
     const uint8_t *name = batch->sender_names.data;
-    while (place-- > 0)
+    while (number-- > 0)
         name += 1 + *name;
     return name;
 }

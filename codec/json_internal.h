@@ -24,7 +24,7 @@ struct json_member {
     uint32_t key;   /* where its key starts in parser->value; it ends where the value starts */
     uint32_t value; /* where its value starts; it ends at the next member's key */
     uint32_t hash;  /* of the key */
-    uint32_t place; /* among the object's members */
+    uint32_t position; /* among the object's members */
 };
 
 struct json_parser {

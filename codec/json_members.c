@@ -1,4 +1,4 @@
-/* Equal keys in one object: the last value counts, at the first one's place. */
+/* Equal keys in one object: the last value counts, at the first one's position. */
 #include "json_internal.h"
 
 #include "check.h"
@@ -29,7 +29,7 @@ static bool has_equal_keys(const struct json_member *members, size_t count, cons
     return false;
 }
 
-/* By hash, then key, then place: a full order, whatever the hashes are. */
+/* By hash, then key, then position: a full order, whatever the hashes are. */
 static int compare_members(const void *left, const void *right, void *context)
 {
     const struct json_member *a = left;
@@ -39,12 +39,12 @@ static int compare_members(const void *left, const void *right, void *context)
     int order = compare_keys(a, b, context);
     if (order != 0)
         return order;
-    return a->place < b->place ? -1 : 1;
+    return a->position < b->position ? -1 : 1;
 }
 
 /* A member that stays: the key of the first, the value of the last of its equals. */
 struct kept {
-    uint32_t place; /* of the first */
+    uint32_t position; /* of the first */
     uint32_t source; /* of the last */
 };
 
@@ -52,7 +52,7 @@ static int compare_kept(const void *left, const void *right)
 {
     const struct kept *a = left;
     const struct kept *b = right;
-    return a->place < b->place ? -1 : 1;
+    return a->position < b->position ? -1 : 1;
 }
 
 /* Sorts a copy of the members and finds the groups of equal keys. */
@@ -64,8 +64,8 @@ static size_t find_kept(struct json_member *sorted, size_t count, uint8_t *value
         bool equal = i > 0 && sorted[i].hash == sorted[i - 1].hash &&
             compare_keys(&sorted[i], &sorted[i - 1], values) == 0;
         if (!equal)
-            kept[left++].place = sorted[i].place;
-        kept[left - 1].source = sorted[i].place;
+            kept[left++].position = sorted[i].position;
+        kept[left - 1].source = sorted[i].position;
     }
     qsort(kept, left, sizeof(*kept), compare_kept);
     return left;
@@ -82,7 +82,7 @@ static int rewrite(struct json_parser *parser, const struct json_member *members
     if (r < 0)
         return r;
     for (size_t i = 0; i < left; i++) {
-        const struct json_member *first = &members[kept[i].place];
+        const struct json_member *first = &members[kept[i].position];
         const struct json_member *last = &members[kept[i].source];
         uint32_t last_end = kept[i].source + 1 < count ? last[1].key : end;
         r = buffer_append(&content, parser->value.data + first->key, first->value - first->key);

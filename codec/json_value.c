@@ -149,9 +149,9 @@ static uint32_t key_hash(const char *key, size_t size)
 }
 
 /* "key": value, remembered as a member. */
-static int object_member(struct json_parser *parser, unsigned depth, uint32_t place)
+static int object_member(struct json_parser *parser, unsigned depth, uint32_t position)
 {
-    struct json_member member = {.key = (uint32_t)parser->value.size, .place = place};
+    struct json_member member = {.key = (uint32_t)parser->value.size, .position = position};
     struct json_string key;
     int r = json_skip_space(parser);
     if (r != 0)

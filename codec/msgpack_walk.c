@@ -119,13 +119,13 @@ bool msgpack_read_head(const uint8_t *p, const uint8_t *end, struct msgpack_head
         return false;
     if (read_fixed(*p, ret_head))
         return true;
-    unsigned place = *p - 0xc0u;
-    unsigned bytes = TYPES[place].bytes;
+    unsigned entry = *p - 0xc0u;
+    unsigned bytes = TYPES[entry].bytes;
     if ((size_t)(end - p) < 1 + bytes)
         return false;
-    ret_head->type = (enum msgpack_type)TYPES[place].type;
+    ret_head->type = (enum msgpack_type)TYPES[entry].type;
     ret_head->size = 1 + bytes;
-    return read_payload((enum payload)TYPES[place].payload, read_big_endian(p + 1, bytes), bytes, ret_head);
+    return read_payload((enum payload)TYPES[entry].payload, read_big_endian(p + 1, bytes), bytes, ret_head);
 }
 
 int msgpack_validate(const uint8_t *data, size_t size, size_t *ret_size)

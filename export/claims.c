@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int claims_add(struct claims *claims, const char *value, const char *place, struct error *ret_error)
+int claims_add(struct claims *claims, const char *value, const char *path, struct error *ret_error)
 {
     enum { FIRST_CAPACITY = 16 };
     if (!*value)
@@ -19,16 +19,16 @@ int claims_add(struct claims *claims, const char *value, const char *place, stru
     }
     struct claim *claim = &claims->claims[claims->count];
     claim->value = strdup(value);
-    claim->place = strdup(place);
+    claim->path = strdup(path);
     claims->count++; /* so that claims_free frees either */
-    return claim->value && claim->place ? 0 : error_set(ret_error, ENOMEM, "out of memory");
+    return claim->value && claim->path ? 0 : error_set(ret_error, ENOMEM, "out of memory");
 }
 
 static int compare(const void *a, const void *b)
 {
     const struct claim *first = a, *second = b;
     int order = strcmp(first->value, second->value);
-    return order ? order : strcmp(first->place, second->place);
+    return order ? order : strcmp(first->path, second->path);
 }
 
 int claims_check(struct claims *claims, const char *what, struct error *ret_error)
@@ -39,7 +39,7 @@ int claims_check(struct claims *claims, const char *what, struct error *ret_erro
         const struct claim *claim = &claims->claims[i];
         if (!strcmp(claim->value, claim[-1].value))
             return error_set(
-                ret_error, EEXIST, "%s has the same %s as %s", claim->place, what, claim[-1].place);
+                ret_error, EEXIST, "%s has the same %s as %s", claim->path, what, claim[-1].path);
     }
     return 0;
 }
@@ -48,7 +48,7 @@ void claims_free(struct claims *claims)
 {
     for (size_t i = 0; i < claims->count; i++) {
         free(claims->claims[i].value);
-        free(claims->claims[i].place);
+        free(claims->claims[i].path);
     }
     free(claims->claims);
     *claims = (struct claims){0};

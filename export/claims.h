@@ -9,7 +9,7 @@
 
 struct claim {
     char *value;
-    char *place; /* the file that says so */
+    char *path; /* the file that says so */
 };
 
 /* Zero-initialise it. */
@@ -19,8 +19,8 @@ struct claims {
 };
 
 /* An empty value claims nothing. 0 or -ENOMEM. */
-int claims_add(struct claims *claims, const char *value, const char *place, struct error *ret_error);
-/* -EEXIST when two places claim one value: names both, but not the value, which may be a key. what: "email".
+int claims_add(struct claims *claims, const char *value, const char *path, struct error *ret_error);
+/* -EEXIST if two files claim one value: names both, but not the value, which may be a key. what: "email".
  */
 int claims_check(struct claims *claims, const char *what, struct error *ret_error);
 void claims_free(struct claims *claims);

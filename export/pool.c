@@ -125,10 +125,10 @@ int pool_submit(struct pool *pool, void *job)
     (void)pthread_mutex_lock(&pool->lock);
     while (pool->count == POOL_QUEUE_JOBS && !pool->failed)
         (void)pthread_cond_wait(&pool->not_full, &pool->lock);
-    char *place = job_at(pool, pool->first + pool->count);
+    char *slot = job_at(pool, pool->first + pool->count);
     bool failed = pool->failed != 0;
     if (!failed) {
-        memcpy(place, job, pool->work.job_bytes);
+        memcpy(slot, job, pool->work.job_bytes);
         pool->count++;
         (void)pthread_cond_signal(&pool->not_empty);
     }

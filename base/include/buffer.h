@@ -1,4 +1,5 @@
-/* A growable run of bytes. Zero-initialise it; free it with buffer_free. Not shared between threads. */
+/* A growable array of bytes. Initialise it with zeros, free it with buffer_free. Used by one thread at a
+ * time. */
 #ifndef CONNECTORDB_BUFFER_H
 #define CONNECTORDB_BUFFER_H
 
@@ -11,11 +12,11 @@ struct buffer {
     size_t capacity;
 };
 
-/* Makes room for `extra` bytes after size. 0, or -ENOMEM with the buffer unchanged. */
+/* Reserves memory for `extra` bytes after the first `size`. 0; -ENOMEM, the buffer is unchanged. */
 int buffer_reserve(struct buffer *buffer, size_t extra);
-/* Appends a copy of the bytes. 0 or -ENOMEM. */
+/* Appends a copy of the bytes. 0; -ENOMEM, the buffer is unchanged. */
 int buffer_append(struct buffer *buffer, const void *data, size_t size);
-/* Frees the memory and zeroes the struct; accepts a zeroed one. */
+/* Frees the memory and sets all fields to zero. Accepts a zeroed buffer. */
 void buffer_free(struct buffer *buffer);
 
 #endif

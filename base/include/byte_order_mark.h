@@ -13,13 +13,15 @@ static inline bool is_byte_order_mark(const char *text, size_t size)
     return size >= BYTE_ORDER_MARK_BYTES && memcmp(text, "\xef\xbb\xbf", BYTE_ORDER_MARK_BYTES) == 0;
 }
 
-/* How many bytes to pass over at the start of a text: those of a mark, or 0. */
+/* Returns the number of bytes to skip at the start of a text: 3 if it starts with a byte order mark, else
+ * 0. */
 static inline size_t byte_order_mark_bytes(const char *text, size_t size)
 {
     return is_byte_order_mark(text, size) ? BYTE_ORDER_MARK_BYTES : 0;
 }
 
-/* For the message about a text in which a parser stopped after `position` bytes: whether a mark made it stop. */
+/* Returns whether a byte order mark is the reason why a parser stopped after `position` bytes; for error
+ * messages. */
 static inline bool byte_order_mark_near(const char *text, size_t size, size_t position)
 {
     size_t from = position > BYTE_ORDER_MARK_BYTES ? position - BYTE_ORDER_MARK_BYTES : 0;

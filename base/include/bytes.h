@@ -74,8 +74,9 @@ static inline double bits_double(uint64_t bits)
 
 enum { VARINT_BYTES_MAX = 10 };
 
-/* LEB128, as in Protocol Buffers: 7 bits a byte, low bits first. Returns the end of what it wrote
- * (at most VARINT_BYTES_MAX bytes). */
+/* Writes a varint (LEB128, as in Protocol Buffers: 7 bits per byte, low bits first) of at most
+ * VARINT_BYTES_MAX bytes.
+ * Returns its end. */
 static inline uint8_t *varint_put(uint8_t *to, uint64_t value)
 {
     while (value >= 0x80) {
@@ -86,8 +87,8 @@ static inline uint8_t *varint_put(uint8_t *to, uint64_t value)
     return to;
 }
 
-/* Reads a varint from [from, end). Returns the byte after it, or NULL when it is cut off, longer than
- * VARINT_BYTES_MAX or over 64 bits. */
+/* Reads a varint from [from, end). Returns its end, or NULL if it is truncated, longer than VARINT_BYTES_MAX
+ * or exceeds 64 bits. */
 static inline const uint8_t *varint_get(const uint8_t *from, const uint8_t *end, uint64_t *ret_value)
 {
     uint64_t value = 0;

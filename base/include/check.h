@@ -1,4 +1,5 @@
-/* CHECK: the caller's bug aborts, in every build. Never used for what a disk, a file or the network said. */
+/* CHECK aborts the process if the expression is false, in every build. It detects bugs of the caller; data
+ * from disk, files or the network is never CHECKed but reported as an error. */
 #ifndef CONNECTORDB_CHECK_H
 #define CONNECTORDB_CHECK_H
 

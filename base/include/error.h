@@ -1,4 +1,5 @@
-/* One error, captured where it is born. Libraries fill it in and return -errno; cli/ and server/ print it. */
+/* An error: code and message. Libraries set it where it occurs and return -errno; only cli/ and server/ print
+ * it. */
 #ifndef CONNECTORDB_ERROR_H
 #define CONNECTORDB_ERROR_H
 
@@ -11,21 +12,24 @@ struct error {
     char message[ERROR_MESSAGE_BYTES]; /* what, where (file, byte offset, line, path) and what to do */
 };
 
-/* Sets code and message (printf format; a longer message is cut; control characters are escaped as escape.h says, so that names of
- * files and objects may be arguments) and returns -code, so that a failing
- * function can end with `return error_set(ret_error, EINVAL, "...")`. ret_error may be NULL.
- * An error that is already set is replaced. Any thread. */
+/* Sets code and message and returns -code, so that a function can end with `return error_set(ret_error,
+ * EINVAL, "...")`.
+ * ret_error  may be NULL; an error that is already set is replaced
+ * format     printf format. A message that is too long is truncated. Control characters are escaped
+ *            (escape.h), so names of files and objects may be arguments
+ * Any thread. */
 int error_set(struct error *ret_error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Puts "text: " (printf format) before the message of an error that is set; returns -code of it.
- * Use it where a caller knows more than the place where the error was born. */
+/* Inserts "TEXT: " (printf format) before the message of an error that is set, and returns its -code. For
+ * callers that know more context, such as a path. */
 int error_prefix(struct error *ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Whether an errno (positive) says that a write has no place: the disk is full (ENOSPC), a disk quota is exhausted (EDQUOT), or the
- * file would exceed a size limit (EFBIG; SIGXFSZ must be ignored for it). All three are handled alike: nothing is broken, and the
- * same work succeeds when there is space again. */
+/* Returns whether a positive errno means that there is no space to write: the disk is full (ENOSPC), a quota
+ * is exhausted (EDQUOT), or the file would exceed a size limit (EFBIG, with SIGXFSZ ignored). The same
+ * operation succeeds when there is space again. */
 bool error_is_no_space(int code);
-/* Which of the three it is: "the disk is full", "the disk quota is exhausted", "the file size limit is reached (see ulimit -f)". Static. */
+/* Returns which of the three it is: "the disk is full", "the disk quota is exhausted" or "the file size limit
+ * is reached (see ulimit -f)". A static string. */
 const char *error_no_space_reason(int code);
 
 #endif

@@ -1,13 +1,13 @@
-/* Waiting for another thread without a lock (futex(2), private to the process). The word is the caller's; who changes
- * it wakes. Any thread; futex_wait blocks. */
+/* Waits for another thread without a lock (futex(2), private to the process). A thread that changes the futex
+ * word wakes the waiting threads. Any thread; futex_wait blocks. */
 #ifndef CONNECTORDB_FUTEX_H
 #define CONNECTORDB_FUTEX_H
 
 #include <stdint.h>
 
-/* Sleeps while the word is `seen`. Comes back when it is not, after a wake, or for no reason at all: look again. */
+/* Blocks while the word equals `seen`. May return spuriously: check the condition again. */
 void futex_wait(_Atomic uint32_t *word, uint32_t seen);
-/* Wakes up to `count` sleepers, in no order. */
+/* Wakes up to `count` waiting threads, in no particular order. */
 void futex_wake(_Atomic uint32_t *word, int count);
 
 #endif

@@ -1,4 +1,4 @@
-/* 128-bit integers, which gcc and clang have and ISO C has not. */
+/* 128-bit integers, an extension of gcc and clang. */
 #ifndef CONNECTORDB_WIDE_H
 #define CONNECTORDB_WIDE_H
 

@@ -35,26 +35,27 @@ struct frame {
     double time_last;
 };
 
-/* Returns the size in the file of a frame with this batch as payload (header, payload, padding), or of a tombstone
- * if batch is NULL. 0 if that exceeds FRAME_BYTES_MAX. */
+/* Returns the size in the file of a frame with this batch as payload (header, payload, padding), or of a
+ * tombstone if batch is NULL. 0 if that exceeds FRAME_BYTES_MAX. */
 size_t frame_bytes(const struct batch *batch);
 
 /* Writes a complete frame of frame_bytes(batch) bytes to `to`, which is aligned to FRAME_ALIGNMENT.
  * nonce  of the journal; frame->offset and nonce seed the checksums
- * frame  kind, series_id, first_index, count, group, synced_to (<= offset), offset and logical_bytes are set by the
- *        caller; payload_bytes and the times of a batch are set here
+ * frame  kind, series_id, first_index, count, group, synced_to (<= offset), offset and logical_bytes are set
+ *        by the caller; payload_bytes and the times of a batch are set here
  * batch  borrowed until return; NULL for a tombstone */
 void frame_pack(uint8_t *to, uint64_t nonce, struct frame *frame, const struct batch *batch);
 
-/* frame_pack in two steps, so that the payload can be packed before the offset and group of the frame are known.
- * The payload takes most of the time and needs only kind and count. */
+/* frame_pack in two steps, so that the payload can be packed before the offset and group of the frame are
+ * known. The payload takes most of the time and needs only kind and count. */
 void frame_pack_payload(uint8_t *to, uint64_t nonce, struct frame *frame, const struct batch *batch);
 void frame_pack_header(uint8_t *to, uint64_t nonce, const struct frame *frame);
 
 /* Returns the size in the file of a parsed frame. */
 size_t frame_size(const struct frame *frame);
 
-/* Parses and verifies the frame at `offset` of the journal image [image, image + size). Never reads outside of it.
+/* Parses and verifies the frame at `offset` of the journal image [image, image + size). Never reads outside
+ * of it.
  * verify_payload  also verify the checksum of the payload
  * 1 = valid, *ret_frame is set. 0 = no valid frame here (zeros, stale bytes, torn or damaged). */
 int frame_parse(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, bool verify_payload,
@@ -70,8 +71,8 @@ void frame_describe(const uint8_t *image, uint64_t size, uint64_t offset, uint64
 
 /* Sets *view to the points of a verified frame of kind FRAME_POINTS.
  * image      aligned to FRAME_ALIGNMENT, as a map is
- * untrusted  also check that numbers and times are finite, that times do not decrease and that msgpack is valid. Sizes
- *            and offsets within the frame are always checked.
+ * untrusted  also check that numbers and times are finite, that times do not decrease and that msgpack is
+ *            valid. Sizes and offsets within the frame are always checked.
  * view       borrows the memory of the image: do not change it or call batch_free
  * 0 or -EBADMSG. */
 int frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view,

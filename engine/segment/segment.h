@@ -1,10 +1,10 @@
-/* A segment: an immutable, checksummed file of columnar blocks, sorted by series. docs/FORMAT.md, section 5, has the
- * bytes.
+/* A segment: an immutable, checksummed file of columnar blocks, sorted by series. docs/FORMAT.md, section 5,
+ * has the bytes.
  *
  *   header | blocks ... | block index | block aggregates | series directory | footer
  *
- * A series with one small block costs its data, about 30 bytes of block header and a directory entry of about 25.
- * Errors name file, offset, and what was expected and found. */
+ * A series with one small block costs its data, about 30 bytes of block header and a directory entry of about
+ * 25. Errors name file, offset, and what was expected and found. */
 #ifndef CONNECTORDB_SEGMENT_H
 #define CONNECTORDB_SEGMENT_H
 
@@ -41,14 +41,15 @@ int segment_writer_series(struct segment_writer *writer, uint64_t series_id, uin
  * 0 or -errno. */
 int segment_writer_append(struct segment_writer *writer, const struct batch *batch, struct error *ret_error);
 
-/* Copies block `number` of another segment without decoding it: its checksum is verified, and a new one is computed for
- * the new offset. The series must have several blocks there, and the block must continue the current series. Points that
- * were collected before become a block of their own.
+/* Copies block `number` of another segment without decoding it: its checksum is verified, and a new one is
+ * computed for the new offset. The series must have several blocks there, and the block must continue the
+ * current series. Points that were collected before become a block of their own.
  * 0; -EBADMSG the block is damaged; -EFBIG; -errno. */
 int segment_writer_copy_block(struct segment_writer *writer, const struct segment *from,
     const struct segment_series *series, uint32_t number, struct error *ret_error);
 
-/* Sets the logical bytes of the current series so far. Needed after copied blocks, which do not record theirs. */
+/* Sets the logical bytes of the current series so far. Needed after copied blocks, which do not record
+ * theirs. */
 void segment_writer_set_logical_bytes(struct segment_writer *writer, uint64_t logical_bytes);
 
 /* Returns the bytes written or collected so far, about the size of the file if it ended now. */
@@ -63,7 +64,8 @@ void segment_writer_close(struct segment_writer *writer);
 
 /* ---- reading ---- */
 
-/* Maps the file; verifies header, footer, block index, aggregates and directory. Blocks are verified when read.
+/* Maps the file; verifies header, footer, block index, aggregates and directory. Blocks are verified when
+ * read.
  * 0; -EBADMSG damaged; -ENOTSUP newer version or unknown flag; -errno. */
 int segment_open(const char *path, uint64_t segment_id, struct segment **ret_segment, struct error *ret_error);
 void segment_close(struct segment *segment); /* accepts NULL */
@@ -106,17 +108,18 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
 int segment_block_aggregate(const struct segment *segment, const struct segment_series *series, uint32_t number,
     struct block_aggregate *ret_aggregate, struct error *ret_error);
 
-/* Starts to read [offset, offset + size) of the file into memory. A range that crosses a multiple of 2 MiB is extended by
- * two to four MiB, so that sequential scans are read ahead; the kernel's own read-ahead is off for segments.
+/* Starts to read [offset, offset + size) of the file into memory. A range that crosses a multiple of 2 MiB is
+ * extended by two to four MiB, so that sequential scans are read ahead; the kernel's own read-ahead is off
+ * for segments.
  * segment_read_block calls this for its block. Does not block. */
 void segment_prefetch(const struct segment *segment, uint64_t offset, uint64_t size);
 
 /* Tells the kernel that the blocks up to this one need not stay in memory; for long sequential scans. */
 void segment_forget(const struct segment *segment, const struct segment_block *block);
 
-/* Reads the whole segment and verifies every checksum and invariant: indexes are contiguous, times are in order and equal
- * to those in block index and directory, aggregates equal recomputed ones, logical bytes are right, blocks leave no gaps
- * and do not overlap.
+/* Reads the whole segment and verifies every checksum and invariant: indexes are contiguous, times are in
+ * order and equal to those in block index and directory, aggregates equal recomputed ones, logical bytes are
+ * right, blocks leave no gaps and do not overlap.
  * found  called once per finding
  * Returns the number of findings, or -errno. */
 int segment_check(const struct segment *segment, void (*found)(void *context, const char *message), void *context,

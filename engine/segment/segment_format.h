@@ -94,7 +94,8 @@ struct segment_layout {
     uint64_t footer_offset;
 };
 
-/* The seed of a block's checksum. Those of index, aggregates and directory are seeded with the segment's id alone. */
+/* The seed of a block's checksum. Those of index, aggregates and directory are seeded with the segment's id
+ * alone. */
 static inline uint64_t block_seed(uint64_t segment_id, uint64_t offset)
 {
     return segment_id * UINT64_C(0x9e3779b97f4a7c15) + offset;
@@ -105,7 +106,8 @@ void segment_header_pack(struct segment_header *header, uint64_t segment_id);
 int segment_header_check(const struct segment_header *header, uint64_t segment_id, const char *path,
     struct error *ret_error);
 void segment_footer_seal(struct segment_footer *footer);
-/* Verifies the footer against the size of the file and sets the layout: the parts are adjacent and fill the file.
+/* Verifies the footer against the size of the file and sets the layout: the parts are adjacent and fill the
+ * file.
  * 0; -EBADMSG; -ENOTSUP newer version or unknown flag. path: for the message. */
 int segment_footer_check(const struct segment_footer *footer, uint64_t segment_id, uint64_t file_size,
     const char *path, struct segment_layout *ret_layout, struct error *ret_error);
@@ -123,8 +125,8 @@ struct block_header {
 };
 
 /* Writes the header of a block directly before its columns, which are adjacent, and sets header->size and
- * header->header_size. Returns the start of the block, at most BLOCK_HEADER_BYTES_MAX before `columns`. block_seal sets
- * the checksum when the offset of the block is known. */
+ * header->header_size. Returns the start of the block, at most BLOCK_HEADER_BYTES_MAX before `columns`.
+ * block_seal sets the checksum when the offset of the block is known. */
 uint8_t *block_header_pack(uint8_t *columns, struct block_header *header);
 void block_seal(uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
 /* Parses the header of the block at data; header->size is at most `size`. Does not verify the checksum. 0 or
@@ -141,9 +143,11 @@ struct directory_cursor {
     uint64_t index_start;  /* index entry of the next series with several blocks */
 };
 
-/* Writes an entry and advances the cursor. Returns the end of the entry, at most DIRECTORY_ENTRY_BYTES_MAX after `to`. */
+/* Writes an entry and advances the cursor. Returns the end of the entry, at most DIRECTORY_ENTRY_BYTES_MAX
+ * after `to`. */
 uint8_t *directory_entry_put(uint8_t *to, const struct segment_series *series, struct directory_cursor *cursor);
-/* Reads an entry from [from, end) and advances the cursor. Returns the end of the entry, NULL if it is damaged.
+/* Reads an entry from [from, end) and advances the cursor. Returns the end of the entry, NULL if it is
+ * damaged.
  * blocks_end, index_count  limits of the offsets and index entries it may refer to */
 const uint8_t *directory_entry_get(const uint8_t *from, const uint8_t *end, struct directory_cursor *cursor,
     uint64_t blocks_end, uint64_t index_count, struct segment_series *ret_series);

@@ -1,4 +1,5 @@
-/* Iterates over the series of a segment in ascending order of id. segment_each_series does the same with a callback. */
+/* Iterates over the series of a segment in ascending order of id. segment_each_series does the same with a
+ * callback. */
 #ifndef CONNECTORDB_SEGMENT_ITERATOR_H
 #define CONNECTORDB_SEGMENT_ITERATOR_H
 

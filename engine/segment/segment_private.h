@@ -18,12 +18,13 @@ void segment_page_entry(const struct segment *segment, uint64_t page, struct pag
 void segment_index_entry(const struct segment *segment, uint64_t number, struct index_entry *ret_entry);
 void segment_aggregate_entry(const struct segment *segment, uint64_t number, struct aggregate_entry *ret_entry);
 
-/* Decodes the columns of a parsed block, whose checksum the caller has verified, into a cleared batch. 0, -EBADMSG,
- * -ENOMEM. */
+/* Decodes the columns of a parsed block, whose checksum the caller has verified, into a cleared batch. 0,
+ * -EBADMSG, -ENOMEM. */
 int segment_decode_block(const uint8_t *data, const struct block_header *header, struct columns *columns,
     bool times_only, struct batch *batch, struct error *ret_error);
 
-/* Finds the *ret_count entries of a page of the directory: they are in [*ret_from, *ret_end). 0, -EBADMSG, -EIO. */
+/* Finds the *ret_count entries of a page of the directory: they are in [*ret_from, *ret_end). 0, -EBADMSG,
+ * -EIO. */
 int segment_page(const struct segment *segment, uint64_t page, struct directory_cursor *ret_cursor,
     const uint8_t **ret_from, const uint8_t **ret_end, uint32_t *ret_count, struct error *ret_error);
 

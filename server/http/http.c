@@ -402,7 +402,7 @@ static struct http *http_make(const struct http_options *options)
     (void)pthread_cond_init(&http->changed, &attributes);
     (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_init(&http->lock, NULL);
-    (void)pthread_mutex_init(&http->places_lock, NULL);
+    (void)pthread_mutex_init(&http->slots_lock, NULL);
     http_clients_init(&http->clients, &http->options);
     return http;
 }
@@ -505,7 +505,7 @@ void http_stop(struct http *http)
     mg_stop(http->context);
     http_clients_destroy(&http->clients);
     (void)mg_exit_library();
-    (void)pthread_mutex_destroy(&http->places_lock);
+    (void)pthread_mutex_destroy(&http->slots_lock);
     (void)pthread_mutex_destroy(&http->lock);
     (void)pthread_cond_destroy(&http->changed);
     free(http);

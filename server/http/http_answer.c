@@ -246,7 +246,7 @@ static int answer_flush(struct sink *sink, struct error *ret_error)
 struct sink *http_answer_open(struct http_exchange *exchange, int status, enum http_content content)
 {
     CHECK(exchange->sent_bytes == 0);
-    http_body_end(exchange); /* before the client can know: its next body must find its place free */
+    http_body_end(exchange); /* before the client can know: its next body must find its slot free */
     exchange->opened = true;
     exchange->status = status;
     exchange->content = content;

@@ -60,39 +60,39 @@ static uint64_t owner_of_address(const char *address)
     return hash;
 }
 
-/* 0; -EBUSY all places are taken; -EDQUOT the owner has its share. */
-static int place_take(struct http *http, uint64_t owner)
+/* 0; -EBUSY all slots are taken; -EDQUOT the owner has its share. */
+static int slot_take(struct http *http, uint64_t owner)
 {
-    struct http_place *place = NULL;
+    struct http_slot *slot = NULL;
     unsigned share = 0;
-    (void)pthread_mutex_lock(&http->places_lock);
+    (void)pthread_mutex_lock(&http->slots_lock);
     for (unsigned i = 0; i < HTTP_LARGE_BODIES_MAX; i++) {
-        if (!http->places[i].taken)
-            place = &http->places[i];
-        else if (http->places[i].owner == owner)
+        if (!http->slots[i].taken)
+            slot = &http->slots[i];
+        else if (http->slots[i].owner == owner)
             share++;
     }
-    int r = !place ? -EBUSY : share >= HTTP_LARGE_BODIES_SHARE ? -EDQUOT : 0;
+    int r = !slot ? -EBUSY : share >= HTTP_LARGE_BODIES_SHARE ? -EDQUOT : 0;
     if (r == 0)
-        *place = (struct http_place){.owner = owner, .taken = true};
-    (void)pthread_mutex_unlock(&http->places_lock);
+        *slot = (struct http_slot){.owner = owner, .taken = true};
+    (void)pthread_mutex_unlock(&http->slots_lock);
     return r;
 }
 
-static void place_give(struct http *http, uint64_t owner)
+static void slot_release(struct http *http, uint64_t owner)
 {
-    (void)pthread_mutex_lock(&http->places_lock);
+    (void)pthread_mutex_lock(&http->slots_lock);
     unsigned i = 0;
-    while (!http->places[i].taken || http->places[i].owner != owner)
+    while (!http->slots[i].taken || http->slots[i].owner != owner)
         i++;
-    http->places[i].taken = false;
-    (void)pthread_mutex_unlock(&http->places_lock);
+    http->slots[i].taken = false;
+    (void)pthread_mutex_unlock(&http->slots_lock);
 }
 
 void http_body_end(struct http_exchange *exchange)
 {
     if (exchange->client->body.large)
-        place_give(exchange->http, exchange->body_owner);
+        slot_release(exchange->http, exchange->body_owner);
     exchange->client->body.large = false;
 }
 
@@ -108,7 +108,7 @@ static long body_count(struct http_exchange *exchange, size_t size, struct error
         return (long)size;
     if (exchange->body_owner == 0)
         exchange->body_owner = owner_of_address(exchange->client->remote_address);
-    int r = place_take(exchange->http, exchange->body_owner);
+    int r = slot_take(exchange->http, exchange->body_owner);
     if (r < 0)
         return error_set(ret_error, EBUSY, "Too many large bodies at once%s, try again",
             r == -EDQUOT ? " from one sender" : "");

@@ -18,7 +18,7 @@
 
 /* Where the reading of a body has got to. */
 struct http_body {
-    bool ended, failed, large; /* large: it holds a place */
+    bool ended, failed, large; /* large: it holds a slot */
     uint64_t chunk_left;       /* data bytes of the current chunk still to come */
     bool in_chunk;             /* the CRLF behind the chunk's data is still to come */
     size_t line_bytes;         /* of chunk extensions and trailer fields so far */

@@ -13,8 +13,8 @@ struct mg_context;
 
 enum { HTTP_SPARES = 4, HTTP_CONNECTIONS_MIN = 4 };
 
-/* A place for a large body that is taken. */
-struct http_place {
+/* A slot for a large body that is taken. */
+struct http_slot {
     uint64_t owner;
     bool taken;
 };
@@ -27,8 +27,8 @@ struct http {
     atomic_bool serving;
     struct http_clients clients;
 
-    pthread_mutex_t places_lock; /* of `places`; a leaf */
-    struct http_place places[HTTP_LARGE_BODIES_MAX];
+    pthread_mutex_t slots_lock; /* of `slots`; a leaf */
+    struct http_slot slots[HTTP_LARGE_BODIES_MAX];
 
     pthread_mutex_t lock; /* for `changed`, and of what follows */
     pthread_cond_t
@@ -53,7 +53,7 @@ void http_report(const struct http *http, const char *format, ...) __attribute__
 
 /* ---- bodies ---- */
 void http_body_begin(struct http_exchange *exchange);
-/* Gives its place back, if it has one. */
+/* Gives its slot back, if it has one. */
 void http_body_end(struct http_exchange *exchange);
 /* Bytes of the body are still to come. */
 bool http_body_pending(const struct http_exchange *exchange);

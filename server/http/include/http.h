@@ -40,10 +40,10 @@ enum {
      * the credit up, each byte that comes adds to it, up to twice the grace. Without credit it is cut off. */
     HTTP_BODY_GRACE_MS = 5000,
     HTTP_BODY_BYTES_PER_SECOND = 1024,
-    HTTP_LARGE_BODY_BYTES_PER_SECOND = 8192, /* of a body that holds a place */
+    HTTP_LARGE_BODY_BYTES_PER_SECOND = 8192, /* of a body that holds a slot */
     HTTP_CHUNK_LINES_BYTES_MAX = 16 << 10,   /* chunk extensions and trailer fields of a body */
 
-    /* A body over HTTP_LARGE_BODY_BYTES needs one of HTTP_LARGE_BODIES_MAX places, and one owner (see
+    /* A body over HTTP_LARGE_BODY_BYTES needs one of HTTP_LARGE_BODIES_MAX slots, and one owner (see
      * http_body_owner) may hold HTTP_LARGE_BODIES_SHARE of them. */
     HTTP_LARGE_BODY_BYTES = 1 << 20,
     HTTP_LARGE_BODIES_MAX = 16,
@@ -168,12 +168,12 @@ const char *http_request_header_last(const struct http_exchange *exchange, const
 
 /* Sets the limit of the body. 0, or -EFBIG when it announces more. Call it before http_body_read. */
 int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error *ret_error);
-/* Who sends the body, so that one owner cannot hold all places for large bodies: any number that is the same
+/* Who sends the body, so that one owner cannot hold all slots for large bodies: any number that is the same
  * for the same owner (an id, a hash). Without it the client's address counts. Call it before http_body_read.
  */
 void http_body_owner(struct http_exchange *exchange, uint64_t owner);
 /* A json_source (context is the struct http_exchange): fills at most size bytes; 0 at the end. Blocks for the
- * client. -EFBIG over the limit; -EBUSY no place for a large body; -ETIMEDOUT the client sends too slowly;
+ * client. -EFBIG over the limit; -EBUSY no slot for a large body; -ETIMEDOUT the client sends too slowly;
  * -ECONNABORTED it stopped; -EBADMSG broken chunks. */
 long http_body_read(void *exchange, void *buffer, size_t size, struct error *ret_error);
 
