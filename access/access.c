@@ -7,7 +7,8 @@
 static const struct access_rights NO_RIGHTS = {0};
 static const struct access_rights ALL_RIGHTS = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
 static const struct level NO_LEVEL = {.name = "none", .read_name = "none", .write_name = "none"};
-static const struct level FULL_LEVEL = {.name = "full", .actions = UINT32_MAX, .read_name = "full", .write_name = "full"};
+static const struct level FULL_LEVEL = {
+    .name = "full", .actions = UINT32_MAX, .read_name = "full", .write_name = "full"};
 
 /* ---- tables ---- */
 
@@ -28,30 +29,40 @@ static size_t table_index(const struct table *table, const char *name, size_t ot
 const struct level *permissions_level(const struct permissions *permissions, const char *name)
 {
     const struct level *level = table_find(&permissions->levels, name);
-    return level ? level : strcmp(name, "none") == 0 ? &NO_LEVEL : strcmp(name, "full") == 0 ? &FULL_LEVEL : NULL;
+    return level                       ? level
+           : strcmp(name, "none") == 0 ? &NO_LEVEL
+           : strcmp(name, "full") == 0 ? &FULL_LEVEL
+                                       : NULL;
 }
 
 const struct access_rights *permissions_rights(const struct permissions *permissions, const char *name)
 {
     const struct rights *rights = table_find(&permissions->rights, name);
-    return rights ? &rights->rights : strcmp(name, "none") == 0 ? &NO_RIGHTS : strcmp(name, "full") == 0 ? &ALL_RIGHTS : NULL;
+    return rights                      ? &rights->rights
+           : strcmp(name, "none") == 0 ? &NO_RIGHTS
+           : strcmp(name, "full") == 0 ? &ALL_RIGHTS
+                                       : NULL;
 }
 
 /* ---- compiling ---- */
 
 static struct access_rights rights_and(const struct access_rights *a, const struct access_rights *b)
 {
-    return (struct access_rights){a->objects & b->objects, a->user_fields & b->user_fields, a->device_fields & b->device_fields,
-        a->stream_fields & b->stream_fields};
+    return (struct access_rights){a->objects & b->objects, a->user_fields & b->user_fields,
+        a->device_fields & b->device_fields, a->stream_fields & b->stream_fields};
 }
 
-static struct access levels_and(const struct permissions *permissions, const char *user_level, const char *device_level)
+static struct access levels_and(
+    const struct permissions *permissions, const char *user_level, const char *device_level)
 {
-    const struct level *user = permissions_level(permissions, user_level), *device = permissions_level(permissions, device_level);
+    const struct level *user = permissions_level(permissions, user_level),
+                       *device = permissions_level(permissions, device_level);
     return (struct access){
         .actions = user->actions & device->actions,
-        .read = rights_and(permissions_rights(permissions, user->read_name), permissions_rights(permissions, device->read_name)),
-        .write = rights_and(permissions_rights(permissions, user->write_name), permissions_rights(permissions, device->write_name)),
+        .read = rights_and(permissions_rights(permissions, user->read_name),
+            permissions_rights(permissions, device->read_name)),
+        .write = rights_and(permissions_rights(permissions, user->write_name),
+            permissions_rights(permissions, device->write_name)),
     };
 }
 
@@ -137,19 +148,21 @@ bool permissions_watch(const struct permissions *permissions)
 
 static size_t user_role_of(const struct permissions *permissions, const struct identity *identity)
 {
-    return identity ? table_index(&permissions->user_roles, identity->user_role, permissions->nobody) : permissions->nobody;
+    return identity ? table_index(&permissions->user_roles, identity->user_role, permissions->nobody)
+                    : permissions->nobody;
 }
 
 static size_t device_role_of(const struct permissions *permissions, const struct identity *identity)
 {
-    return identity ? table_index(&permissions->device_roles, identity->device_role, permissions->none) : permissions->device_user;
+    return identity ? table_index(&permissions->device_roles, identity->device_role, permissions->none)
+                    : permissions->device_user;
 }
 
 static const struct access *compiled(
     const struct permissions *permissions, const struct identity *identity, enum relation relation)
 {
-    size_t roles =
-        user_role_of(permissions, identity) * permissions->device_roles.count + device_role_of(permissions, identity);
+    size_t roles = user_role_of(permissions, identity) * permissions->device_roles.count +
+                   device_role_of(permissions, identity);
     return &permissions->compiled[roles * RELATIONS + relation];
 }
 
@@ -174,13 +187,14 @@ struct access_counts access_counts(const struct permissions *permissions, const 
 {
     const struct role *user = table_at(&permissions->user_roles, user_role_of(permissions, identity));
     const struct role *device = table_at(&permissions->device_roles, device_role_of(permissions, identity));
-    return (struct access_counts){user->counts.users && device->counts.users, user->counts.devices && device->counts.devices,
-        user->counts.streams && device->counts.streams};
+    return (struct access_counts){user->counts.users && device->counts.users,
+        user->counts.devices && device->counts.devices, user->counts.streams && device->counts.streams};
 }
 
 static const struct role *user_role(const struct permissions *permissions, const char *role)
 {
-    return table_at(&permissions->user_roles, table_index(&permissions->user_roles, role, permissions->nobody));
+    return table_at(
+        &permissions->user_roles, table_index(&permissions->user_roles, role, permissions->nobody));
 }
 
 const struct access_limits *access_limits(const struct permissions *permissions, const char *role)
@@ -196,8 +210,8 @@ const struct access_defaults *access_defaults(const struct permissions *permissi
 struct access_join access_join(const struct permissions *permissions, const char *name)
 {
     const struct role *role = user_role(permissions, name);
-    return (struct access_join){
-        role->join, role->join_role, role->join_disabled_message ? role->join_disabled_message : "Join is disabled"};
+    return (struct access_join){role->join, role->join_role,
+        role->join_disabled_message ? role->join_disabled_message : "Join is disabled"};
 }
 
 bool permissions_has_user_role(const struct permissions *permissions, const char *role)

@@ -30,8 +30,8 @@ static int wrong(struct reader *reader, const char *what)
     char place[256] = "";
     size_t size = 0;
     for (size_t i = 0; i < reader->path_length; i++)
-        size += (size_t)snprintf(place + size, size < sizeof(place) ? sizeof(place) - size : 0, "%s%.60s", i > 0 ? "." : "",
-            reader->path[i]);
+        size += (size_t)snprintf(place + size, size < sizeof(place) ? sizeof(place) - size : 0, "%s%.60s",
+            i > 0 ? "." : "", reader->path[i]);
     unsigned line = json_line_of(reader->text, reader->size, reader->path, reader->path_length);
     return error_set(reader->error, EINVAL, "%s:%u: %s %s", reader->file, line, place, what);
 }
@@ -133,8 +133,8 @@ static int read_member(struct reader *reader, const struct member *member, const
 }
 
 /* Reads what the table knows of; other(…) decides about the rest: 1 = it has taken it, 0 = an unknown key. */
-static int read_members(struct reader *reader, const json_t *json, const struct member *members, size_t count, void *object,
-    int (*other)(struct reader *reader, const char *key, const json_t *value, void *object))
+static int read_members(struct reader *reader, const json_t *json, const struct member *members, size_t count,
+    void *object, int (*other)(struct reader *reader, const char *key, const json_t *value, void *object))
 {
     const char *key;
     json_t *value;
@@ -146,7 +146,9 @@ static int read_members(struct reader *reader, const json_t *json, const struct 
         while (i < count && strcmp(members[i].key, key) != 0)
             i++;
         enter(reader, key);
-        int r = i < count ? read_member(reader, &members[i], value, object) : other ? other(reader, key, value, object) : 0;
+        int r = i < count ? read_member(reader, &members[i], value, object)
+                : other   ? other(reader, key, value, object)
+                          : 0;
         if (i == count && r == 0)
             r = wrong(reader, "is not known here");
         if (r < 0)
@@ -158,7 +160,10 @@ static int read_members(struct reader *reader, const json_t *json, const struct 
 
 /* ---- rights: one set of rw_access ---- */
 
-#define OBJECT(key_, bit_) {"can_access_" key_, MEMBER_OBJECT, offsetof(struct access_rights, objects), bit_}
+#define OBJECT(key_, bit_)                                                                                   \
+    {                                                                                                        \
+        "can_access_" key_, MEMBER_OBJECT, offsetof(struct access_rights, objects), bit_                     \
+    }
 static const struct member RIGHTS[] = {
     OBJECT("user", ACCESS_USER),
     OBJECT("device", ACCESS_DEVICE),
@@ -180,7 +185,8 @@ static int read_field_right(struct reader *reader, const char *key, const json_t
             continue;
         for (size_t i = 0; i < kinds[k]->count; i++) {
             bool flag = false;
-            if (kinds[k]->fields[i].type == FIELD_ID || strcmp(kinds[k]->fields[i].name, key + length + 1) != 0)
+            if (kinds[k]->fields[i].type == FIELD_ID ||
+                strcmp(kinds[k]->fields[i].name, key + length + 1) != 0)
                 continue;
             int r = read_flag(reader, value, &flag);
             if (r == 0 && flag)
@@ -193,7 +199,10 @@ static int read_field_right(struct reader *reader, const char *key, const json_t
 
 /* ---- access levels ---- */
 
-#define ACTION(key_, bit_) {key_, MEMBER_ACTION, offsetof(struct level, actions), bit_}
+#define ACTION(key_, bit_)                                                                                   \
+    {                                                                                                        \
+        key_, MEMBER_ACTION, offsetof(struct level, actions), bit_                                           \
+    }
 static const struct member LEVEL[] = {
     ACTION("can_create_user", ACCESS_CREATE_USER),
     ACTION("can_create_device", ACCESS_CREATE_DEVICE),
@@ -211,12 +220,16 @@ static const struct member LEVEL[] = {
 
 /* ---- roles ---- */
 
-#define ROLE(key_, type_, member_) {key_, type_, offsetof(struct role, member_), 0}
-#define DEVICE_ROLE_MEMBERS                                                                                                            \
-    ROLE("CanCountUsers", MEMBER_FLAG, counts.users), ROLE("CanCountDevices", MEMBER_FLAG, counts.devices),                            \
-        ROLE("CanCountStreams", MEMBER_FLAG, counts.streams), ROLE("self_access_level", MEMBER_NAME, level_names[RELATION_SELF]),      \
-        ROLE("user_access_level", MEMBER_NAME, level_names[RELATION_USER]),                                                            \
-        ROLE("public_access_level", MEMBER_NAME, level_names[RELATION_PUBLIC]),                                                        \
+#define ROLE(key_, type_, member_)                                                                           \
+    {                                                                                                        \
+        key_, type_, offsetof(struct role, member_), 0                                                       \
+    }
+#define DEVICE_ROLE_MEMBERS                                                                                  \
+    ROLE("CanCountUsers", MEMBER_FLAG, counts.users), ROLE("CanCountDevices", MEMBER_FLAG, counts.devices),  \
+        ROLE("CanCountStreams", MEMBER_FLAG, counts.streams),                                                \
+        ROLE("self_access_level", MEMBER_NAME, level_names[RELATION_SELF]),                                  \
+        ROLE("user_access_level", MEMBER_NAME, level_names[RELATION_USER]),                                  \
+        ROLE("public_access_level", MEMBER_NAME, level_names[RELATION_PUBLIC]),                              \
         ROLE("private_access_level", MEMBER_NAME, level_names[RELATION_PRIVATE])
 static const struct member DEVICE_ROLE[] = {DEVICE_ROLE_MEMBERS};
 static const struct member USER_ROLE[] = {
@@ -233,7 +246,8 @@ static const struct member USER_ROLE[] = {
 };
 
 /* The values of new objects: members are fields of the kind. */
-static int read_defaults(struct reader *reader, const struct object_kind *kind, const json_t *json, void *object)
+static int read_defaults(
+    struct reader *reader, const struct object_kind *kind, const json_t *json, void *object)
 {
     const char *key;
     json_t *value;
@@ -242,12 +256,14 @@ static int read_defaults(struct reader *reader, const struct object_kind *kind, 
     json_object_foreach((json_t *)(uintptr_t)json, key, value)
     {
         size_t i = 0;
-        while (i < kind->count && (kind->fields[i].type == FIELD_ID || strcmp(kind->fields[i].name, key) != 0))
+        while (
+            i < kind->count && (kind->fields[i].type == FIELD_ID || strcmp(kind->fields[i].name, key) != 0))
             i++;
         enter(reader, key);
-        int r = i == kind->count                          ? wrong(reader, "is not known here")
-                : kind->fields[i].type == FIELD_FLAG      ? read_flag(reader, value, field_flag(&kind->fields[i], object))
-                                                          : read_text(reader, value, field_text(&kind->fields[i], object));
+        int r = i == kind->count ? wrong(reader, "is not known here")
+                : kind->fields[i].type == FIELD_FLAG
+                    ? read_flag(reader, value, field_flag(&kind->fields[i], object))
+                    : read_text(reader, value, field_text(&kind->fields[i], object));
         if (r < 0)
             return r;
         leave(reader);
@@ -283,16 +299,17 @@ struct named_kind {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-static const struct named_kind RIGHTS_KIND = {"rw_access", sizeof(struct rights), PERMISSIONS_NAMES_MAX, RIGHTS, COUNT(RIGHTS),
-    offsetof(struct rights, rights), read_field_right};
+static const struct named_kind RIGHTS_KIND = {"rw_access", sizeof(struct rights), PERMISSIONS_NAMES_MAX,
+    RIGHTS, COUNT(RIGHTS), offsetof(struct rights, rights), read_field_right};
 static const struct named_kind LEVEL_KIND = {
     "access_levels", sizeof(struct level), PERMISSIONS_NAMES_MAX, LEVEL, COUNT(LEVEL), 0, NULL};
 static const struct named_kind DEVICE_ROLE_KIND = {
     "device_roles", sizeof(struct role), PERMISSIONS_ROLES_MAX, DEVICE_ROLE, COUNT(DEVICE_ROLE), 0, NULL};
-static const struct named_kind USER_ROLE_KIND = {
-    "user_roles", sizeof(struct role), PERMISSIONS_ROLES_MAX, USER_ROLE, COUNT(USER_ROLE), 0, read_role_defaults};
+static const struct named_kind USER_ROLE_KIND = {"user_roles", sizeof(struct role), PERMISSIONS_ROLES_MAX,
+    USER_ROLE, COUNT(USER_ROLE), 0, read_role_defaults};
 
-static int read_named(struct reader *reader, const struct named_kind *kind, const json_t *json, struct table *table)
+static int read_named(
+    struct reader *reader, const struct named_kind *kind, const json_t *json, struct table *table)
 {
     const char *name;
     json_t *value;
@@ -313,7 +330,8 @@ static int read_named(struct reader *reader, const struct named_kind *kind, cons
         *(char **)(void *)object = strdup(name);
         if (!*(char **)(void *)object)
             return no_memory(reader);
-        int r = read_members(reader, value, kind->members, kind->member_count, object + kind->members_offset, kind->other);
+        int r = read_members(
+            reader, value, kind->members, kind->member_count, object + kind->members_offset, kind->other);
         if (r < 0)
             return r;
         leave(reader);
@@ -325,7 +343,9 @@ static int read_named(struct reader *reader, const struct named_kind *kind, cons
 
 static int read_version(struct reader *reader, const json_t *value)
 {
-    return json_is_integer(value) && json_integer_value(value) == 1 ? 0 : wrong(reader, "must be 1, the version that is known");
+    return json_is_integer(value) && json_integer_value(value) == 1
+               ? 0
+               : wrong(reader, "must be 1, the version that is known");
 }
 
 static int read_top(struct reader *reader, const char *key, const json_t *value, void *object)
@@ -357,8 +377,10 @@ static int read_top(struct reader *reader, const char *key, const json_t *value,
 
 static int check_role(struct reader *reader, const struct role *role)
 {
-    static const char *const KEYS[] = {
-        [RELATION_SELF] = "self_access_level", "user_access_level", "public_access_level", "private_access_level"};
+    static const char *const KEYS[] = {[RELATION_SELF] = "self_access_level",
+        "user_access_level",
+        "public_access_level",
+        "private_access_level"};
     for (int relation = 0; relation < RELATIONS; relation++) {
         enter(reader, KEYS[relation]);
         if (!role->level_names[relation])
@@ -395,7 +417,8 @@ static int check_roles(struct reader *reader, const struct table *roles, const c
     static const char *const NEEDED[2][2] = {{"none", "user"}, {"nobody", "nobody"}};
     for (size_t i = 0; r == 0 && i < 2; i++)
         if (!table_find(roles, NEEDED[users][i]))
-            r = wrong(reader, users ? "must have the role \"nobody\"" : "must have the roles \"none\" and \"user\"");
+            r = wrong(reader,
+                users ? "must have the role \"nobody\"" : "must have the roles \"none\" and \"user\"");
     if (r == 0)
         leave(reader);
     return r;
@@ -406,7 +429,8 @@ static int check_levels(struct reader *reader)
     enter(reader, LEVEL_KIND.key);
     for (size_t i = 0; i < reader->permissions->levels.count; i++) {
         const struct level *level = table_at(&reader->permissions->levels, i);
-        const char *names[] = {level->read_name, level->write_name}, *keys[] = {"read_access", "write_access"};
+        const char *names[] = {level->read_name, level->write_name},
+                   *keys[] = {"read_access", "write_access"};
         enter(reader, level->name);
         for (size_t j = 0; j < 2; j++) {
             enter(reader, keys[j]);
@@ -443,8 +467,8 @@ static int parse(struct reader *reader)
     json_t *json = json_loadb(reader->text, reader->size, JSON_REJECT_DUPLICATES, &json_error);
     if (!json) {
         bool memory = json_error_code(&json_error) == json_error_out_of_memory;
-        return error_set(
-            reader->error, memory ? ENOMEM : EINVAL, "%s:%d: %s", reader->file, json_error.line, json_error.text);
+        return error_set(reader->error, memory ? ENOMEM : EINVAL, "%s:%d: %s", reader->file, json_error.line,
+            json_error.text);
     }
     int r = read_all(reader, json);
     if (r == 0)
@@ -453,8 +477,8 @@ static int parse(struct reader *reader)
     return r;
 }
 
-int permissions_parse(
-    const char *text, size_t size, const char *file, struct permissions **ret_permissions, struct error *ret_error)
+int permissions_parse(const char *text, size_t size, const char *file, struct permissions **ret_permissions,
+    struct error *ret_error)
 {
     struct error error = {0};
     if (size > PERMISSIONS_BYTES_MAX)
@@ -467,8 +491,11 @@ int permissions_parse(
     } else {
         memcpy(plain, text, size);
         unsigned line = json_blank_comments(plain, size);
-        struct reader reader = {.text = plain, .size = size, .file = file, .permissions = permissions, .error = &error};
-        r = line > 0 ? error_set(&error, EINVAL, "%s:%u: the comment that begins here does not end", file, line) : parse(&reader);
+        struct reader reader = {
+            .text = plain, .size = size, .file = file, .permissions = permissions, .error = &error};
+        r = line > 0
+                ? error_set(&error, EINVAL, "%s:%u: the comment that begins here does not end", file, line)
+                : parse(&reader);
     }
     free(plain);
     if (r < 0) {
@@ -488,7 +515,8 @@ int permissions_load(const char *path, struct permissions **ret_permissions, str
     }
     int r = file_read(path, PERMISSIONS_BYTES_MAX, &bytes, ret_error);
     if (r == 0)
-        r = permissions_parse(bytes.data ? (const char *)bytes.data : "", bytes.size, path, ret_permissions, ret_error);
+        r = permissions_parse(
+            bytes.data ? (const char *)bytes.data : "", bytes.size, path, ret_permissions, ret_error);
     buffer_free(&bytes);
     return r;
 }

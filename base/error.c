@@ -35,7 +35,8 @@ int error_prefix(struct error *ret_error, const char *format, ...)
         return -ret_error->code;
     memcpy(message + length, ": ", 2);
     length += 2;
-    (void)escape_text(message + length, sizeof(message) - length, ret_error->message, strlen(ret_error->message));
+    (void)escape_text(
+        message + length, sizeof(message) - length, ret_error->message, strlen(ret_error->message));
     memcpy(ret_error->message, message, sizeof(message));
     return -ret_error->code;
 }

@@ -33,8 +33,8 @@ static int reserve(int file, size_t size_max, struct buffer *bytes)
     return buffer_reserve(bytes, size);
 }
 
-static int read_all(int file, const char *path, size_t size_max, struct buffer *bytes,
-    struct error *ret_error)
+static int read_all(
+    int file, const char *path, size_t size_max, struct buffer *bytes, struct error *ret_error)
 {
     size_t start = bytes->size;
     int r = reserve(file, size_max, bytes);
@@ -101,8 +101,8 @@ static int write_all(int file, const char *path, const void *data, size_t size, 
     return 0;
 }
 
-int file_write_new(const char *path, mode_t mode, const void *data, size_t size, bool sync,
-    struct error *ret_error)
+int file_write_new(
+    const char *path, mode_t mode, const void *data, size_t size, bool sync, struct error *ret_error)
 {
     int file = open_retrying(path, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (file < 0)

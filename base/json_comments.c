@@ -81,8 +81,8 @@ unsigned json_line_of(const char *text, size_t size, const char *const *keys, si
         if (depth < found + 1 && found > 0 && (text[start] == '}' || text[start] == ']'))
             break; /* the end of the object that should have the next key */
         size_t length = strlen(keys[found]);
-        if (text[start] == '"' && depth == found + 1 && at - start == length + 2 && memcmp(text + start + 1, keys[found], length) == 0 &&
-            is_key(text, size, at)) {
+        if (text[start] == '"' && depth == found + 1 && at - start == length + 2 &&
+            memcmp(text + start + 1, keys[found], length) == 0 && is_key(text, size, at)) {
             found++;
             line_found = line;
         }

@@ -1,5 +1,5 @@
-/* How many bytes are written for a point until it lies in its final segment: journal, sealing, merging; and what the
- * kernel was told to write. bench_amplification [POINTS] */
+/* How many bytes are written for a point until it lies in its final segment: journal, sealing, merging; and
+ * what the kernel was told to write. bench_amplification [POINTS] */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -35,7 +35,8 @@ static void open_store(struct writing *writing, enum generate_kind kind)
 {
     struct error error = {0};
     /* What is written does not depend on syncs. A small journal, so that there is something to merge. */
-    struct store_options options = {.journal_bytes = JOURNAL_BYTES, .wait_ms_max = 60000, .fsync = STORE_FSYNC_NEVER};
+    struct store_options options = {
+        .journal_bytes = JOURNAL_BYTES, .wait_ms_max = 60000, .fsync = STORE_FSYNC_NEVER};
     if (mkdir(writing->directory, 0700) < 0)
         bench_fail("mkdir %s", writing->directory);
     bench_must(store_create(writing->directory, NULL, &error), &error);
@@ -74,10 +75,11 @@ static void measure(struct writing *writing, enum generate_kind kind, uint64_t p
     bench_remove(writing->directory);
     double each = (double)stats.appended_points;
     uint64_t written = stats.journal_bytes_written + stats.sealed_bytes_written + stats.merged_bytes_written;
-    snprintf(work, sizeof(work), "bytes written a point, %s, %u point%s at once, %d series", generate_name(kind), at_once,
-        at_once == 1 ? "" : "s", SERIES);
+    snprintf(work, sizeof(work), "bytes written a point, %s, %u point%s at once, %d series",
+        generate_name(kind), at_once, at_once == 1 ? "" : "s", SERIES);
     bench_row_text(work,
-        "journal %.1f, sealing %.2f, merging %.2f (%llu segments sealed, %llu merged); stays %.2f: segments are written "
+        "journal %.1f, sealing %.2f, merging %.2f (%llu segments sealed, %llu merged); stays %.2f: segments "
+        "are written "
         "%.2f times; all in all %.1f, %.1f by the kernel's count",
         (double)stats.journal_bytes_written / each, (double)stats.sealed_bytes_written / each,
         (double)stats.merged_bytes_written / each, (unsigned long long)stats.sealed_journals,

@@ -109,8 +109,8 @@ static void report_latency(const struct appending *appending, const char *work)
     free(seconds);
 }
 
-static void bench_threads(struct appending *appending, unsigned threads, uint64_t points,
-    uint32_t batch_points)
+static void bench_threads(
+    struct appending *appending, unsigned threads, uint64_t points, uint32_t batch_points)
 {
     char work[128];
     size_t batch_count = (size_t)(points / threads / batch_points);

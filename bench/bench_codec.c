@@ -1,6 +1,6 @@
-/* JSON text to points and back, in memory, one thread: the ceiling of import, export and HTTP. Beside each data set a
- * plain look at every byte of the same text and a copy of it; and single numbers, ours and the C library's.
- * bench_codec [POINTS] */
+/* JSON text to points and back, in memory, one thread: the ceiling of import, export and HTTP. Beside each
+ * data set a plain look at every byte of the same text and a copy of it; and single numbers, ours and the C
+ * library's. bench_codec [POINTS] */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -167,8 +167,8 @@ static void print_decimal_ours(void *context)
     struct number_case *numbers = context;
     char text[NUMBER_TEXT_MAX];
     for (unsigned i = 0; i < numbers->rounds * NUMBERS; i++)
-        numbers->sink += number_print_decimal(text, numbers->integers[i % NUMBERS], numbers->exponent) +
-            (uint8_t)text[0];
+        numbers->sink +=
+            number_print_decimal(text, numbers->integers[i % NUMBERS], numbers->exponent) + (uint8_t)text[0];
 }
 
 static void print_library(void *context)
@@ -179,13 +179,14 @@ static void print_library(void *context)
         numbers->sink += (uint64_t)snprintf(text, sizeof(text), "%.17g", numbers->doubles[i % NUMBERS]);
 }
 
-static void number_row(const char *what, const char *how, void (*work)(void *context),
-    struct number_case *numbers)
+static void number_row(
+    const char *what, const char *how, void (*work)(void *context), struct number_case *numbers)
 {
     char title[80];
     struct bench_result result = bench_run(1, 5, NULL, work, numbers);
     snprintf(title, sizeof(title), "%s, %s", how, what);
-    bench_row_text(title, "%.1f ns of CPU each", result.cpu_seconds * 1e9 / ((double)numbers->rounds * NUMBERS));
+    bench_row_text(
+        title, "%.1f ns of CPU each", result.cpu_seconds * 1e9 / ((double)numbers->rounds * NUMBERS));
 }
 
 /* digits: of the fraction; 0 = all 53 bits. */

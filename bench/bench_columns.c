@@ -17,8 +17,8 @@ struct piece { /* one column of one block */
 
 struct work {
     struct columns *columns;
-    struct batch batch;     /* all points */
-    struct batch decoded;   /* one block */
+    struct batch batch;   /* all points */
+    struct batch decoded; /* one block */
     struct buffer encoded;
     struct piece *times, *values;
     uint32_t blocks;
@@ -40,7 +40,8 @@ static void encode(void *context, bool values)
     for (uint32_t b = 0; b < work->blocks; b++) {
         pieces[b].offset = work->encoded.size;
         bench_must((values ? columns_encode_values : columns_encode_times)(work->columns, &work->batch,
-            b * work->block_points, block_count(work, b), &work->encoded), NULL);
+                       b * work->block_points, block_count(work, b), &work->encoded),
+            NULL);
         pieces[b].size = work->encoded.size - pieces[b].offset;
     }
     *(values ? &work->values_bytes : &work->times_bytes) = work->encoded.size - start;
@@ -64,8 +65,9 @@ static void decode_times(void *context)
     struct work *work = context;
     struct error error = {0};
     for (uint32_t b = 0; b < work->blocks; b++)
-        bench_must(columns_decode_times(work->columns, work->encoded.data + work->times[b].offset, work->times[b].size,
-            block_count(work, b), &work->decoded, &error), &error);
+        bench_must(columns_decode_times(work->columns, work->encoded.data + work->times[b].offset,
+                       work->times[b].size, block_count(work, b), &work->decoded, &error),
+            &error);
 }
 
 static void decode_values(void *context)
@@ -74,7 +76,8 @@ static void decode_values(void *context)
     struct error error = {0};
     for (uint32_t b = 0; b < work->blocks; b++)
         bench_must(columns_decode_values(work->columns, work->encoded.data + work->values[b].offset,
-            work->values[b].size, block_count(work, b), &work->decoded, &error), &error);
+                       work->values[b].size, block_count(work, b), &work->decoded, &error),
+            &error);
 }
 
 static void measure(struct work *work, const char *name, const char *column, void (*encode_work)(void *),

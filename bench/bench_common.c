@@ -75,7 +75,8 @@ const char *bench_directory(void)
     if (*directory)
         return directory;
     const char *parent = getenv("TMPDIR");
-    snprintf(directory, sizeof(directory), "%s/connectordb-bench-XXXXXX", parent && *parent ? parent : "/tmp");
+    snprintf(
+        directory, sizeof(directory), "%s/connectordb-bench-XXXXXX", parent && *parent ? parent : "/tmp");
     if (!mkdtemp(directory))
         bench_fail("mkdtemp %s: %s", directory, strerror(errno));
     atexit(remove_directory);

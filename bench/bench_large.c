@@ -1,5 +1,6 @@
-/* One very long stream, imported from its data.json, read by range in its middle, exported; and a tenth of it before that, to show
- * what grows with it. bench_large [POINTS]; needs about 35 bytes of disk a point (300M: 11 GB). */
+/* One very long stream, imported from its data.json, read by range in its middle, exported; and a tenth of it
+ * before that, to show what grows with it. bench_large [POINTS]; needs about 35 bytes of disk a point (300M:
+ * 11 GB). */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -37,7 +38,8 @@ static void close_database(struct large *large)
 static void must_be_all(const struct large *large, const struct transfer_result *result)
 {
     if (result->points != large->points)
-        bench_fail("%llu points instead of %llu", (unsigned long long)result->points, (unsigned long long)large->points);
+        bench_fail("%llu points instead of %llu", (unsigned long long)result->points,
+            (unsigned long long)large->points);
 }
 
 static void import_folder(void *context)
@@ -45,7 +47,9 @@ static void import_folder(void *context)
     struct large *large = context;
     struct transfer_result result;
     struct error error = {0};
-    bench_must(import_database(large->database, large->source, &(struct transfer_options){0}, &result, &error), &error);
+    bench_must(
+        import_database(large->database, large->source, &(struct transfer_options){0}, &result, &error),
+        &error);
     must_be_all(large, &result);
 }
 
@@ -54,7 +58,9 @@ static void export_folder(void *context)
     struct large *large = context;
     struct transfer_result result;
     struct error error = {0};
-    bench_must(export_database(large->database, large->target, &(struct transfer_options){0}, &result, &error), &error);
+    bench_must(
+        export_database(large->database, large->target, &(struct transfer_options){0}, &result, &error),
+        &error);
     must_be_all(large, &result);
 }
 
@@ -65,14 +71,16 @@ static void check_text(const struct large *large)
     struct stat status;
     snprintf(path, sizeof(path), "%s/bench/data/s0/data.json", large->target);
     if (stat(path, &status) < 0 || (uint64_t)status.st_size != large->text_bytes)
-        bench_fail("%s is not as long as what was imported, %llu bytes", path, (unsigned long long)large->text_bytes);
+        bench_fail("%s is not as long as what was imported, %llu bytes", path,
+            (unsigned long long)large->text_bytes);
 }
 
 static void find_series(struct large *large)
 {
     struct stream stream;
     struct error error = {0};
-    bench_must(catalog_stream_by_name(large->database->catalog, "bench", "data", "s0", &stream, &error), &error);
+    bench_must(
+        catalog_stream_by_name(large->database->catalog, "bench", "data", "s0", &stream, &error), &error);
     large->series_id = stream.series_id;
     stream_free(&stream);
 }
@@ -88,7 +96,9 @@ static void read_from_time(const struct large *large, double time)
     struct store *store = large->database->store;
     bench_must(store_snapshot_open(store, &snapshot, &error), &error);
     bench_must(store_snapshot_index_of_time(snapshot, large->series_id, time, &first, &error), &error);
-    bench_must(store_cursor_open(snapshot, large->series_id, first, first + RANGE_POINTS, false, &cursor, &error), &error);
+    bench_must(
+        store_cursor_open(snapshot, large->series_id, first, first + RANGE_POINTS, false, &cursor, &error),
+        &error);
     for (;;) {
         bench_must(store_cursor_next(cursor, &batch, &error), &error);
         if (!batch)
@@ -116,9 +126,11 @@ static void time_reads(const struct large *large)
         read_from_time(large, GENERATE_START + span * (i * 7919 % READS) / READS);
         seconds[i] = bench_now() - start;
     }
-    snprintf(work, sizeof(work), "range of %d points by time, %.1f M points", RANGE_POINTS, (double)large->points / 1e6);
-    bench_row_text(work, "in the middle, first after opening %.2f ms; anywhere p50 %.3f ms, p99 %.3f ms", first * 1e3,
-        bench_percentile(seconds, READS, 0.5) * 1e3, bench_percentile(seconds, READS, 0.99) * 1e3);
+    snprintf(work, sizeof(work), "range of %d points by time, %.1f M points", RANGE_POINTS,
+        (double)large->points / 1e6);
+    bench_row_text(work, "in the middle, first after opening %.2f ms; anywhere p50 %.3f ms, p99 %.3f ms",
+        first * 1e3, bench_percentile(seconds, READS, 0.5) * 1e3,
+        bench_percentile(seconds, READS, 0.99) * 1e3);
 }
 
 static void bench_size(struct large *large, uint64_t points)
@@ -127,7 +139,8 @@ static void bench_size(struct large *large, uint64_t points)
     struct store_stats stats;
     struct error error = {0};
     large->points = points;
-    bench_must(generate_export(large->source, GENERATE_SENSOR, 1, points, &large->text_bytes, &error), &error);
+    bench_must(
+        generate_export(large->source, GENERATE_SENSOR, 1, points, &large->text_bytes, &error), &error);
     bench_must(database_create(large->database_path, NULL, &error), &error);
     open_database(large);
     struct bench_result result = bench_run(0, 1, NULL, import_folder, large);

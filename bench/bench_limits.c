@@ -1,5 +1,5 @@
-/* What this machine can do at most: writing, syncing, copying, looking at bytes, waking a thread. The figures of the other
- * benches mean something only beside these. bench_limits [POINTS]: 64 bytes of I/O a point. */
+/* What this machine can do at most: writing, syncing, copying, looking at bytes, waking a thread. The figures
+ * of the other benches mean something only beside these. bench_limits [POINTS]: 64 bytes of I/O a point. */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -98,8 +98,8 @@ static void measure_sync(struct limits *limits, size_t appends)
     }
     close(file);
     double p50 = bench_percentile(seconds, appends, 0.5), p99 = bench_percentile(seconds, appends, 0.99);
-    bench_row_text("machine: 4 KB append + fdatasync, prezeroed file", "p50 %.0f µs, p99 %.0f µs", p50 * 1e6,
-        p99 * 1e6);
+    bench_row_text(
+        "machine: 4 KB append + fdatasync, prezeroed file", "p50 %.0f µs, p99 %.0f µs", p50 * 1e6, p99 * 1e6);
     free(seconds);
 }
 
@@ -177,8 +177,8 @@ static void measure_round_trip(size_t count)
     pthread_join(thread, NULL);
     close(listening);
     double p50 = bench_percentile(seconds, count, 0.5), p99 = bench_percentile(seconds, count, 0.99);
-    bench_row_text("machine: TCP round trip of 150 bytes, two threads, one connection", "p50 %.0f µs, p99 %.0f µs",
-        p50 * 1e6, p99 * 1e6);
+    bench_row_text("machine: TCP round trip of 150 bytes, two threads, one connection",
+        "p50 %.0f µs, p99 %.0f µs", p50 * 1e6, p99 * 1e6);
     free(seconds);
 }
 

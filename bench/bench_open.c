@@ -115,8 +115,8 @@ static void check_series(const struct opening *opening, uint64_t series_id, uint
     bench_must(store_snapshot_series(snapshot, series_id, &series, &error), &error);
     store_snapshot_close(snapshot);
     if (series.length != length)
-        bench_fail("series %llu has %llu points", (unsigned long long)series_id,
-            (unsigned long long)series.length);
+        bench_fail(
+            "series %llu has %llu points", (unsigned long long)series_id, (unsigned long long)series.length);
 }
 
 int main(int argc, char **argv)

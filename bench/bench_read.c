@@ -128,8 +128,8 @@ static void bench_lookups(struct reading *reading, uint32_t points, const char *
     struct bench_result result = bench_run(1, 5, NULL, read_lookups, reading);
     double p50 = bench_percentile(reading->seconds, reading->lookups, 0.5);
     double p99 = bench_percentile(reading->seconds, reading->lookups, 0.99);
-    bench_row_text(work, "%.1f k/s, p50 %.1f µs, p99 %.1f µs", (double)reading->lookups / result.seconds / 1e3,
-        p50 * 1e6, p99 * 1e6);
+    bench_row_text(work, "%.1f k/s, p50 %.1f µs, p99 %.1f µs",
+        (double)reading->lookups / result.seconds / 1e3, p50 * 1e6, p99 * 1e6);
 }
 
 int main(int argc, char **argv)

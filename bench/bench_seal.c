@@ -1,5 +1,5 @@
-/* Sealing journals into segments: speed, bytes per point, and how long inserts take meanwhile and during a bulk load.
- * bench_seal [POINTS] */
+/* Sealing journals into segments: speed, bytes per point, and how long inserts take meanwhile and during a
+ * bulk load. bench_seal [POINTS] */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -11,8 +11,15 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { SERIES = 50, BATCH_POINTS = 1000, SMALL_BATCH_POINTS = 100, SMALL_JOURNAL_BYTES = 512 << 10, LOADED_BATCHES = 100, LOADED_BATCH_POINTS = 4096,
-    PATH_BYTES = 4096 };
+enum {
+    SERIES = 50,
+    BATCH_POINTS = 1000,
+    SMALL_BATCH_POINTS = 100,
+    SMALL_JOURNAL_BYTES = 512 << 10,
+    LOADED_BATCHES = 100,
+    LOADED_BATCH_POINTS = 4096,
+    PATH_BYTES = 4096
+};
 
 struct sealing {
     char directory[PATH_BYTES];
@@ -116,9 +123,11 @@ static void report_inserts(struct sealing *sealing, const char *work)
     double p50 = bench_percentile(sealing->seconds, sealing->insert_count, 0.5);
     double p99 = bench_percentile(sealing->seconds, sealing->insert_count, 0.99);
     double most = bench_percentile(sealing->seconds, sealing->insert_count, 1);
-    bench_row_text(work, "p50 %.2f ms, p99 %.2f ms, most %.1f ms (%llu journals sealed, %llu segments merged, %llu inserts waited)",
-        p50 * 1e3, p99 * 1e3, most * 1e3, (unsigned long long)stats.sealed_journals, (unsigned long long)stats.merged_segments,
-        (unsigned long long)stats.inserts_waited);
+    bench_row_text(work,
+        "p50 %.2f ms, p99 %.2f ms, most %.1f ms (%llu journals sealed, %llu segments merged, %llu inserts "
+        "waited)",
+        p50 * 1e3, p99 * 1e3, most * 1e3, (unsigned long long)stats.sealed_journals,
+        (unsigned long long)stats.merged_segments, (unsigned long long)stats.inserts_waited);
 }
 
 /* One segment of one series. */

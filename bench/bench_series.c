@@ -1,5 +1,5 @@
-/* Very many series with a few points each: inserting, sealing, merging, opening, reading one across the whole history; and
- * streams made through the catalog. bench_series [SERIES] */
+/* Very many series with a few points each: inserting, sealing, merging, opening, reading one across the whole
+ * history; and streams made through the catalog. bench_series [SERIES] */
 #include "bench_common.h"
 #include "generate.h"
 
@@ -13,12 +13,12 @@
 #include <sys/stat.h>
 
 enum {
-    THREADS = 16,        /* each waits for its own flush: they share */
-    ROUNDS = 3,          /* inserts into each series */
+    THREADS = 16, /* each waits for its own flush: they share */
+    ROUNDS = 3,   /* inserts into each series */
     BATCH_POINTS = 3,
     WATCHED_POINTS = 100, /* of a series that gets one after each hundredth of the inserts */
     READS = 200,
-    STREAMS_SHARE = 10,  /* series for each stream that is made in the catalog */
+    STREAMS_SHARE = 10,       /* series for each stream that is made in the catalog */
     JOURNAL_BYTES = 16 << 20, /* smaller than usual: a run makes enough segments to merge */
     PATH_BYTES = 4096,
 };
@@ -60,7 +60,8 @@ static void *insert_some(void *argument)
         batch_clear(&batch);
         for (unsigned i = 0; i < BATCH_POINTS; i++)
             bench_must(batch_push_double(&batch, GENERATE_START + worker->round * 3600 + i * 60,
-                           20.0 + (double)(id % 100) / 100), &error);
+                           20.0 + (double)(id % 100) / 100),
+                &error);
         append(worker->many->store, id, &batch);
     }
     batch_free(&batch);
@@ -71,7 +72,9 @@ static void insert_range(const struct many *many, unsigned round, uint64_t from,
 {
     struct worker workers[THREADS];
     for (unsigned i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){.many = many, .round = round, .from = from + (to - from) * i / THREADS,
+        workers[i] = (struct worker){.many = many,
+            .round = round,
+            .from = from + (to - from) * i / THREADS,
             .to = from + (to - from) * (i + 1) / THREADS};
         if (pthread_create(&workers[i].thread, NULL, insert_some, &workers[i]) != 0)
             bench_fail("no thread");
@@ -140,7 +143,8 @@ static void time_reads(struct many *many, const char *when)
     }
     snprintf(work, sizeof(work), "read %d points of one series, all of history, %s", WATCHED_POINTS, when);
     bench_row_text(work, "first %.0f µs, then p50 %.0f µs, p99 %.0f µs", first * 1e6,
-        bench_percentile(many->read_seconds, READS, 0.5) * 1e6, bench_percentile(many->read_seconds, READS, 0.99) * 1e6);
+        bench_percentile(many->read_seconds, READS, 0.5) * 1e6,
+        bench_percentile(many->read_seconds, READS, 0.99) * 1e6);
     for (unsigned i = 0; i < READS; i++) {
         double start = bench_now();
         if (read_series(many, 1 + i * (many->series - 1) / READS) != ROUNDS * BATCH_POINTS)
@@ -188,7 +192,8 @@ static void print_segments(const struct many *many, const char *when)
     store_get_stats(many->store, &stats);
     snprintf(work, sizeof(work), "segments %s", when);
     bench_row_text(work, "%llu (%llu were merged), %.1f MB, %.1f bytes a series, %.2f a point",
-        (unsigned long long)stats.segment_count, (unsigned long long)stats.merged_segments, (double)stats.segment_bytes / 1e6, (double)stats.segment_bytes / (double)many->series,
+        (unsigned long long)stats.segment_count, (unsigned long long)stats.merged_segments,
+        (double)stats.segment_bytes / 1e6, (double)stats.segment_bytes / (double)many->series,
         (double)stats.segment_bytes / (double)stats.segment_points);
 }
 
@@ -203,16 +208,18 @@ static void bench_store(struct many *many)
     open_store(many);
 
     struct bench_result result = bench_run(0, 1, NULL, insert_all, many);
-    snprintf(work, sizeof(work), "%d inserts of %d points into each of %.3f M series, synced, %d threads", ROUNDS,
-        BATCH_POINTS, millions, THREADS);
+    snprintf(work, sizeof(work), "%d inserts of %d points into each of %.3f M series, synced, %d threads",
+        ROUNDS, BATCH_POINTS, millions, THREADS);
     bench_row_text(work, "%.1f s, %.0f k inserts/s, %.0f MiB", result.seconds,
         (double)many->series * ROUNDS / result.seconds / 1e3, (double)result.private_bytes / MEBIBYTE);
     result = bench_run(0, 1, NULL, seal, many);
-    bench_row_text("sealing the rest", "%.2f s, %.0f MiB", result.seconds, (double)result.private_bytes / MEBIBYTE);
+    bench_row_text(
+        "sealing the rest", "%.2f s, %.0f MiB", result.seconds, (double)result.private_bytes / MEBIBYTE);
     print_segments(many, "sealed");
     time_reads(many, "before merging");
     result = bench_run(0, 1, NULL, merge, many);
-    bench_row_text("merging what is still due", "%.2f s, %.0f MiB", result.seconds, (double)result.private_bytes / MEBIBYTE);
+    bench_row_text("merging what is still due", "%.2f s, %.0f MiB", result.seconds,
+        (double)result.private_bytes / MEBIBYTE);
     print_segments(many, "merged");
     close_store(many);
     result = bench_run(0, 1, NULL, open_store, many);
@@ -237,12 +244,22 @@ static void make_streams(void *context)
     struct catalog *catalog = streams->database->catalog;
     struct error error = {0};
     int64_t user_id, device_id, id;
-    char name[NAME_BYTES_MAX + 1], empty[] = "", user_name[] = "bench", email[] = "bench@localhost", device_name[] = "data",
-                                   schema[] = "{\"type\":\"number\"}";
-    struct user user = {.name = user_name, .nickname = empty, .email = email, .description = empty, .icon = empty};
-    struct device device = {.name = device_name, .nickname = empty, .description = empty, .icon = empty, .apikey = empty,
-        .role = empty, .enabled = true};
-    struct stream stream = {.name = name, .nickname = empty, .description = empty, .icon = empty, .schema = schema,
+    char name[NAME_BYTES_MAX + 1], empty[] = "", user_name[] = "bench", email[] = "bench@localhost",
+                                   device_name[] = "data", schema[] = "{\"type\":\"number\"}";
+    struct user user = {
+        .name = user_name, .nickname = empty, .email = email, .description = empty, .icon = empty};
+    struct device device = {.name = device_name,
+        .nickname = empty,
+        .description = empty,
+        .icon = empty,
+        .apikey = empty,
+        .role = empty,
+        .enabled = true};
+    struct stream stream = {.name = name,
+        .nickname = empty,
+        .description = empty,
+        .icon = empty,
+        .schema = schema,
         .datatype = empty};
     bench_must(catalog_create_user(catalog, &user, "bench", &user_id, &error), &error);
     device.user_id = user_id;
@@ -275,9 +292,10 @@ static void bench_catalog(struct streams *streams)
     bench_must(database_create(streams->path, NULL, &error), &error);
     open_database(streams);
     struct bench_result result = bench_run(0, 1, NULL, make_streams, streams);
-    snprintf(work, sizeof(work), "make %.1f k streams in the catalog, each synced, one thread", (double)streams->count / 1e3);
-    bench_row_text(work, "%.1f s, %.2f k/s, %.0f MiB", result.seconds, (double)streams->count / result.seconds / 1e3,
-        (double)result.private_bytes / MEBIBYTE);
+    snprintf(work, sizeof(work), "make %.1f k streams in the catalog, each synced, one thread",
+        (double)streams->count / 1e3);
+    bench_row_text(work, "%.1f s, %.2f k/s, %.0f MiB", result.seconds,
+        (double)streams->count / result.seconds / 1e3, (double)result.private_bytes / MEBIBYTE);
     close_database(streams);
     result = bench_run(0, 1, NULL, open_database, streams);
     snprintf(work, sizeof(work), "open a database of %.1f k streams", (double)streams->count / 1e3);

@@ -45,7 +45,8 @@ static void import_folder(void *context)
     struct transfer *transfer = context;
     struct transfer_result result;
     struct error error = {0};
-    bench_must(import_database(transfer->database, transfer->source, &(struct transfer_options){0}, &result, &error),
+    bench_must(
+        import_database(transfer->database, transfer->source, &(struct transfer_options){0}, &result, &error),
         &error);
     check_points(transfer, &result);
 }
@@ -61,18 +62,21 @@ static void export_folder(void *context)
     struct transfer *transfer = context;
     struct transfer_result result;
     struct error error = {0};
-    bench_must(export_database(transfer->database, transfer->target, &(struct transfer_options){0}, &result, &error),
+    bench_must(
+        export_database(transfer->database, transfer->target, &(struct transfer_options){0}, &result, &error),
         &error);
     check_points(transfer, &result);
 }
 
-static void bench_folder(struct transfer *transfer, enum generate_kind kind, uint32_t streams, uint64_t points)
+static void bench_folder(
+    struct transfer *transfer, enum generate_kind kind, uint32_t streams, uint64_t points)
 {
     char work[128];
     uint64_t text_bytes;
     struct error error = {0};
     transfer->points = points / streams * streams;
-    bench_must(generate_export(transfer->source, kind, streams, points / streams, &text_bytes, &error), &error);
+    bench_must(
+        generate_export(transfer->source, kind, streams, points / streams, &text_bytes, &error), &error);
 
     struct bench_result result = bench_run(1, 5, make_database, import_folder, transfer);
     struct store_stats stats;

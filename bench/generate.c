@@ -88,7 +88,8 @@ static int push_event(struct generator *generator, struct batch *batch, double t
     unsigned id = (unsigned)(random >> 40);
     if (generator->stream % 2 == 0) {
         snprintf(text, sizeof(text), "%s service=%s request=%08x duration_ms=%u message=\"%s\"",
-            levels[random % 5], services[random / 5 % 5], id * 2654435761u, id % 900, outcomes[random / 25 % 4]);
+            levels[random % 5], services[random / 5 % 5], id * 2654435761u, id % 900,
+            outcomes[random / 25 % 4]);
         end = put_string(end, text);
     } else {
         *end++ = 0x82; /* a map of two */
@@ -97,7 +98,8 @@ static int push_event(struct generator *generator, struct batch *batch, double t
             id % 97);
         end = put_string(end, text);
         end = put_string(end, "title");
-        snprintf(text, sizeof(text), "%s, part %u: what is new and what is next", pages[random % 5], id % 1000);
+        snprintf(
+            text, sizeof(text), "%s, part %u: what is new and what is next", pages[random % 5], id % 1000);
         end = put_string(end, text);
     }
     return batch_push_msgpack(batch, time, value, (size_t)(end - value));
@@ -226,18 +228,21 @@ static int write_named(const char *folder, const char *name, const char *text, s
 static int write_owner(const char *directory, struct error *ret_error)
 {
     static const char user[] =
-        "{\n\t\"name\": \"bench\",\n\t\"nickname\": \"\",\n\t\"email\": \"bench@localhost\",\n\t\"description\": \"\",\n"
+        "{\n\t\"name\": \"bench\",\n\t\"nickname\": \"\",\n\t\"email\": "
+        "\"bench@localhost\",\n\t\"description\": \"\",\n"
         "\t\"icon\": \"\",\n\t\"role\": \"user\",\n\t\"public\": false,\n"
         /* bcrypt, cost 4 (checked in no time), of "bench" and the salt */
         "\t\"password\": \"$2a$04$abcdefghijklmnopqrstuu5oxSr1kx8Y3UYvKGn7lTR.xJzVULG.m\",\n"
         "\t\"password_salt\": \"salt\",\n\t\"password_scheme\": \"bcrypt\"\n}";
     static const char user_device[] =
         "{\n\t\"name\": \"user\",\n\t\"nickname\": \"\",\n\t\"description\": \"\",\n\t\"icon\": \"\",\n"
-        "\t\"apikey\": \"00000000-0000-4000-8000-000000000001\",\n\t\"enabled\": true,\n\t\"public\": false,\n"
+        "\t\"apikey\": \"00000000-0000-4000-8000-000000000001\",\n\t\"enabled\": true,\n\t\"public\": "
+        "false,\n"
         "\t\"role\": \"user\",\n\t\"visible\": true,\n\t\"user_editable\": true\n}";
     static const char data_device[] =
         "{\n\t\"name\": \"data\",\n\t\"nickname\": \"\",\n\t\"description\": \"\",\n\t\"icon\": \"\",\n"
-        "\t\"apikey\": \"00000000-0000-4000-8000-000000000002\",\n\t\"enabled\": true,\n\t\"public\": false,\n"
+        "\t\"apikey\": \"00000000-0000-4000-8000-000000000002\",\n\t\"enabled\": true,\n\t\"public\": "
+        "false,\n"
         "\t\"role\": \"\",\n\t\"visible\": true,\n\t\"user_editable\": true\n}";
     static const char root[] = "{\n\t\"Version\": 2,\n\t\"ConnectorDB\": \"0.3.0\"\n}";
     char path[PATH_BYTES];

@@ -50,7 +50,8 @@ int cache_create(size_t entries, size_t key_bytes_max, size_t value_bytes, struc
     cache->key_bytes_max = key_bytes_max;
     cache->value_bytes = value_bytes;
     cache->entry_bytes = align_up(sizeof(struct entry) + value_bytes + key_bytes_max, 8);
-    cache->entries = calloc(sets * CACHE_WAYS, cache->entry_bytes); /* pages that are never used cost nothing */
+    cache->entries =
+        calloc(sets * CACHE_WAYS, cache->entry_bytes); /* pages that are never used cost nothing */
     atomic_init(&cache->generation, 1);
     if (!cache->entries || RAND_bytes((unsigned char *)&cache->seed, sizeof(cache->seed)) != 1) {
         free(cache->entries);
@@ -83,7 +84,8 @@ void cache_outdate(struct cache *cache)
     (void)atomic_fetch_add_explicit(&cache->generation, 1, memory_order_acq_rel);
 }
 
-/* FNV-1a with a random start. Only keys that exist get in, so nobody can aim collisions at more than the places of his own. */
+/* FNV-1a with a random start. Only keys that exist get in, so nobody can aim collisions at more than the
+ * places of his own. */
 static uint64_t hash_key(const struct cache *cache, const uint8_t *key, size_t key_size)
 {
     uint64_t hash = cache->seed;

@@ -1,9 +1,10 @@
-/* A bounded map from short keys to small values of one size, for the request path. Any thread; a hit takes one striped lock for some
- * tens of nanoseconds and allocates nothing.
+/* A bounded map from short keys to small values of one size, for the request path. Any thread; a hit takes
+ * one striped lock for some tens of nanoseconds and allocates nothing.
  *
- * Entries are never removed but outdated: each carries the generation it was read under, and a hit needs the current one. Whoever looks
- * something up takes the generation *before* reading the truth; whoever changes the truth raises it *after* the change is visible and
- * before it returns. So an entry that was read before a change can be put after it, but never hit. */
+ * Entries are never removed but outdated: each carries the generation it was read under, and a hit needs the
+ * current one. Whoever looks something up takes the generation *before* reading the truth; whoever changes
+ * the truth raises it *after* the change is visible and before it returns. So an entry that was read before a
+ * change can be put after it, but never hit. */
 #ifndef CONNECTORDB_CACHE_H
 #define CONNECTORDB_CACHE_H
 

@@ -28,7 +28,8 @@ static int replace_text(char **text, const char *value, struct error *ret_error)
 }
 
 /* Copies the fields into an object that owns its texts. */
-static int overlay(const struct object_kind *kind, void *object, const void *from, uint32_t fields, struct error *ret_error)
+static int overlay(
+    const struct object_kind *kind, void *object, const void *from, uint32_t fields, struct error *ret_error)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < kind->count; i++) {
@@ -43,8 +44,8 @@ static int overlay(const struct object_kind *kind, void *object, const void *fro
     return r;
 }
 
-static int load_by_id(struct catalog *catalog, enum statement id, const struct object_kind *kind, int64_t row, void *ret_object,
-    struct error *ret_error)
+static int load_by_id(struct catalog *catalog, enum statement id, const struct object_kind *kind, int64_t row,
+    void *ret_object, struct error *ret_error)
 {
     sqlite3_stmt *statement;
     int r = select_by_id(catalog->writer, id, row, &statement, ret_error);
@@ -58,8 +59,8 @@ static int load_by_id(struct catalog *catalog, enum statement id, const struct o
 
 /* ---- users ---- */
 
-static int change_user(struct catalog *catalog, int64_t id, const struct user *from, uint32_t fields, struct user *user,
-    struct error *ret_error)
+static int change_user(struct catalog *catalog, int64_t id, const struct user *from, uint32_t fields,
+    struct user *user, struct error *ret_error)
 {
     int r = load_by_id(catalog, STATEMENT_USER_BY_ID, &USER_KIND, id, user, ret_error);
     if (r < 0)
@@ -87,15 +88,16 @@ static void outdate_user(struct catalog *catalog, const struct user *user, uint3
     }
 }
 
-int catalog_change_user(struct catalog *catalog, int64_t id, const struct user *changed, uint32_t fields, struct user *ret_user,
-    struct error *ret_error)
+int catalog_change_user(struct catalog *catalog, int64_t id, const struct user *changed, uint32_t fields,
+    struct user *ret_user, struct error *ret_error)
 {
     static char scheme[] = PASSWORD_SCHEME_NEW;
     struct user from = *changed, user = {0};
     struct password_hash hash;
     uint32_t internal = 0; /* the password's hash, salt and scheme change together */
     for (size_t i = 0; i < USER_KIND.count; i++)
-        internal |= USER_KIND.fields[i].flags & FIELD_INTERNAL ? field_bit(&USER_KIND, &USER_KIND.fields[i]) : 0;
+        internal |=
+            USER_KIND.fields[i].flags & FIELD_INTERNAL ? field_bit(&USER_KIND, &USER_KIND.fields[i]) : 0;
     bool password = CHANGES(&USER_KIND, fields, user, password);
     fields &= ~internal;
     int r = fields_check_changes(&USER_KIND, &from, fields, ret_error);
@@ -123,13 +125,16 @@ int catalog_change_user(struct catalog *catalog, int64_t id, const struct user *
 
 /* ---- devices ---- */
 
-static int check_key(struct catalog *catalog, const struct device *device, const char *key, struct error *ret_error)
+static int check_key(
+    struct catalog *catalog, const struct device *device, const char *key, struct error *ret_error)
 {
     if (strcmp(device->apikey, key) == 0)
         return 0;
     int r = exists_by_text(catalog->writer, STATEMENT_DEVICE_KEY_TAKEN, key, ret_error);
     return r > 0 ? error_set(ret_error, ENOTUNIQ,
-                       "the API key of device '%s' cannot be used: choose another, or an empty one for a random one", device->name)
+                       "the API key of device '%s' cannot be used: choose another, or an empty one for a "
+                       "random one",
+                       device->name)
                  : r;
 }
 
@@ -184,8 +189,8 @@ int catalog_change_device(struct catalog *catalog, int64_t id, const struct devi
 /* ---- streams ---- */
 
 /* A downlink that comes back gets a new series: the old one's data is gone. */
-static int change_stream(struct catalog *catalog, int64_t id, const struct stream *from, uint32_t fields, struct stream *stream,
-    uint64_t *ret_dropped, struct error *ret_error)
+static int change_stream(struct catalog *catalog, int64_t id, const struct stream *from, uint32_t fields,
+    struct stream *stream, uint64_t *ret_dropped, struct error *ret_error)
 {
     int r = load_by_id(catalog, STATEMENT_STREAM_BY_ID, &STREAM_KIND, id, stream, ret_error);
     if (r < 0)

@@ -47,7 +47,8 @@ static int delete_row(struct catalog *catalog, enum statement id, int64_t row, s
 }
 
 /* Each of these runs in the transaction: checks that the object is there and may go, and lists its series. */
-static int prepare_user(struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error)
+static int prepare_user(
+    struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error)
 {
     sqlite3_stmt *statement;
     int r = select_by_id(catalog->writer, STATEMENT_USER_BY_ID, id, &statement, ret_error);
@@ -57,7 +58,8 @@ static int prepare_user(struct catalog *catalog, int64_t id, struct series_list 
     return r < 0 ? r : series_of(catalog, STATEMENT_USER_SERIES, id, list, ret_error);
 }
 
-static int prepare_device(struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error)
+static int prepare_device(
+    struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error)
 {
     sqlite3_stmt *statement;
     struct device device;
@@ -67,12 +69,14 @@ static int prepare_device(struct catalog *catalog, int64_t id, struct series_lis
     if (r == 0)
         r = device_borrow(statement, &device, ret_error);
     if (r == 0 && (strcmp(device.name, "user") == 0 || strcmp(device.name, "meta") == 0))
-        r = error_set(ret_error, EPERM, "the device '%s' belongs to its user and cannot be deleted", device.name);
+        r = error_set(
+            ret_error, EPERM, "the device '%s' belongs to its user and cannot be deleted", device.name);
     statement_release(catalog->writer, STATEMENT_DEVICE_BY_ID, statement);
     return r < 0 ? r : series_of(catalog, STATEMENT_DEVICE_SERIES, id, list, ret_error);
 }
 
-static int prepare_stream(struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error)
+static int prepare_stream(
+    struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error)
 {
     sqlite3_stmt *statement;
     struct stream stream;
@@ -120,7 +124,8 @@ static int delete_stream_row(struct catalog *catalog, enum statement id, int64_t
     return r == 0 && log ? insert_log(catalog, device_id, ret_error) : r;
 }
 
-typedef int (*prepare_function)(struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error);
+typedef int (*prepare_function)(
+    struct catalog *catalog, int64_t id, struct series_list *list, struct error *ret_error);
 
 static int delete_object(struct catalog *catalog, prepare_function prepare, enum statement delete, int64_t id,
     uint64_t **ret_series, size_t *ret_count, struct error *ret_error)
@@ -147,7 +152,8 @@ static int delete_object(struct catalog *catalog, prepare_function prepare, enum
 int catalog_delete_user(struct catalog *catalog, int64_t user_id, uint64_t **ret_series, size_t *ret_count,
     struct error *ret_error)
 {
-    int r = delete_object(catalog, prepare_user, STATEMENT_USER_DELETE, user_id, ret_series, ret_count, ret_error);
+    int r = delete_object(
+        catalog, prepare_user, STATEMENT_USER_DELETE, user_id, ret_series, ret_count, ret_error);
     if (r == 0) {
         cache_outdate(catalog->identities);
         password_memory_forget(catalog->passwords, user_id);
@@ -155,17 +161,19 @@ int catalog_delete_user(struct catalog *catalog, int64_t user_id, uint64_t **ret
     return r;
 }
 
-int catalog_delete_device(struct catalog *catalog, int64_t device_id, uint64_t **ret_series, size_t *ret_count,
-    struct error *ret_error)
+int catalog_delete_device(struct catalog *catalog, int64_t device_id, uint64_t **ret_series,
+    size_t *ret_count, struct error *ret_error)
 {
-    int r = delete_object(catalog, prepare_device, STATEMENT_DEVICE_DELETE, device_id, ret_series, ret_count, ret_error);
+    int r = delete_object(
+        catalog, prepare_device, STATEMENT_DEVICE_DELETE, device_id, ret_series, ret_count, ret_error);
     if (r == 0)
         cache_outdate(catalog->identities);
     return r;
 }
 
-int catalog_delete_stream(struct catalog *catalog, int64_t stream_id, uint64_t **ret_series, size_t *ret_count,
-    struct error *ret_error)
+int catalog_delete_stream(struct catalog *catalog, int64_t stream_id, uint64_t **ret_series,
+    size_t *ret_count, struct error *ret_error)
 {
-    return delete_object(catalog, prepare_stream, STATEMENT_STREAM_DELETE, stream_id, ret_series, ret_count, ret_error);
+    return delete_object(
+        catalog, prepare_stream, STATEMENT_STREAM_DELETE, stream_id, ret_series, ret_count, ret_error);
 }

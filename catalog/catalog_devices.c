@@ -6,17 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-int insert_device(struct catalog *catalog, const struct device *device, int64_t *ret_id, struct error *ret_error)
+int insert_device(
+    struct catalog *catalog, const struct device *device, int64_t *ret_id, struct error *ret_error)
 {
     struct connection *writer = catalog->writer;
-    int r = exists_by_id_and_text(writer, STATEMENT_DEVICE_NAME_TAKEN, device->user_id, device->name, ret_error);
+    int r =
+        exists_by_id_and_text(writer, STATEMENT_DEVICE_NAME_TAKEN, device->user_id, device->name, ret_error);
     if (r > 0)
         return error_set(ret_error, EEXIST, "device '%s' already exists", device->name);
     if (r == 0)
         r = exists_by_text(writer, STATEMENT_DEVICE_KEY_TAKEN, device->apikey, ret_error);
     if (r > 0)
         return error_set(ret_error, ENOTUNIQ,
-            "the API key of device '%s' cannot be used: choose another, or leave it out for a random one", device->name);
+            "the API key of device '%s' cannot be used: choose another, or leave it out for a random one",
+            device->name);
     if (r == 0)
         r = insert_object(writer, STATEMENT_DEVICE_INSERT, &DEVICE_KIND, device, ret_id, ret_error);
     return r;
@@ -29,8 +32,15 @@ int insert_user_device(
     char description[] = "Holds manually inserted data for the user";
     char apikey[UUID_TEXT_BYTES];
     memcpy(apikey, key, sizeof(apikey));
-    const struct device device = {.user_id = user_id, .name = name, .description = description, .icon = icon,
-        .apikey = apikey, .role = role, .enabled = true, .visible = true, .user_editable = true};
+    const struct device device = {.user_id = user_id,
+        .name = name,
+        .description = description,
+        .icon = icon,
+        .apikey = apikey,
+        .role = role,
+        .enabled = true,
+        .visible = true,
+        .user_editable = true};
     return insert_device(catalog, &device, ret_id, ret_error);
 }
 
@@ -38,8 +48,8 @@ int insert_meta_device(struct catalog *catalog, int64_t user_id, int64_t *ret_id
 {
     char name[] = "meta", icon[] = "material:bug_report";
     char description[] = "The meta device holds automatically generated streams";
-    const struct device device = {.user_id = user_id, .name = name, .description = description, .icon = icon,
-        .enabled = true};
+    const struct device device = {
+        .user_id = user_id, .name = name, .description = description, .icon = icon, .enabled = true};
     return insert_device(catalog, &device, ret_id, ret_error);
 }
 
@@ -58,10 +68,10 @@ int check_device_owner(struct catalog *catalog, const struct device *device, str
     return r;
 }
 
-/* Of the one transaction, beside the check of the owner: whatever fails or is killed, the device is there with all its streams or
- * not at all. */
-int create_device(struct catalog *catalog, struct prepared_device *prepared, const struct catalog_limits *limits,
-    int64_t *ret_id, struct error *ret_error)
+/* Of the one transaction, beside the check of the owner: whatever fails or is killed, the device is there
+ * with all its streams or not at all. */
+int create_device(struct catalog *catalog, struct prepared_device *prepared,
+    const struct catalog_limits *limits, int64_t *ret_id, struct error *ret_error)
 {
     int64_t user_id = prepared->device.user_id;
     int r = check_device_owner(catalog, &prepared->device, ret_error);
@@ -70,16 +80,19 @@ int create_device(struct catalog *catalog, struct prepared_device *prepared, con
     if (r == 0)
         r = create_streams(catalog, *ret_id, prepared->streams, prepared->stream_count, ret_error);
     if (r == 0)
-        r = check_limit(catalog, STATEMENT_COUNT_DEVICES, user_id, limits->devices, "devices of a user", ret_error);
+        r = check_limit(
+            catalog, STATEMENT_COUNT_DEVICES, user_id, limits->devices, "devices of a user", ret_error);
     if (r == 0 && !prepared->device.is_public)
         r = check_limit(catalog, STATEMENT_COUNT_PRIVATE_DEVICES, user_id, limits->private_devices,
             "private devices of a user", ret_error);
     if (r == 0)
-        r = check_limit(catalog, STATEMENT_COUNT_STREAMS, *ret_id, limits->streams, "streams of a device", ret_error);
+        r = check_limit(
+            catalog, STATEMENT_COUNT_STREAMS, *ret_id, limits->streams, "streams of a device", ret_error);
     return r;
 }
 
-int prepare_new_device(const struct new_device *device, struct prepared_device *ret_new, struct error *ret_error)
+int prepare_new_device(
+    const struct new_device *device, struct prepared_device *ret_new, struct error *ret_error)
 {
     int r = fields_check(&DEVICE_KIND, &device->device, true, ret_error);
     if (r == 0)
@@ -120,21 +133,22 @@ int catalog_create_device_tree(struct catalog *catalog, const struct new_device 
     return r;
 }
 
-int catalog_create_device_with_streams(struct catalog *catalog, const struct device *device, const struct stream *streams,
-    size_t stream_count, int64_t *ret_id, struct error *ret_error)
+int catalog_create_device_with_streams(struct catalog *catalog, const struct device *device,
+    const struct stream *streams, size_t stream_count, int64_t *ret_id, struct error *ret_error)
 {
     const struct new_device new_device = {
         .device = *device, .streams = (struct stream *)streams, .stream_count = stream_count};
     return catalog_create_device_tree(catalog, &new_device, NULL, ret_id, ret_error);
 }
 
-int catalog_create_device(struct catalog *catalog, const struct device *device, int64_t *ret_id,
-    struct error *ret_error)
+int catalog_create_device(
+    struct catalog *catalog, const struct device *device, int64_t *ret_id, struct error *ret_error)
 {
     return catalog_create_device_with_streams(catalog, device, NULL, 0, ret_id, ret_error);
 }
 
-int catalog_device_by_id(struct catalog *catalog, int64_t id, struct device *ret_device, struct error *ret_error)
+int catalog_device_by_id(
+    struct catalog *catalog, int64_t id, struct device *ret_device, struct error *ret_error)
 {
     struct row row;
     int r = row_by_id(catalog, STATEMENT_DEVICE_BY_ID, id, &row, ret_error);
@@ -144,8 +158,8 @@ int catalog_device_by_id(struct catalog *catalog, int64_t id, struct device *ret
     return r == -ENOENT ? error_set(ret_error, ENOENT, "device not found") : r;
 }
 
-int catalog_device_by_name(struct catalog *catalog, const char *user, const char *device, struct device *ret_device,
-    struct error *ret_error)
+int catalog_device_by_name(struct catalog *catalog, const char *user, const char *device,
+    struct device *ret_device, struct error *ret_error)
 {
     if (!name_valid(user) || !name_valid(device))
         return error_set(ret_error, ENOENT, "device not found");

@@ -96,7 +96,8 @@ int catalog_file_refuse_unfinished(const char *path, struct error *ret_error)
     if (asprintf(&repaired, "%s" CATALOG_REPAIRED, path) < 0)
         return error_set(ret_error, ENOMEM, "out of memory for a path");
     int r = access(repaired, F_OK) == 0
-                ? error_set(ret_error, EBADMSG, "a repair of the catalog was interrupted: run `connectordb repair` again")
+                ? error_set(ret_error, EBADMSG,
+                      "a repair of the catalog was interrupted: run `connectordb repair` again")
                 : 0;
     free(repaired);
     return r;
@@ -190,13 +191,16 @@ int catalog_copy_make(const char *path, struct catalog_copy **ret_copy, struct e
     struct catalog_copy *copy = calloc(1, sizeof(*copy));
     if (!copy)
         return error_set(ret_error, ENOMEM, "out of memory for a copy of the catalog");
-    if (asprintf(&copy->directory, "%s/connectordb-catalog-XXXXXX", temporary && temporary[0] ? temporary : "/tmp") < 0) {
+    if (asprintf(&copy->directory, "%s/connectordb-catalog-XXXXXX",
+            temporary && temporary[0] ? temporary : "/tmp") < 0) {
         free(copy);
         return error_set(ret_error, ENOMEM, "out of memory for a copy of the catalog");
     }
     int r = mkdtemp(copy->directory) ? 0 : -errno;
     if (r < 0)
-        (void)error_set(ret_error, -r, "%s: cannot be made for a copy of the catalog, which has a log to be read (catalog.sqlite-wal): %s",
+        (void)error_set(ret_error, -r,
+            "%s: cannot be made for a copy of the catalog, which has a log to be read (catalog.sqlite-wal): "
+            "%s",
             copy->directory, strerror(-r));
     if (r == 0 && asprintf(&copy->path, "%s/catalog.sqlite", copy->directory) < 0) {
         copy->path = NULL;

@@ -1,4 +1,5 @@
-/* The request path: who asks, and where a path leads. Hits of the caches touch no SQLite and allocate nothing. */
+/* The request path: who asks, and where a path leads. Hits of the caches touch no SQLite and allocate
+ * nothing. */
 #include "catalog_internal.h"
 #include "clock.h"
 #include "objects.h"
@@ -32,8 +33,8 @@ static int identity_load(sqlite3_stmt *statement, struct identity *ret_identity,
 
 /* ---- API keys ---- */
 
-static int identity_read_by_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity,
-    struct error *ret_error)
+static int identity_read_by_key(
+    struct catalog *catalog, const char *apikey, struct identity *ret_identity, struct error *ret_error)
 {
     struct row row;
     int r = row_by_texts(catalog, STATEMENT_IDENTITY_BY_KEY, apikey, NULL, NULL, &row, ret_error);
@@ -43,14 +44,16 @@ static int identity_read_by_key(struct catalog *catalog, const char *apikey, str
     return r == -ENOENT ? error_set(ret_error, ENOENT, "no device has this API key") : r;
 }
 
-bool catalog_identity_remembered_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity)
+bool catalog_identity_remembered_key(
+    struct catalog *catalog, const char *apikey, struct identity *ret_identity)
 {
     size_t size = strnlen(apikey, CACHED_KEY_BYTES_MAX + 1);
-    return size > 0 && size <= CACHED_KEY_BYTES_MAX && cache_get(catalog->identities, apikey, size, ret_identity);
+    return size > 0 && size <= CACHED_KEY_BYTES_MAX &&
+           cache_get(catalog->identities, apikey, size, ret_identity);
 }
 
-int catalog_identity_by_key(struct catalog *catalog, const char *apikey, struct identity *ret_identity,
-    struct error *ret_error)
+int catalog_identity_by_key(
+    struct catalog *catalog, const char *apikey, struct identity *ret_identity, struct error *ret_error)
 {
     size_t size = strnlen(apikey, TEXT_BYTES_MAX + 1);
     if (size == 0 || size > TEXT_BYTES_MAX)
@@ -78,8 +81,8 @@ static struct user_key user_key(int64_t user_id)
     return key;
 }
 
-static int identity_of_user(struct catalog *catalog, int64_t user_id, struct identity *ret_identity,
-    struct error *ret_error)
+static int identity_of_user(
+    struct catalog *catalog, int64_t user_id, struct identity *ret_identity, struct error *ret_error)
 {
     struct user_key key = user_key(user_id);
     if (cache_get(catalog->identities, &key, sizeof(key), ret_identity))
@@ -104,7 +107,8 @@ struct login {
     struct password_hash new_hash; /* replaces the stored one if scheme is not NULL */
 };
 
-/* In a hash slot. 1 = right, 0 = wrong or no such user, or -errno. A wrong password takes the same time whatever is stored. */
+/* In a hash slot. 1 = right, 0 = wrong or no such user, or -errno. A wrong password takes the same time
+ * whatever is stored. */
 static int verify(struct catalog *catalog, struct login *login, struct error *ret_error)
 {
     const struct user *user = &login->user;
@@ -114,13 +118,16 @@ static int verify(struct catalog *catalog, struct login *login, struct error *re
     }
     /* Whoever waited may find that another thread proved the same password meanwhile. */
     int64_t remembered;
-    if (password_memory_find(catalog->passwords, login->digest, clock_monotonic_ns(), &remembered) && remembered == user->id)
+    if (password_memory_find(catalog->passwords, login->digest, clock_monotonic_ns(), &remembered) &&
+        remembered == user->id)
         return 1;
-    int r = password_verify(login->password, user->password_scheme, user->password, user->password_salt, ret_error);
+    int r = password_verify(
+        login->password, user->password_scheme, user->password, user->password_salt, ret_error);
     if (r != 1)
         password_spend_rest(user->password_scheme, user->password);
     else if (password_outdated(user->password_scheme, user->password))
-        (void)password_upgrade(login->password, user->password_scheme, user->password_salt, &login->new_hash, NULL);
+        (void)password_upgrade(
+            login->password, user->password_scheme, user->password_salt, &login->new_hash, NULL);
     return r;
 }
 
@@ -147,13 +154,14 @@ static int log_in(struct catalog *catalog, const char *name, struct login *login
     /* A full disk or a lost race must not turn a right password away: the next login tries again. */
     if (login->new_hash.scheme)
         (void)upgrade_password(catalog, &login->user, &login->new_hash, NULL);
-    password_memory_remember(catalog->passwords, login->digest, login->user.id, generation, clock_monotonic_ns());
+    password_memory_remember(
+        catalog->passwords, login->digest, login->user.id, generation, clock_monotonic_ns());
     *ret_user_id = login->user.id;
     return 0;
 }
 
-/* Whether anybody could have this name and this password, before somebody is asked for: what is decided here does not depend on which
- * users there are. */
+/* Whether anybody could have this name and this password, before somebody is asked for: what is decided here
+ * does not depend on which users there are. */
 static int credentials_check(const char *name, const char *password, struct error *ret_error)
 {
     if (name[0] == '\0' || strnlen(name, LOGIN_BYTES_MAX + 1) > LOGIN_BYTES_MAX)
@@ -163,8 +171,8 @@ static int credentials_check(const char *name, const char *password, struct erro
     return 0;
 }
 
-bool catalog_identity_remembered_password(struct catalog *catalog, const char *name, const char *password,
-    struct identity *ret_identity)
+bool catalog_identity_remembered_password(
+    struct catalog *catalog, const char *name, const char *password, struct identity *ret_identity)
 {
     uint8_t digest[PASSWORD_DIGEST_BYTES];
     int64_t user_id;
@@ -234,7 +242,8 @@ static int place_read(struct catalog *catalog, const char *user, const char *dev
     if (r == 0)
         r = place_take_schema(row.statement, ret_place, ret_error);
     row_release(catalog, &row);
-    return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream) : r;
+    return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream)
+                        : r;
 }
 
 /* user/device/stream; 0 when one of them cannot be a name. */

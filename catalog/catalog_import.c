@@ -31,7 +31,9 @@ static int last_series(struct catalog *catalog, uint64_t *ret_last, struct error
     if (r > 0)
         *ret_last = (uint64_t)sqlite3_column_int64(statement, 0);
     statement_release(catalog->writer, STATEMENT_LAST_SERIES, statement);
-    return r < 0 ? r : r > 0 ? 0 : error_set(ret_error, EBADMSG, "the catalog is damaged: the series sequence is missing");
+    return r < 0   ? r
+           : r > 0 ? 0
+                   : error_set(ret_error, EBADMSG, "the catalog is damaged: the series sequence is missing");
 }
 
 /* The values an imported user brings; what only new users must fulfil is not asked. */
@@ -100,14 +102,15 @@ int catalog_import_device(struct catalog_import *import, const struct device *de
 }
 
 /* The sequence gave it out, and no stream has it. */
-static int check_series(const struct catalog_import *import, uint64_t series_id, const char *stream,
-    struct error *ret_error)
+static int check_series(
+    const struct catalog_import *import, uint64_t series_id, const char *stream, struct error *ret_error)
 {
     if (series_id == 0 || series_id > import->last_series)
         return error_set(ret_error, EINVAL, "stream '%s': series %llu was not reserved", stream,
             (unsigned long long)series_id);
     sqlite3_stmt *statement;
-    int r = select_by_id(import->catalog->writer, STATEMENT_SERIES_TAKEN, (int64_t)series_id, &statement, ret_error);
+    int r = select_by_id(
+        import->catalog->writer, STATEMENT_SERIES_TAKEN, (int64_t)series_id, &statement, ret_error);
     statement_release(import->catalog->writer, STATEMENT_SERIES_TAKEN, statement);
     if (r == 0)
         return error_set(ret_error, EEXIST, "stream '%s': series %llu belongs to another stream", stream,
@@ -125,8 +128,8 @@ int catalog_import_stream(struct catalog_import *import, const struct stream *st
     int64_t id;
     int r = fields_check(&STREAM_KIND, stream, false, ret_error);
     if (r == 0 && stream->downlink != (stream->downlink_series_id != 0))
-        r = error_set(ret_error, EINVAL, "stream '%s': a downlink has a second series, other streams have none",
-            stream->name);
+        r = error_set(ret_error, EINVAL,
+            "stream '%s': a downlink has a second series, other streams have none", stream->name);
     if (r == 0 && stream->downlink && stream->downlink_series_id == stream->series_id)
         r = error_set(ret_error, EINVAL, "stream '%s': its two series are the same", stream->name);
     if (r == 0)

@@ -107,7 +107,8 @@ int write_end(struct catalog *catalog, int result, struct error *ret_error)
     int r = result;
     if (r == 0)
         r = statement_run(catalog->writer, STATEMENT_COMMIT, ret_error);
-    /* SQLite has rolled back by itself after some failures. One of the rollback has nothing to add to the first. */
+    /* SQLite has rolled back by itself after some failures. One of the rollback has nothing to add to the
+     * first. */
     if (r < 0 && !sqlite3_get_autocommit(catalog->writer->db))
         (void)statement_run(catalog->writer, STATEMENT_ROLLBACK, NULL);
     if (r == 0)
@@ -116,8 +117,8 @@ int write_end(struct catalog *catalog, int result, struct error *ret_error)
     return r;
 }
 
-int select_by_id(struct connection *connection, enum statement id, int64_t value, sqlite3_stmt **ret_statement,
-    struct error *ret_error)
+int select_by_id(struct connection *connection, enum statement id, int64_t value,
+    sqlite3_stmt **ret_statement, struct error *ret_error)
 {
     *ret_statement = NULL;
     int r = statement_get(connection, id, ret_statement, ret_error);
@@ -148,19 +149,21 @@ int select_by_texts(struct connection *connection, enum statement id, const char
     return r < 0 ? r : 0;
 }
 
-int row_by_id(struct catalog *catalog, enum statement id, int64_t value, struct row *ret_row, struct error *ret_error)
+int row_by_id(
+    struct catalog *catalog, enum statement id, int64_t value, struct row *ret_row, struct error *ret_error)
 {
     *ret_row = (struct row){.id = id};
     int r = reader_take(catalog, &ret_row->reader, ret_error);
     return r < 0 ? r : select_by_id(ret_row->reader, id, value, &ret_row->statement, ret_error);
 }
 
-int row_by_texts(struct catalog *catalog, enum statement id, const char *first, const char *second, const char *third,
-    struct row *ret_row, struct error *ret_error)
+int row_by_texts(struct catalog *catalog, enum statement id, const char *first, const char *second,
+    const char *third, struct row *ret_row, struct error *ret_error)
 {
     *ret_row = (struct row){.id = id};
     int r = reader_take(catalog, &ret_row->reader, ret_error);
-    return r < 0 ? r : select_by_texts(ret_row->reader, id, first, second, third, &ret_row->statement, ret_error);
+    return r < 0 ? r
+                 : select_by_texts(ret_row->reader, id, first, second, third, &ret_row->statement, ret_error);
 }
 
 void row_release(struct catalog *catalog, struct row *row)
@@ -183,7 +186,8 @@ int exists_by_id_and_text(struct connection *connection, enum statement id, int6
     return r;
 }
 
-int exists_by_text(struct connection *connection, enum statement id, const char *text, struct error *ret_error)
+int exists_by_text(
+    struct connection *connection, enum statement id, const char *text, struct error *ret_error)
 {
     sqlite3_stmt *statement;
     int r = statement_get(connection, id, &statement, ret_error);
@@ -215,8 +219,8 @@ static int create_tables(const char *path, struct error *ret_error)
     int r = connection_open(path, SQLITE_OPEN_READWRITE, &connection, ret_error);
     if (r < 0)
         return r;
-    char *header = sqlite3_mprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", CATALOG_APPLICATION_ID,
-        CATALOG_VERSION);
+    char *header = sqlite3_mprintf(
+        "PRAGMA application_id = %d; PRAGMA user_version = %d;", CATALOG_APPLICATION_ID, CATALOG_VERSION);
     if (!header)
         r = error_set(ret_error, ENOMEM, "out of memory in the catalog");
     if (r == 0)
@@ -266,9 +270,11 @@ static struct catalog *catalog_allocate(const char *path)
 
 static int open_caches(struct catalog *catalog, struct error *ret_error)
 {
-    int r = cache_create(CACHE_ENTRIES, CACHED_KEY_BYTES_MAX, sizeof(struct identity), &catalog->identities, ret_error);
+    int r = cache_create(
+        CACHE_ENTRIES, CACHED_KEY_BYTES_MAX, sizeof(struct identity), &catalog->identities, ret_error);
     if (r == 0)
-        r = cache_create(CACHE_ENTRIES, PATH_BYTES_MAX, sizeof(struct stream_place), &catalog->places, ret_error);
+        r = cache_create(
+            CACHE_ENTRIES, PATH_BYTES_MAX, sizeof(struct stream_place), &catalog->places, ret_error);
     if (r == 0)
         r = password_memory_create(&catalog->passwords, ret_error);
     return r;
@@ -290,8 +296,9 @@ static int check_at_open(struct connection *connection, struct error *ret_error)
     struct error first = {0};
     r = check_contents(connection, first_finding, &first, ret_error);
     if (r > 0)
-        return error_set(ret_error, EBADMSG, "the catalog is damaged: %s (%d finding%s; `connectordb check` lists them)",
-            first.message, r, r == 1 ? "" : "s");
+        return error_set(ret_error, EBADMSG,
+            "the catalog is damaged: %s (%d finding%s; `connectordb check` lists them)", first.message, r,
+            r == 1 ? "" : "s");
     return r;
 }
 
@@ -323,7 +330,8 @@ int catalog_open(const char *path, struct catalog **ret_catalog, struct error *r
     return 0;
 }
 
-/* Without a log the file alone is the catalog, and immutable says so: SQLite then makes no files beside it. */
+/* Without a log the file alone is the catalog, and immutable says so: SQLite then makes no files beside it.
+ */
 static int choose_file(struct catalog *catalog, const char *path, struct error *ret_error)
 {
     char *found = NULL;

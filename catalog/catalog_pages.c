@@ -39,8 +39,8 @@ static int read_rows(const struct object_kind *kind, sqlite3_stmt *statement, ch
     return r < 0 ? r : 0;
 }
 
-static int page(struct catalog *catalog, const struct paged *list, const char *after, int64_t owner_id, void *rows,
-    struct error *ret_error)
+static int page(struct catalog *catalog, const struct paged *list, const char *after, int64_t owner_id,
+    void *rows, struct error *ret_error)
 {
     struct connection *reader;
     sqlite3_stmt *statement = NULL;
@@ -64,8 +64,8 @@ static int page(struct catalog *catalog, const struct paged *list, const char *a
     return r;
 }
 
-int catalog_users_page(struct catalog *catalog, const char *after, struct user rows[CATALOG_PAGE_ROWS],
-    struct error *ret_error)
+int catalog_users_page(
+    struct catalog *catalog, const char *after, struct user rows[CATALOG_PAGE_ROWS], struct error *ret_error)
 {
     return page(catalog, &USERS, after, 0, rows, ret_error);
 }

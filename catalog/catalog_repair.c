@@ -1,6 +1,7 @@
-/* Mending a damaged catalog. Only indexes are rebuilt: they hold nothing that the tables do not; a table that is damaged is a matter
- * for a backup. The work is done in a copy; the steps that put it in place leave at every moment either the old files or the
- * finished new one, which then is recognized and the rest of the steps repeated. */
+/* Mending a damaged catalog. Only indexes are rebuilt: they hold nothing that the tables do not; a table that
+ * is damaged is a matter for a backup. The work is done in a copy; the steps that put it in place leave at
+ * every moment either the old files or the finished new one, which then is recognized and the rest of the
+ * steps repeated. */
 #include "catalog.h"
 #include "catalog_check.h"
 #include "catalog_files.h"
@@ -14,10 +15,10 @@
 struct paths {
     const char *catalog;
     const char *keep;
-    char *wal, *shm;                    /* of the catalog */
+    char *wal, *shm; /* of the catalog */
     char *keep_wal;
-    char *work, *work_wal, *work_shm;   /* the copy that is worked on */
-    char *repaired;                     /* the finished one, synced */
+    char *work, *work_wal, *work_shm; /* the copy that is worked on */
+    char *repaired;                   /* the finished one, synced */
 };
 
 static char *with_ending(const char *path, const char *ending)
@@ -50,7 +51,8 @@ static int paths_make(const char *path, const char *keep_as, struct paths *ret_p
         .work_shm = with_ending(path, ".repairing-shm"),
         .repaired = with_ending(path, CATALOG_REPAIRED),
     };
-    if (!paths.wal || !paths.shm || !paths.keep_wal || !paths.work || !paths.work_wal || !paths.work_shm || !paths.repaired) {
+    if (!paths.wal || !paths.shm || !paths.keep_wal || !paths.work || !paths.work_wal || !paths.work_shm ||
+        !paths.repaired) {
         paths_free(&paths);
         return error_set(ret_error, ENOMEM, "out of memory for a path");
     }
@@ -76,7 +78,8 @@ static int copy_to_work(const struct paths *paths, struct error *ret_error)
 
 static int cannot(struct error *ret_error, const char *why)
 {
-    return error_set(ret_error, EBADMSG, "the catalog cannot be repaired: %s; nothing was changed: restore it from a backup", why);
+    return error_set(ret_error, EBADMSG,
+        "the catalog cannot be repaired: %s; nothing was changed: restore it from a backup", why);
 }
 
 /* Damage that stops the rebuilding is an answer, too: -EBADMSG with what SQLite says. */
@@ -140,19 +143,20 @@ static int move(const char *from, const char *to, struct error *ret_error)
     return catalog_file_sync_parent(to, ret_error);
 }
 
-/* The log goes before the new file comes: it would be applied to that, which has it already and is laid out differently. In between the
- * catalog is not to be opened: catalog_open sees the finished file and refuses. */
+/* The log goes before the new file comes: it would be applied to that, which has it already and is laid out
+ * differently. In between the catalog is not to be opened: catalog_open sees the finished file and refuses.
+ */
 static int put_in_place(const struct paths *paths, struct error *ret_error)
 {
     if ((unlink(paths->wal) < 0 && errno != ENOENT) || (unlink(paths->shm) < 0 && errno != ENOENT))
-        return error_set(ret_error, errno, "%s: cannot be removed: %s; run `connectordb repair` again", paths->wal,
-            strerror(errno));
+        return error_set(ret_error, errno, "%s: cannot be removed: %s; run `connectordb repair` again",
+            paths->wal, strerror(errno));
     int r = catalog_file_sync_parent(paths->catalog, ret_error);
     return r == 0 ? move(paths->repaired, paths->catalog, ret_error) : r;
 }
 
-int catalog_repair(const char *path, const char *keep_as, void (*line)(void *context, const char *text), void *context,
-    struct error *ret_error)
+int catalog_repair(const char *path, const char *keep_as, void (*line)(void *context, const char *text),
+    void *context, struct error *ret_error)
 {
     struct paths paths;
     int r = paths_make(path, keep_as, &paths, ret_error);

@@ -19,7 +19,8 @@ static int begin_read(struct connection *reader, struct error *ret_error)
     return r;
 }
 
-int catalog_snapshot_open(struct catalog *catalog, struct catalog_snapshot **ret_snapshot, struct error *ret_error)
+int catalog_snapshot_open(
+    struct catalog *catalog, struct catalog_snapshot **ret_snapshot, struct error *ret_error)
 {
     struct catalog_snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot)
@@ -49,7 +50,8 @@ void catalog_snapshot_close(struct catalog_snapshot *snapshot)
     free(snapshot);
 }
 
-/* All pages as the read transaction sees them: its connection is the source, so that no commit restarts the copying. */
+/* All pages as the read transaction sees them: its connection is the source, so that no commit restarts the
+ * copying. */
 static int copy_pages(sqlite3 *source, sqlite3 *target, struct error *ret_error)
 {
     sqlite3_backup *backup = sqlite3_backup_init(target, "main", source, "main");

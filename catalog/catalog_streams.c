@@ -13,13 +13,17 @@ int take_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, st
     if (r == 0)
         *ret_first = (uint64_t)sqlite3_column_int64(statement, 0) - count + 1;
     statement_release(catalog->writer, STATEMENT_TAKE_SERIES, statement);
-    return r == -ENOENT ? error_set(ret_error, EBADMSG, "the catalog is damaged: the series sequence is missing") : r;
+    return r == -ENOENT
+               ? error_set(ret_error, EBADMSG, "the catalog is damaged: the series sequence is missing")
+               : r;
 }
 
-int catalog_reserve_series(struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error)
+int catalog_reserve_series(
+    struct catalog *catalog, uint64_t count, uint64_t *ret_first, struct error *ret_error)
 {
     if (count == 0 || count > SERIES_RESERVED_MAX)
-        return error_set(ret_error, EINVAL, "%llu series cannot be reserved at once", (unsigned long long)count);
+        return error_set(
+            ret_error, EINVAL, "%llu series cannot be reserved at once", (unsigned long long)count);
     int r = write_begin(catalog, ret_error);
     if (r < 0)
         return r;
@@ -31,10 +35,12 @@ int catalog_reserve_series(struct catalog *catalog, uint64_t count, uint64_t *re
     return r;
 }
 
-int insert_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id, struct error *ret_error)
+int insert_stream(
+    struct catalog *catalog, const struct stream *stream, int64_t *ret_id, struct error *ret_error)
 {
     struct connection *writer = catalog->writer;
-    int r = exists_by_id_and_text(writer, STATEMENT_STREAM_NAME_TAKEN, stream->device_id, stream->name, ret_error);
+    int r = exists_by_id_and_text(
+        writer, STATEMENT_STREAM_NAME_TAKEN, stream->device_id, stream->name, ret_error);
     if (r > 0)
         return error_set(ret_error, EEXIST, "stream '%s' already exists", stream->name);
     if (r == 0)
@@ -89,8 +95,8 @@ int catalog_create_stream_within(struct catalog *catalog, const struct stream *s
         if (r == 0)
             r = create_stream(catalog, &made, &id, ret_error);
         if (r == 0 && limits)
-            r = check_limit(
-                catalog, STATEMENT_COUNT_STREAMS, made.device_id, limits->streams, "streams of a device", ret_error);
+            r = check_limit(catalog, STATEMENT_COUNT_STREAMS, made.device_id, limits->streams,
+                "streams of a device", ret_error);
         r = write_end(catalog, r, ret_error);
     }
     if (r == 0 && ret_id)
@@ -99,8 +105,8 @@ int catalog_create_stream_within(struct catalog *catalog, const struct stream *s
     return r;
 }
 
-int catalog_create_stream(struct catalog *catalog, const struct stream *stream, int64_t *ret_id,
-    struct error *ret_error)
+int catalog_create_stream(
+    struct catalog *catalog, const struct stream *stream, int64_t *ret_id, struct error *ret_error)
 {
     return catalog_create_stream_within(catalog, stream, NULL, ret_id, ret_error);
 }
@@ -214,8 +220,8 @@ int catalog_add_logs(struct catalog *catalog, uint64_t *ret_added, struct error 
 
 /* ---- another series ---- */
 
-static int replace_series(struct catalog *catalog, int64_t stream_id, bool downlink, uint64_t series_id, uint64_t new_series_id,
-    struct error *ret_error)
+static int replace_series(struct catalog *catalog, int64_t stream_id, bool downlink, uint64_t series_id,
+    uint64_t new_series_id, struct error *ret_error)
 {
     enum statement id = downlink ? STATEMENT_STREAM_REPLACE_DOWNLINK : STATEMENT_STREAM_REPLACE_SERIES;
     sqlite3_stmt *statement;
@@ -232,8 +238,8 @@ static int replace_series(struct catalog *catalog, int64_t stream_id, bool downl
     return r < 0 ? r : 0;
 }
 
-/* A commit that failed may be whole in the log, though it was rolled back here: a crash now would find it. The next commit writes over it,
- * and settles that it has not happened. */
+/* A commit that failed may be whole in the log, though it was rolled back here: a crash now would find it.
+ * The next commit writes over it, and settles that it has not happened. */
 static int settle_failed_commit(struct catalog *catalog, int result, struct error *ret_error)
 {
     uint64_t unused;
@@ -244,8 +250,8 @@ static int settle_failed_commit(struct catalog *catalog, int result, struct erro
     return error_set(ret_error, EINPROGRESS, "%s", message);
 }
 
-int catalog_replace_series(struct catalog *catalog, int64_t stream_id, bool downlink, uint64_t series_id, uint64_t new_series_id,
-    struct error *ret_error)
+int catalog_replace_series(struct catalog *catalog, int64_t stream_id, bool downlink, uint64_t series_id,
+    uint64_t new_series_id, struct error *ret_error)
 {
     struct error error = {0};
     int r = write_begin(catalog, ret_error);
@@ -274,5 +280,6 @@ int catalog_stream_by_name(struct catalog *catalog, const char *user, const char
     if (r == 0)
         r = stream_load(row.statement, ret_stream, ret_error);
     row_release(catalog, &row);
-    return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream) : r;
+    return r == -ENOENT ? error_set(ret_error, ENOENT, "stream '%s/%s/%s' not found", user, device, stream)
+                        : r;
 }

@@ -97,7 +97,8 @@ static void prepared_user_free(struct prepared_user *prepared)
     free(prepared->devices);
 }
 
-static int prepare_devices(const struct new_user *user, struct prepared_user *prepared, struct error *ret_error)
+static int prepare_devices(
+    const struct new_user *user, struct prepared_user *prepared, struct error *ret_error)
 {
     int r = 0;
     prepared->devices = calloc(user->device_count > 0 ? user->device_count : 1, sizeof(*prepared->devices));
@@ -112,8 +113,8 @@ static int prepare_devices(const struct new_user *user, struct prepared_user *pr
 }
 
 /* To be freed also on failure. */
-static int prepare_user(
-    struct catalog *catalog, const struct new_user *user, struct prepared_user *prepared, struct error *ret_error)
+static int prepare_user(struct catalog *catalog, const struct new_user *user, struct prepared_user *prepared,
+    struct error *ret_error)
 {
     static char role[] = "user", scheme[] = PASSWORD_SCHEME_NEW;
     int r = fields_check(&USER_KIND, &user->user, true, ret_error);
@@ -144,7 +145,8 @@ static int insert_below(struct catalog *catalog, struct prepared_user *prepared,
     if (r == 0)
         r = create_streams(catalog, own->user, prepared->streams, prepared->stream_count, ret_error);
     if (r == 0)
-        r = check_limit(catalog, STATEMENT_COUNT_STREAMS, own->user, limits->streams, "streams of a device", ret_error);
+        r = check_limit(
+            catalog, STATEMENT_COUNT_STREAMS, own->user, limits->streams, "streams of a device", ret_error);
     for (size_t i = 0; r == 0 && i < prepared->device_count; i++) {
         prepared->devices[i].device.user_id = user_id;
         r = create_device(catalog, &prepared->devices[i], limits, &id, ret_error);
@@ -190,8 +192,8 @@ int catalog_create_user_tree(struct catalog *catalog, const struct new_user *use
     return create_user(catalog, user, true, limits, ret_id, ret_error);
 }
 
-int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password, int64_t *ret_id,
-    struct error *ret_error)
+int catalog_create_user(struct catalog *catalog, const struct user *user, const char *password,
+    int64_t *ret_id, struct error *ret_error)
 {
     const struct new_user new_user = {.user = *user, .password = password};
     return create_user(catalog, &new_user, false, NULL, ret_id, ret_error);
@@ -199,8 +201,8 @@ int catalog_create_user(struct catalog *catalog, const struct user *user, const 
 
 int user_check_password_hash(const struct user *user, struct error *ret_error)
 {
-    return password_import_check(user->password_scheme ? user->password_scheme : "", user->password ? user->password : "",
-        ret_error);
+    return password_import_check(
+        user->password_scheme ? user->password_scheme : "", user->password ? user->password : "", ret_error);
 }
 
 int user_set_password(struct user *user, const char *password, struct error *ret_error)
@@ -225,10 +227,10 @@ int user_set_password(struct user *user, const char *password, struct error *ret
     return 0;
 }
 
-/* Runs UPDATE ... RETURNING 1 in a transaction of its own: 1 = changed, 0 = no such row. guard: the hash that must still be there, or
- * NULL. */
-static int store_password(struct catalog *catalog, enum statement id, int64_t user_id, const struct password_hash *hash,
-    const char *guard, struct error *ret_error)
+/* Runs UPDATE ... RETURNING 1 in a transaction of its own: 1 = changed, 0 = no such row. guard: the hash that
+ * must still be there, or NULL. */
+static int store_password(struct catalog *catalog, enum statement id, int64_t user_id,
+    const struct password_hash *hash, const char *guard, struct error *ret_error)
 {
     int r = write_begin(catalog, ret_error);
     if (r < 0)
@@ -251,7 +253,8 @@ static int store_password(struct catalog *catalog, enum statement id, int64_t us
     return r < 0 ? r : changed;
 }
 
-int catalog_set_password(struct catalog *catalog, int64_t user_id, const char *password, struct error *ret_error)
+int catalog_set_password(
+    struct catalog *catalog, int64_t user_id, const char *password, struct error *ret_error)
 {
     struct password_hash hash;
     int r = hash_in_turn(catalog, password, &hash, ret_error);
@@ -266,7 +269,8 @@ int catalog_set_password(struct catalog *catalog, int64_t user_id, const char *p
 int upgrade_password(struct catalog *catalog, const struct user *user, const struct password_hash *hash,
     struct error *ret_error)
 {
-    int r = store_password(catalog, STATEMENT_USER_UPGRADE_PASSWORD, user->id, hash, user->password, ret_error);
+    int r =
+        store_password(catalog, STATEMENT_USER_UPGRADE_PASSWORD, user->id, hash, user->password, ret_error);
     return r < 0 ? r : 0;
 }
 
@@ -293,7 +297,8 @@ static int user_by_text(struct catalog *catalog, enum statement id, const char *
     return r;
 }
 
-int catalog_user_by_name(struct catalog *catalog, const char *name, struct user *ret_user, struct error *ret_error)
+int catalog_user_by_name(
+    struct catalog *catalog, const char *name, struct user *ret_user, struct error *ret_error)
 {
     if (!name_valid(name))
         return error_set(ret_error, ENOENT, "user not found");

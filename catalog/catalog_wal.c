@@ -1,5 +1,5 @@
-/* Keeps the write-ahead log small. After a commit its pages are written back into the catalog ("checkpoint"); the log can
- * begin anew when all of them are and no read transaction uses it. */
+/* Keeps the write-ahead log small. After a commit its pages are written back into the catalog ("checkpoint");
+ * the log can begin anew when all of them are and no read transaction uses it. */
 #include "catalog_internal.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ static int committed(void *context, sqlite3 *db, const char *name, int pages)
 void wal_watch(struct catalog *catalog)
 {
     catalog->wal = (struct wal){.pages_max = WAL_PAGES_MAX};
-    (void)sqlite3_wal_hook(catalog->writer->db, committed, catalog); /* in place of SQLite's own checkpoints */
+    (void)sqlite3_wal_hook(
+        catalog->writer->db, committed, catalog); /* in place of SQLite's own checkpoints */
 }
 
 /* True: the next commit begins the log anew. */
@@ -59,7 +60,8 @@ int wal_before_write(struct catalog *catalog, struct error *ret_error)
         return 0;
     if (!restart(catalog->writer->db))
         return error_set(ret_error, EBUSY,
-            "the catalog cannot be changed now: its write-ahead log is full, and an export or a backup still reads from it");
+            "the catalog cannot be changed now: its write-ahead log is full, and an export or a backup still "
+            "reads from it");
     wal->pages = 0;
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Mailboxes of RFC 5322 as ConnectorDB 0.3 accepted them: `local@domain` or `Name <local@domain>`, where local and the words of Name
- * may be quoted. No comments, no groups, no domain literals. */
+/* Mailboxes of RFC 5322 as ConnectorDB 0.3 accepted them: `local@domain` or `Name <local@domain>`, where
+ * local and the words of Name may be quoted. No comments, no groups, no domain literals. */
 #include "catalog.h"
 #include "rules.h"
 
@@ -7,7 +7,8 @@
 
 static bool is_atom(char c)
 {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80)
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+        (unsigned char)c >= 0x80)
         return true;
     return c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c);
 }

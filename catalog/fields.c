@@ -159,8 +159,8 @@ void fields_free(const struct object_kind *kind, void *object)
     memset(object, 0, kind->object_bytes);
 }
 
-static int field_check(const struct object_kind *kind, const struct field *field, const void *object, bool is_new,
-    struct error *ret_error)
+static int field_check(const struct object_kind *kind, const struct field *field, const void *object,
+    bool is_new, struct error *ret_error)
 {
     if (field->type != FIELD_TEXT)
         return 0;

@@ -14,8 +14,9 @@
 #include <string.h>
 
 enum {
-    BCRYPT_KEY_BYTES = 72,   /* bcrypt sees no more; 0.3 (as Go's implementation of its time) cut off the rest silently */
-    BCRYPT_HASH_BYTES = 60,  /* $2b$10$ + 22 of salt + 31 of hash */
+    BCRYPT_KEY_BYTES =
+        72, /* bcrypt sees no more; 0.3 (as Go's implementation of its time) cut off the rest silently */
+    BCRYPT_HASH_BYTES = 60, /* $2b$10$ + 22 of salt + 31 of hash */
     BCRYPT_DIGEST_OFFSET = 29,
     BCRYPT_SALT_BYTES = 16,
     SHA256_BYTES = 32,
@@ -31,8 +32,9 @@ int uuid_generate(char ret_text[UUID_TEXT_BYTES], struct error *ret_error)
         return error_set(ret_error, EIO, "the system gives no random numbers");
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    (void)snprintf(ret_text, UUID_TEXT_BYTES, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-        b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    (void)snprintf(ret_text, UUID_TEXT_BYTES,
+        "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
+        b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
     return 0;
 }
 
@@ -64,13 +66,14 @@ static void free_secret(char *text)
     free(text);
 }
 
-/* setting: the first BCRYPT_DIGEST_OFFSET bytes of a hash, or all of it. The result begins with $2b$: libxcrypt computes for `$2a$` something
- * else than everybody for a few passwords (its cure for an old bug of its own), for `$2b$` always plain bcrypt, which is what Go computes
- * for `$2a$`. */
+/* setting: the first BCRYPT_DIGEST_OFFSET bytes of a hash, or all of it. The result begins with $2b$:
+ * libxcrypt computes for `$2a$` something else than everybody for a few passwords (its cure for an old bug of
+ * its own), for `$2b$` always plain bcrypt, which is what Go computes for `$2a$`. */
 static int bcrypt(const char *key_text, const char *setting, char ret_hash[PASSWORD_HASH_TEXT_BYTES],
     struct error *ret_error)
 {
-    struct crypt_data *scratch = calloc(1, sizeof(*scratch)); /* 32 KiB: too much for a server thread's stack */
+    struct crypt_data *scratch =
+        calloc(1, sizeof(*scratch)); /* 32 KiB: too much for a server thread's stack */
     if (!scratch)
         return error_set(ret_error, ENOMEM, "out of memory for a password hash");
     char key[BCRYPT_KEY_BYTES + 1];
@@ -92,15 +95,16 @@ static int bcrypt(const char *key_text, const char *setting, char ret_hash[PASSW
     return r;
 }
 
-/* What bcrypt is given of a password: `key` for the schemes of 0.3 is password + salt, for the new one the keyed hash, which contains no
- * 0 byte and fits into what bcrypt sees. malloc'ed; NULL without memory. */
+/* What bcrypt is given of a password: `key` for the schemes of 0.3 is password + salt, for the new one the
+ * keyed hash, which contains no 0 byte and fits into what bcrypt sees. malloc'ed; NULL without memory. */
 static char *bcrypt_key(const char *password, const char *salt, const char *scheme)
 {
     if (strcmp(scheme, PASSWORD_SCHEME_NEW) != 0)
         return salted(password, salt);
     uint8_t digest[SHA256_BYTES];
     char *text = malloc(SHA256_BASE64_BYTES);
-    if (text && !HMAC(EVP_sha256(), salt, (int)strlen(salt), (const uint8_t *)password, strlen(password), digest, NULL)) {
+    if (text && !HMAC(EVP_sha256(), salt, (int)strlen(salt), (const uint8_t *)password, strlen(password),
+                    digest, NULL)) {
         free(text);
         return NULL;
     }
@@ -111,12 +115,14 @@ static char *bcrypt_key(const char *password, const char *salt, const char *sche
 }
 
 /* $2b$NN$ and a random salt of bcrypt's own. */
-static int bcrypt_setting(char ret_setting[CRYPT_GENSALT_OUTPUT_SIZE], unsigned long cost, struct error *ret_error)
+static int bcrypt_setting(
+    char ret_setting[CRYPT_GENSALT_OUTPUT_SIZE], unsigned long cost, struct error *ret_error)
 {
     char random[BCRYPT_SALT_BYTES];
     if (RAND_bytes((unsigned char *)random, sizeof(random)) != 1)
         return error_set(ret_error, EIO, "the system gives no random numbers");
-    char *made = crypt_gensalt_rn("$2b$", cost, random, sizeof(random), ret_setting, CRYPT_GENSALT_OUTPUT_SIZE);
+    char *made =
+        crypt_gensalt_rn("$2b$", cost, random, sizeof(random), ret_setting, CRYPT_GENSALT_OUTPUT_SIZE);
     CHECK(made); /* all arguments are ours */
     return 0;
 }
@@ -149,8 +155,8 @@ int password_hash(const char *password, struct password_hash *ret_hash, struct e
     return r;
 }
 
-int password_upgrade(const char *password, const char *scheme, const char *salt, struct password_hash *ret_hash,
-    struct error *ret_error)
+int password_upgrade(const char *password, const char *scheme, const char *salt,
+    struct password_hash *ret_hash, struct error *ret_error)
 {
     struct password_hash made = {.scheme = PASSWORD_SCHEME_BCRYPT};
     bool seen = strlen(password) + strlen(salt) <= BCRYPT_KEY_BYTES;
@@ -184,8 +190,8 @@ static int verify_bcrypt(const char *key, const char *hash, struct error *ret_er
     if (cost < 0)
         return error_set(ret_error, EINVAL, "the stored password hash is not valid bcrypt");
     if (cost > BCRYPT_COST_MAX)
-        return error_set(ret_error, EINVAL, "the stored password hash has cost %d; at most %d is computed", cost,
-            BCRYPT_COST_MAX);
+        return error_set(ret_error, EINVAL, "the stored password hash has cost %d; at most %d is computed",
+            cost, BCRYPT_COST_MAX);
     char computed[PASSWORD_HASH_TEXT_BYTES];
     int r = bcrypt(key, hash, computed, ret_error);
     if (r < 0)
@@ -210,8 +216,8 @@ static bool uses_bcrypt(const char *scheme)
     return strcmp(scheme, PASSWORD_SCHEME_NEW) == 0 || strcmp(scheme, PASSWORD_SCHEME_BCRYPT) == 0;
 }
 
-int password_verify(const char *password, const char *scheme, const char *hash, const char *salt,
-    struct error *ret_error)
+int password_verify(
+    const char *password, const char *scheme, const char *hash, const char *salt, struct error *ret_error)
 {
     if (password[0] == '\0' || strnlen(password, PASSWORD_BYTES_MAX + 1) > PASSWORD_BYTES_MAX)
         return 0; /* nobody can have it */
@@ -257,11 +263,13 @@ bool password_outdated(const char *scheme, const char *hash)
 int password_import_check(const char *scheme, const char *hash, struct error *ret_error)
 {
     if (!uses_bcrypt(scheme) && strcmp(scheme, PASSWORD_SCHEME_SHA512) != 0)
-        return error_set(ret_error, EINVAL, "the password scheme \"%.40s\" is unknown; %s, %s and %s are known", scheme,
-            PASSWORD_SCHEME_NEW, PASSWORD_SCHEME_BCRYPT, PASSWORD_SCHEME_SHA512);
+        return error_set(ret_error, EINVAL,
+            "the password scheme \"%.40s\" is unknown; %s, %s and %s are known", scheme, PASSWORD_SCHEME_NEW,
+            PASSWORD_SCHEME_BCRYPT, PASSWORD_SCHEME_SHA512);
     int cost = uses_bcrypt(scheme) ? bcrypt_cost(hash) : -1;
     if (cost >= 0 && (cost < BCRYPT_COST_MIN || cost > BCRYPT_COST_MAX))
-        return error_set(ret_error, EINVAL, "the password hash has bcrypt cost %d; costs from %d to %d are taken, 0.3 used 10",
-            cost, BCRYPT_COST_MIN, BCRYPT_COST_MAX);
+        return error_set(ret_error, EINVAL,
+            "the password hash has bcrypt cost %d; costs from %d to %d are taken, 0.3 used 10", cost,
+            BCRYPT_COST_MIN, BCRYPT_COST_MAX);
     return 0;
 }

@@ -66,14 +66,14 @@ int password_memory_digest(const struct password_memory *memory, const char *nam
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     size_t name_size = strlen(name) + 1; /* with the 0: a name cannot run into the password */
     bool done = context && EVP_DigestInit_ex(context, memory->sha256, NULL) == 1 &&
-        EVP_DigestUpdate(context, memory->inner_key, MEMORY_KEY_BYTES) == 1 &&
-        EVP_DigestUpdate(context, name, name_size) == 1 &&
-        EVP_DigestUpdate(context, password, strlen(password)) == 1 &&
-        EVP_DigestFinal_ex(context, ret_digest, NULL) == 1 &&
-        EVP_DigestInit_ex(context, memory->sha256, NULL) == 1 &&
-        EVP_DigestUpdate(context, memory->outer_key, MEMORY_KEY_BYTES) == 1 &&
-        EVP_DigestUpdate(context, ret_digest, PASSWORD_DIGEST_BYTES) == 1 &&
-        EVP_DigestFinal_ex(context, ret_digest, NULL) == 1;
+                EVP_DigestUpdate(context, memory->inner_key, MEMORY_KEY_BYTES) == 1 &&
+                EVP_DigestUpdate(context, name, name_size) == 1 &&
+                EVP_DigestUpdate(context, password, strlen(password)) == 1 &&
+                EVP_DigestFinal_ex(context, ret_digest, NULL) == 1 &&
+                EVP_DigestInit_ex(context, memory->sha256, NULL) == 1 &&
+                EVP_DigestUpdate(context, memory->outer_key, MEMORY_KEY_BYTES) == 1 &&
+                EVP_DigestUpdate(context, ret_digest, PASSWORD_DIGEST_BYTES) == 1 &&
+                EVP_DigestFinal_ex(context, ret_digest, NULL) == 1;
     EVP_MD_CTX_free(context);
     return done ? 0 : error_set(ret_error, ENOMEM, "out of memory for a password hash");
 }
@@ -83,8 +83,8 @@ static struct remembered *set_of(struct password_memory *memory, const uint8_t *
     return memory->entries[load_u64(digest) % MEMORY_SETS];
 }
 
-bool password_memory_find(struct password_memory *memory, const uint8_t digest[PASSWORD_DIGEST_BYTES], uint64_t now_ns,
-    int64_t *ret_user_id)
+bool password_memory_find(struct password_memory *memory, const uint8_t digest[PASSWORD_DIGEST_BYTES],
+    uint64_t now_ns, int64_t *ret_user_id)
 {
     bool found = false;
     (void)pthread_mutex_lock(&memory->lock);

@@ -29,8 +29,8 @@ bool name_valid(const char *name)
     return size <= NAME_BYTES_MAX;
 }
 
-static const char *const reserved_names[] = {"support", "www", "api", "app", "favicon.ico", "robots.txt", "sitemap.xml",
-    "join", "login", "user", "admin", "nobody", "root"};
+static const char *const reserved_names[] = {"support", "www", "api", "app", "favicon.ico", "robots.txt",
+    "sitemap.xml", "join", "login", "user", "admin", "nobody", "root"};
 
 bool user_name_allowed(const char *name)
 {
@@ -43,7 +43,8 @@ bool user_name_allowed(const char *name)
 
 const char *user_names_reserved(void)
 {
-    return "support, www, api, app, join, login, user, admin, nobody and root"; /* the others are no valid names anyway */
+    return "support, www, api, app, join, login, user, admin, nobody and root"; /* the others are no valid
+                                                                                   names anyway */
 }
 
 bool icon_valid(const char *icon)
@@ -107,8 +108,8 @@ int name_rule(const struct object_kind *kind, const char *value, struct error *r
 int user_name_rule(const struct object_kind *kind, const char *value, struct error *ret_error)
 {
     if (!user_name_allowed(value))
-        return error_set(ret_error, EINVAL, "the %s name '%s' is not allowed; reserved are %s", kind->name, value,
-            user_names_reserved());
+        return error_set(ret_error, EINVAL, "the %s name '%s' is not allowed; reserved are %s", kind->name,
+            value, user_names_reserved());
     return 0;
 }
 

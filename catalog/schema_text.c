@@ -1,5 +1,6 @@
-/* A stream's schema is kept as the text it was given, without the white space that means nothing: numbers, escapes and the order of
- * keys stay. This file checks the JSON and copies it; what the schema says is checked by whoever applies it. */
+/* A stream's schema is kept as the text it was given, without the white space that means nothing: numbers,
+ * escapes and the order of keys stay. This file checks the JSON and copies it; what the schema says is
+ * checked by whoever applies it. */
 #include "catalog.h"
 #include "rules.h"
 
@@ -160,7 +161,8 @@ static bool copy_value(struct minifier *minifier)
                 continue;
             }
             if (*minifier->at != ',')
-                return fail(minifier, open[depth - 1] == '}' ? "',' or '}' is expected" : "',' or ']' is expected");
+                return fail(
+                    minifier, open[depth - 1] == '}' ? "',' or '}' is expected" : "',' or ']' is expected");
             copy(minifier, 1);
             if (open[depth - 1] == '}' && !copy_key(minifier))
                 return false;

@@ -9,13 +9,13 @@
 #include <string.h>
 
 enum {
-    READER_CACHE_KIB = 512,       /* pages of a reading connection */
+    READER_CACHE_KIB = 512, /* pages of a reading connection */
     WRITER_CACHE_KIB = 4096,
     WAL_BYTES_KEPT = 16 << 20, /* of the write-ahead log's file when the log begins anew */
 };
 
-/* In these texts, {user}, {device} and {stream} stand for the columns of such an object, {insert user}, ... for
- * "users (columns) VALUES (parameters)", {update stream} for "column = parameter, ..." from ?2 on. */
+/* In these texts, {user}, {device} and {stream} stand for the columns of such an object, {insert user}, ...
+ * for "users (columns) VALUES (parameters)", {update stream} for "column = parameter, ..." from ?2 on. */
 #define IDENTITY_COLUMNS "u.id, d.id, u.name, d.name, u.role, d.role"
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
@@ -30,12 +30,12 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_USER_BY_NAME] = "SELECT {user} FROM users WHERE name = ?1",
     /* The exact name first: names that differ only in case are different users. */
     [STATEMENT_USER_BY_LOGIN] = "SELECT {user} FROM users WHERE id = coalesce("
-        "(SELECT id FROM users WHERE name = ?1), "
-        "(SELECT id FROM users WHERE email = ?1 AND email <> ''), "
-        "(SELECT id FROM users WHERE name = ?1 COLLATE NOCASE ORDER BY id LIMIT 1), "
-        "(SELECT id FROM users WHERE email = ?1 COLLATE NOCASE ORDER BY id LIMIT 1))",
+                                "(SELECT id FROM users WHERE name = ?1), "
+                                "(SELECT id FROM users WHERE email = ?1 AND email <> ''), "
+                                "(SELECT id FROM users WHERE name = ?1 COLLATE NOCASE ORDER BY id LIMIT 1), "
+                                "(SELECT id FROM users WHERE email = ?1 COLLATE NOCASE ORDER BY id LIMIT 1))",
     [STATEMENT_USERS_NAMED_LIKE] = "SELECT id FROM users WHERE name = ?1 COLLATE NOCASE "
-        "UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE",
+                                   "UNION SELECT id FROM users WHERE email = ?2 COLLATE NOCASE",
     [STATEMENT_USERS] = "SELECT {user} FROM users ORDER BY name",
     [STATEMENT_USERS_AFTER] = "SELECT {user} FROM users WHERE name > ?1 ORDER BY name",
     [STATEMENT_USER_NAME_TAKEN] = "SELECT 1 FROM users WHERE name = ?1",
@@ -43,66 +43,78 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [STATEMENT_USER_INSERT] = "INSERT INTO {insert user}",
     [STATEMENT_USER_UPDATE] = "UPDATE users SET {update user} WHERE id = ?1",
     [STATEMENT_USER_DELETE] = "DELETE FROM users WHERE id = ?1",
-    [STATEMENT_USER_SET_PASSWORD] = "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
+    [STATEMENT_USER_SET_PASSWORD] =
+        "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
         "WHERE id = ?1 RETURNING 1",
     /* Only if nobody changed it meanwhile. */
-    [STATEMENT_USER_UPGRADE_PASSWORD] = "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
+    [STATEMENT_USER_UPGRADE_PASSWORD] =
+        "UPDATE users SET password = ?2, password_salt = ?3, password_scheme = ?4 "
         "WHERE id = ?1 AND password = ?5 RETURNING 1",
     [STATEMENT_USER_SERIES] = "SELECT s.series_id, coalesce(s.downlink_series_id, 0) FROM streams s "
-        "JOIN devices d ON s.device_id = d.id WHERE d.user_id = ?1",
+                              "JOIN devices d ON s.device_id = d.id WHERE d.user_id = ?1",
 
     [STATEMENT_DEVICE_BY_ID] = "SELECT {device} FROM devices d WHERE d.id = ?1",
     [STATEMENT_DEVICE_BY_NAME] = "SELECT {device} FROM users u JOIN devices d ON d.user_id = u.id "
-        "WHERE u.name = ?1 AND d.name = ?2",
+                                 "WHERE u.name = ?1 AND d.name = ?2",
     [STATEMENT_DEVICES] = "SELECT {device} FROM devices d WHERE d.user_id = ?1 ORDER BY d.name",
     [STATEMENT_DEVICES_AFTER] = "SELECT {device} FROM devices d WHERE d.user_id = ?2 AND d.name > ?1 "
-        "ORDER BY d.name",
+                                "ORDER BY d.name",
     [STATEMENT_DEVICE_NAME_TAKEN] = "SELECT 1 FROM devices WHERE user_id = ?1 AND name = ?2",
     [STATEMENT_DEVICE_KEY_TAKEN] = "SELECT 1 FROM devices WHERE apikey = ?1 AND apikey <> ''",
     [STATEMENT_DEVICE_INSERT] = "INSERT INTO {insert device}",
     [STATEMENT_DEVICE_UPDATE] = "UPDATE devices SET {update device} WHERE id = ?1",
     [STATEMENT_DEVICE_DELETE] = "DELETE FROM devices WHERE id = ?1",
-    [STATEMENT_DEVICE_SERIES] = "SELECT series_id, coalesce(downlink_series_id, 0) FROM streams WHERE device_id = ?1",
+    [STATEMENT_DEVICE_SERIES] =
+        "SELECT series_id, coalesce(downlink_series_id, 0) FROM streams WHERE device_id = ?1",
 
     [STATEMENT_STREAM_BY_ID] = "SELECT {stream} FROM streams s WHERE s.id = ?1",
-    [STATEMENT_STREAM_BY_NAME] = "SELECT {stream} FROM users u JOIN devices d ON d.user_id = u.id "
+    [STATEMENT_STREAM_BY_NAME] =
+        "SELECT {stream} FROM users u JOIN devices d ON d.user_id = u.id "
         "JOIN streams s ON s.device_id = d.id WHERE u.name = ?1 AND d.name = ?2 AND s.name = ?3",
     [STATEMENT_STREAMS] = "SELECT {stream} FROM streams s WHERE s.device_id = ?1 ORDER BY s.name",
     [STATEMENT_STREAMS_AFTER] = "SELECT {stream} FROM streams s WHERE s.device_id = ?2 AND s.name > ?1 "
-        "ORDER BY s.name",
+                                "ORDER BY s.name",
     [STATEMENT_STREAM_NAME_TAKEN] = "SELECT 1 FROM streams WHERE device_id = ?1 AND name = ?2",
     [STATEMENT_SERIES_TAKEN] = "SELECT 1 FROM streams WHERE series_id = ?1 "
-        "UNION ALL SELECT 1 FROM streams WHERE downlink_series_id = ?1",
+                               "UNION ALL SELECT 1 FROM streams WHERE downlink_series_id = ?1",
     [STATEMENT_STREAM_INSERT] = "INSERT INTO {insert stream}",
     [STATEMENT_STREAM_UPDATE] = "UPDATE streams SET {update stream} WHERE id = ?1",
-    [STATEMENT_STREAM_REPLACE_SERIES] = "UPDATE streams SET series_id = ?3 WHERE id = ?1 AND series_id = ?2 RETURNING 1",
+    [STATEMENT_STREAM_REPLACE_SERIES] =
+        "UPDATE streams SET series_id = ?3 WHERE id = ?1 AND series_id = ?2 RETURNING 1",
     [STATEMENT_STREAM_REPLACE_DOWNLINK] = "UPDATE streams SET downlink_series_id = ?3 "
-        "WHERE id = ?1 AND downlink_series_id = ?2 RETURNING 1",
+                                          "WHERE id = ?1 AND downlink_series_id = ?2 RETURNING 1",
     [STATEMENT_STREAM_DELETE] = "DELETE FROM streams WHERE id = ?1",
 
     /* `<> ''` lets SQLite use the partial index, and an empty key match nothing. */
-    [STATEMENT_IDENTITY_BY_KEY] = "SELECT " IDENTITY_COLUMNS " FROM devices d JOIN users u ON u.id = d.user_id "
+    [STATEMENT_IDENTITY_BY_KEY] =
+        "SELECT " IDENTITY_COLUMNS " FROM devices d JOIN users u ON u.id = d.user_id "
         "WHERE d.apikey = ?1 AND d.apikey <> ''",
-    [STATEMENT_IDENTITY_BY_USER] = "SELECT " IDENTITY_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
+    [STATEMENT_IDENTITY_BY_USER] =
+        "SELECT " IDENTITY_COLUMNS " FROM users u JOIN devices d ON d.user_id = u.id "
         "WHERE u.id = ?1 AND d.name = 'user'",
-    [STATEMENT_STREAM_PLACE] = "SELECT u.id, d.id, s.id, s.series_id, coalesce(s.downlink_series_id, 0), s.downlink, "
+    [STATEMENT_STREAM_PLACE] =
+        "SELECT u.id, d.id, s.id, s.series_id, coalesce(s.downlink_series_id, 0), s.downlink, "
         "s.ephemeral, d.public, s.schema FROM users u JOIN devices d ON d.user_id = u.id "
         "JOIN streams s ON s.device_id = d.id WHERE u.name = ?1 AND d.name = ?2 AND s.name = ?3",
-    [STATEMENT_SERIES] = "SELECT series_id FROM streams UNION ALL "
+    [STATEMENT_SERIES] =
+        "SELECT series_id FROM streams UNION ALL "
         "SELECT downlink_series_id FROM streams WHERE downlink_series_id IS NOT NULL ORDER BY 1",
     [STATEMENT_COUNTS] = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM devices), "
-        "(SELECT count(*) FROM streams)",
+                         "(SELECT count(*) FROM streams)",
     /* For limits; ?1 is what they belong to. */
     [STATEMENT_COUNT_USERS] = "SELECT count(*) FROM users WHERE ?1 = 0",
-    [STATEMENT_COUNT_DEVICES] = "SELECT count(*) FROM devices WHERE user_id = ?1 AND name NOT IN ('user', 'meta')",
+    [STATEMENT_COUNT_DEVICES] =
+        "SELECT count(*) FROM devices WHERE user_id = ?1 AND name NOT IN ('user', 'meta')",
     [STATEMENT_COUNT_PRIVATE_DEVICES] = "SELECT count(*) FROM devices "
-        "WHERE user_id = ?1 AND public = 0 AND name NOT IN ('user', 'meta')",
+                                        "WHERE user_id = ?1 AND public = 0 AND name NOT IN ('user', 'meta')",
     [STATEMENT_COUNT_STREAMS] = "SELECT count(*) FROM streams WHERE device_id = ?1",
-    [STATEMENT_META_WITHOUT_LOG] = "SELECT d.id FROM devices d WHERE d.id > ?1 AND d.name = 'meta' AND NOT EXISTS "
+    [STATEMENT_META_WITHOUT_LOG] =
+        "SELECT d.id FROM devices d WHERE d.id > ?1 AND d.name = 'meta' AND NOT EXISTS "
         "(SELECT 1 FROM streams s WHERE s.device_id = d.id AND s.name = 'log') ORDER BY d.id LIMIT 1",
 };
 
-/* The errno of the last failed call on the database file (SQLITE_FCNTL_FILE_POINTER) or its log (SQLITE_FCNTL_JOURNAL_POINTER). */
+/* The errno of the last failed call on the database file (SQLITE_FCNTL_FILE_POINTER) or its log
+ * (SQLITE_FCNTL_JOURNAL_POINTER). */
 static int errno_of_file(sqlite3 *db, int which)
 {
     sqlite3_file *file = NULL;
@@ -112,8 +124,8 @@ static int errno_of_file(sqlite3 *db, int which)
     return code;
 }
 
-/* SQLite has a code of its own for ENOSPC (SQLITE_FULL), but for no quota and no limit of a file's size. A commit that fails leaves
- * sqlite3_system_errno as it was. */
+/* SQLite has a code of its own for ENOSPC (SQLITE_FULL), but for no quota and no limit of a file's size. A
+ * commit that fails leaves sqlite3_system_errno as it was. */
 static int no_space_code(sqlite3 *db, int result)
 {
     int codes[3] = {0, 0, sqlite3_system_errno(db)};
@@ -135,9 +147,11 @@ static int io_failure(sqlite3 *db, int result, struct error *ret_error)
         return error_set(ret_error, code, "no space left for the catalog: %s", error_no_space_reason(code));
     int system = sqlite3_system_errno(db);
     if ((result & 0xff) == SQLITE_CANTOPEN && (system == EMFILE || system == ENFILE))
-        return error_set(ret_error, system, "the catalog cannot be opened: %s: raise the limit (ulimit -n)", strerror(system));
+        return error_set(ret_error, system, "the catalog cannot be opened: %s: raise the limit (ulimit -n)",
+            strerror(system));
     if ((result & 0xff) == SQLITE_CANTOPEN)
-        return error_set(ret_error, EIO, "the catalog cannot be opened: check the permissions of the database");
+        return error_set(
+            ret_error, EIO, "the catalog cannot be opened: check the permissions of the database");
     return error_set(ret_error, EIO, "the catalog cannot be read or written (failure %d)", result);
 }
 
@@ -152,14 +166,16 @@ int sql_failure(sqlite3 *db, int result, struct error *ret_error)
     case SQLITE_NOMEM:
         return error_set(ret_error, ENOMEM, "out of memory in the catalog");
     case SQLITE_FULL:
-        return error_set(ret_error, ENOSPC, "no space left for the catalog: %s", error_no_space_reason(ENOSPC));
+        return error_set(
+            ret_error, ENOSPC, "no space left for the catalog: %s", error_no_space_reason(ENOSPC));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return error_set(ret_error, EBUSY, "the catalog is locked by another program");
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-        return error_set(ret_error, EACCES, "the catalog cannot be written: check the permissions of the database");
+        return error_set(
+            ret_error, EACCES, "the catalog cannot be written: check the permissions of the database");
     case SQLITE_CONSTRAINT:
         return error_set(ret_error, EINVAL, "the catalog refuses the value");
     default:
@@ -170,9 +186,11 @@ int sql_failure(sqlite3 *db, int result, struct error *ret_error)
 static int connection_configure(struct connection *connection, int flags, struct error *ret_error)
 {
     bool writes = flags & SQLITE_OPEN_READWRITE;
-    char *pragmas = sqlite3_mprintf("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
-                                    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d; PRAGMA journal_size_limit = %d;%s",
-        writes ? WRITER_CACHE_KIB : READER_CACHE_KIB, WAL_BYTES_KEPT, writes ? "" : " PRAGMA query_only = ON;");
+    char *pragmas = sqlite3_mprintf(
+        "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
+        "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -%d; PRAGMA journal_size_limit = %d;%s",
+        writes ? WRITER_CACHE_KIB : READER_CACHE_KIB, WAL_BYTES_KEPT,
+        writes ? "" : " PRAGMA query_only = ON;");
     if (!pragmas)
         return error_set(ret_error, ENOMEM, "out of memory in the catalog");
     int r = connection_execute(connection, pragmas, ret_error);
@@ -186,7 +204,8 @@ int connection_open(const char *path, int flags, struct connection **ret_connect
     if (!connection)
         return error_set(ret_error, ENOMEM, "out of memory in the catalog");
     int r;
-    int result = sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int result =
+        sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (result != SQLITE_OK) {
         r = sql_failure(connection->db, result, ret_error);
         goto fail;
@@ -219,7 +238,8 @@ int connection_execute(struct connection *connection, const char *sql, struct er
     return result == SQLITE_OK ? 0 : sql_failure(connection->db, result, ret_error);
 }
 
-int connection_integer(struct connection *connection, const char *sql, int64_t *ret_value, struct error *ret_error)
+int connection_integer(
+    struct connection *connection, const char *sql, int64_t *ret_value, struct error *ret_error)
 {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
@@ -263,7 +283,8 @@ static void put_update(sqlite3_str *text, const struct object_kind *kind)
     int parameter = 2;
     for (size_t i = 0; i < kind->count; i++) {
         if (!(kind->fields[i].flags & FIELD_FIXED))
-            sqlite3_str_appendf(text, "%s%s = ?%d", parameter > 2 ? ", " : "", kind->fields[i].name, parameter);
+            sqlite3_str_appendf(
+                text, "%s%s = ?%d", parameter > 2 ? ", " : "", kind->fields[i].name, parameter);
         parameter += !(kind->fields[i].flags & FIELD_FIXED);
     }
 }
@@ -307,8 +328,8 @@ static char *statement_text(enum statement id)
     return sqlite3_str_finish(text);
 }
 
-int statement_get(struct connection *connection, enum statement id, sqlite3_stmt **ret_statement,
-    struct error *ret_error)
+int statement_get(
+    struct connection *connection, enum statement id, sqlite3_stmt **ret_statement, struct error *ret_error)
 {
     sqlite3_stmt *kept = connection->statements[id];
     if (kept && !sqlite3_stmt_busy(kept)) {

@@ -1,5 +1,6 @@
-/* SQLite as the catalog uses it: a connection with its prepared statements, and results as -errno with messages that
- * carry neither SQL nor paths nor library texts. A connection is used by one thread at a time. */
+/* SQLite as the catalog uses it: a connection with its prepared statements, and results as -errno with
+ * messages that carry neither SQL nor paths nor library texts. A connection is used by one thread at a time.
+ */
 #ifndef CONNECTORDB_SQL_H
 #define CONNECTORDB_SQL_H
 
@@ -90,13 +91,15 @@ void connection_close(struct connection *connection); /* accepts NULL */
 /* Runs SQL text that gives no rows. */
 int connection_execute(struct connection *connection, const char *sql, struct error *ret_error);
 /* The first column of the first row of a statement without parameters. */
-int connection_integer(struct connection *connection, const char *sql, int64_t *ret_value, struct error *ret_error);
+int connection_integer(
+    struct connection *connection, const char *sql, int64_t *ret_value, struct error *ret_error);
 
-/* A statement ready for binding. Give it back with statement_release, whatever happened. A statement that is being stepped already
- * (a walk within a walk) comes as a second copy. */
-int statement_get(struct connection *connection, enum statement id, sqlite3_stmt **ret_statement,
-    struct error *ret_error);
-void statement_release(struct connection *connection, enum statement id, sqlite3_stmt *statement); /* accepts NULL */
+/* A statement ready for binding. Give it back with statement_release, whatever happened. A statement that is
+ * being stepped already (a walk within a walk) comes as a second copy. */
+int statement_get(
+    struct connection *connection, enum statement id, sqlite3_stmt **ret_statement, struct error *ret_error);
+void statement_release(
+    struct connection *connection, enum statement id, sqlite3_stmt *statement); /* accepts NULL */
 /* Parameters count from 1. The text (NULL = "") is borrowed until the release. */
 void statement_bind_text(sqlite3_stmt *statement, int parameter, const char *text);
 void statement_bind_integer(sqlite3_stmt *statement, int parameter, int64_t value);

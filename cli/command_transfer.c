@@ -36,8 +36,9 @@ static int work_here(struct database *database, enum control_command command, co
     return -EINVAL;
 }
 
-static int transfer_here(const struct database_paths *paths, enum control_command command, const char *directory,
-    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+static int transfer_here(const struct database_paths *paths, enum control_command command,
+    const char *directory, const struct transfer_options *options, struct transfer_result *ret_result,
+    struct error *ret_error)
 {
     struct configuration configuration;
     struct database *database = NULL;

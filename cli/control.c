@@ -5,7 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int control_connect(const char *directory, struct control_connection *ret_connection, pid_t *ret_pid, struct error *ret_error)
+int control_connect(
+    const char *directory, struct control_connection *ret_connection, pid_t *ret_pid, struct error *ret_error)
 {
     struct sockaddr_un address;
     struct ucred peer = {0};
@@ -101,8 +102,8 @@ static int take_answer(json_t *answer, const struct transfer_options *options, u
 }
 
 /* Sends the request (whose reference it takes) and waits for the result. */
-static int have_done(struct control_connection *connection, json_t *request, const struct transfer_options *options,
-    unpack_result unpack, void *ret_result, struct error *ret_error)
+static int have_done(struct control_connection *connection, json_t *request,
+    const struct transfer_options *options, unpack_result unpack, void *ret_result, struct error *ret_error)
 {
     int r = control_send(connection, request);
     if (r < 0)
@@ -124,8 +125,9 @@ static int have_done(struct control_connection *connection, json_t *request, con
     return r;
 }
 
-int control_transfer(struct control_connection *connection, enum control_command command, const char *directory,
-    const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+int control_transfer(struct control_connection *connection, enum control_command command,
+    const char *directory, const struct transfer_options *options, struct transfer_result *ret_result,
+    struct error *ret_error)
 {
     json_t *request = pack_request(command, directory, options);
     if (!request)
@@ -133,11 +135,12 @@ int control_transfer(struct control_connection *connection, enum control_command
     return have_done(connection, request, options, unpack_transfer, ret_result, ret_error);
 }
 
-int control_cut(
-    struct control_connection *connection, const struct cut_options *options, struct cut_result *ret_result, struct error *ret_error)
+int control_cut(struct control_connection *connection, const struct cut_options *options,
+    struct cut_result *ret_result, struct error *ret_error)
 {
-    json_t *request = json_pack("{s:s,s:s,s:s,s:f,s:b,s:b}", "command", "cut", "directory", options->directory,
-        "path", options->path, "after", options->after, "downlink", options->downlink, "dry_run", options->dry_run);
+    json_t *request = json_pack("{s:s,s:s,s:s,s:f,s:b,s:b}", "command", "cut", "directory",
+        options->directory, "path", options->path, "after", options->after, "downlink", options->downlink,
+        "dry_run", options->dry_run);
     if (!request)
         return error_set(ret_error, EINVAL, "%s: the path is no UTF-8", options->directory);
     return have_done(connection, request, &options->transfer, unpack_cut, ret_result, ret_error);

@@ -12,8 +12,8 @@
 
 /* Connects to the daemon of the database directory. 1, *ret_connection is to be freed with control_free and
  * *ret_pid (may be NULL) is the daemon's process; 0: no daemon answers; -errno. */
-int control_connect(
-    const char *directory, struct control_connection *ret_connection, pid_t *ret_pid, struct error *ret_error);
+int control_connect(const char *directory, struct control_connection *ret_connection, pid_t *ret_pid,
+    struct error *ret_error);
 
 /* The server to ask for work on the database of that directory. 1: as control_connect; 0: none answers: do it
  * here (opening it says who else has it open); -errno. */

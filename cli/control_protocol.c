@@ -165,16 +165,17 @@ bool control_unpack_result(json_t *object, struct transfer_result *ret_result)
 
 json_t *control_pack_cut(const struct cut_result *result)
 {
-    return json_pack("{s:{s:I,s:I,s:f,s:f,s:f}}", "cut", "kept", (json_int_t)result->kept, "cut", (json_int_t)result->cut,
-        "kept_last", result->kept_last, "cut_first", result->cut_first, "cut_last", result->cut_last);
+    return json_pack("{s:{s:I,s:I,s:f,s:f,s:f}}", "cut", "kept", (json_int_t)result->kept, "cut",
+        (json_int_t)result->cut, "kept_last", result->kept_last, "cut_first", result->cut_first, "cut_last",
+        result->cut_last);
 }
 
 bool control_unpack_cut(json_t *object, struct cut_result *ret_result)
 {
     json_int_t kept, cut;
     struct cut_result result;
-    if (json_unpack(object, "{s:{s:I,s:I,s:F,s:F,s:F}}", "cut", "kept", &kept, "cut", &cut, "kept_last", &result.kept_last,
-            "cut_first", &result.cut_first, "cut_last", &result.cut_last))
+    if (json_unpack(object, "{s:{s:I,s:I,s:F,s:F,s:F}}", "cut", "kept", &kept, "cut", &cut, "kept_last",
+            &result.kept_last, "cut_first", &result.cut_first, "cut_last", &result.cut_last))
         return false;
     result.kept = (uint64_t)kept;
     result.cut = (uint64_t)cut;

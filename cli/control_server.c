@@ -85,9 +85,9 @@ static int read_cut(struct control_request *request, struct error *ret_error)
 {
     int downlink, dry_run;
     struct cut_options *cut = &request->cut;
-    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:s,s:F,s:b,s:b}", "command", &request->command,
-            "directory", &request->directory, "path", &cut->path, "after", &cut->after, "downlink", &downlink, "dry_run",
-            &dry_run) ||
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:s,s:F,s:b,s:b}", "command",
+            &request->command, "directory", &request->directory, "path", &cut->path, "after", &cut->after,
+            "downlink", &downlink, "dry_run", &dry_run) ||
         request->directory[0] != '/')
         return bad_request(ret_error);
     cut->directory = request->directory;
@@ -113,7 +113,8 @@ static int read_transfer(struct control_request *request, struct error *ret_erro
     return read_filters(request, filters, ret_error);
 }
 
-static int read_request(struct control_connection *connection, struct control_request *request, struct error *ret_error)
+static int read_request(
+    struct control_connection *connection, struct control_request *request, struct error *ret_error)
 {
     int r;
     do {
@@ -121,7 +122,8 @@ static int read_request(struct control_connection *connection, struct control_re
     } while (r == -EINTR);
     if (r < 0)
         return r;
-    (void)json_unpack(request->object, "{s:s}", "command", &request->command); /* what is wrong with it is found below */
+    (void)json_unpack(
+        request->object, "{s:s}", "command", &request->command); /* what is wrong with it is found below */
     return is_cut(request) ? read_cut(request, ret_error) : read_transfer(request, ret_error);
 }
 
@@ -129,7 +131,8 @@ static int read_request(struct control_connection *connection, struct control_re
 static void send_progress(void *context, const struct progress *progress)
 {
     struct job *job = context;
-    if (control_is_closed(&job->connection) || control_send(&job->connection, control_pack_progress(progress)) == -EPIPE)
+    if (control_is_closed(&job->connection) ||
+        control_send(&job->connection, control_pack_progress(progress)) == -EPIPE)
         atomic_store(&job->cancel, true);
 }
 
@@ -140,7 +143,8 @@ static int run_import(struct control_server *server, const struct control_reques
     if (!atomic_compare_exchange_strong(&server->importing, &idle, true))
         return error_set(ret_error, EBUSY, "another import is running: wait until it has ended");
     int r = import_database(server->database, request->directory, &request->options, ret_result, ret_error);
-    if (r == 0) /* users of a running server have a log; the next start and their first change see to it as well */
+    if (r ==
+        0) /* users of a running server have a log; the next start and their first change see to it as well */
         (void)catalog_add_logs(server->database->catalog, NULL, NULL);
     atomic_store(&server->importing, false);
     return r;
@@ -152,7 +156,8 @@ static bool is_cancelled(void *context)
     return atomic_load(&job->cancel) || control_is_closed(&job->connection);
 }
 
-static int run_request(struct job *job, struct control_request *request, struct result *ret_result, struct error *ret_error)
+static int run_request(
+    struct job *job, struct control_request *request, struct result *ret_result, struct error *ret_error)
 {
     struct database *database = job->server->database;
     request->options.progress = send_progress;
@@ -202,7 +207,8 @@ static void *run_job(void *argument)
     struct error error = {0};
     struct result result = {0};
     struct control_request *request = calloc(1, sizeof(*request));
-    int r = request ? read_request(&job->connection, request, &error) : error_set(&error, ENOMEM, "out of memory");
+    int r = request ? read_request(&job->connection, request, &error)
+                    : error_set(&error, ENOMEM, "out of memory");
     if (r == 0)
         r = run_request(job, request, &result, &error);
     if (r < 0 && request && request->command)
@@ -274,7 +280,8 @@ static void take_connection(struct control_server *server)
         return;
     }
     if (!job) {
-        refuse(socket, EBUSY, "too many exports, imports, backups and cuts are running: wait until one has ended");
+        refuse(socket, EBUSY,
+            "too many exports, imports, backups and cuts are running: wait until one has ended");
         return;
     }
     *job = (struct job){.server = server, .connection.socket = socket, .used = true};

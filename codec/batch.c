@@ -83,8 +83,8 @@ static int batch_grow(struct batch *batch, uint32_t needed)
     uint32_t capacity = batch->capacity ? batch->capacity : BATCH_CAPACITY_MIN;
     while (capacity < needed)
         capacity *= 2;
-    /* When a later column fails, the earlier ones are larger than capacity says: harmless, but for a batch that owned nothing before
-     * and would be taken for a borrowed view. */
+    /* When a later column fails, the earlier ones are larger than capacity says: harmless, but for a batch
+     * that owned nothing before and would be taken for a borrowed view. */
     if (!grow((void **)&batch->times.u64s, capacity, sizeof(*batch->times.u64s)) ||
         !grow((void **)&batch->numbers.u64s, capacity, sizeof(*batch->numbers.u64s)) ||
         !grow((void **)&batch->booleans, capacity, sizeof(*batch->booleans)) ||
@@ -182,8 +182,8 @@ void batch_put_time(struct batch *batch, uint32_t i, const struct number *time)
     } else if (time->kind == NUMBER_UNSIGNED || !numbers_push(&batch->times, i, time)) {
         numbers_push_rounded(&batch->times, i, number_double(time));
     } else if (time->kind == NUMBER_DECIMAL && time->exponent == 0 &&
-        batch->times.kind == NUMBERS_AS_DECIMALS && batch->times.exponent == 0 &&
-        (time->integer > (INT64_C(1) << 53) || time->integer < -(INT64_C(1) << 53))) {
+               batch->times.kind == NUMBERS_AS_DECIMALS && batch->times.exponent == 0 &&
+               (time->integer > (INT64_C(1) << 53) || time->integer < -(INT64_C(1) << 53))) {
         /* A time is a double by definition: beyond 2^53 its digits are the double's. */
         numbers_push_rounded(&batch->times, i, number_double(time));
     }

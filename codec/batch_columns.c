@@ -177,23 +177,25 @@ static inline unsigned integer_bytes(int64_t value)
     uint64_t magnitude = (uint64_t)(value ^ (value >> 63));
     const uint64_t *largest = LARGEST[value < 0];
     return 1u + (magnitude > largest[0]) + (magnitude > largest[1]) + 2u * (magnitude > largest[2]) +
-        4u * (magnitude > largest[3]);
+           4u * (magnitude > largest[3]);
 }
 
-/* Of integers / 10^exponent, exponent > 0: those that are whole are integers, all others take a float's 9 bytes. */
+/* Of integers / 10^exponent, exponent > 0: those that are whole are integers, all others take a float's 9
+ * bytes. */
 static uint64_t decimal_logical_bytes(const int64_t *integers, uint32_t count, unsigned exponent)
 {
     uint64_t power = INTEGER_POWERS_OF_TEN[exponent];
     uint64_t five = power >> exponent;
-    uint64_t inverse = five; /* of 5^exponent modulo 2^64; each step doubles the bits that are right, from 3 */
+    uint64_t inverse =
+        five; /* of 5^exponent modulo 2^64; each step doubles the bits that are right, from 3 */
     for (int i = 0; i < 5; i++)
         inverse *= 2 - five * inverse;
     uint64_t quotient_max = UINT64_MAX / power;
     uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t magnitude = (uint64_t)(integers[i] < 0 ? -integers[i] : integers[i]);
-        /* Divided by 5^exponent exactly, if it can be, and the zeros of 2^exponent turned to the top: what leaves
-         * no remainder is small then, all else is larger than any quotient. */
+        /* Divided by 5^exponent exactly, if it can be, and the zeros of 2^exponent turned to the top: what
+         * leaves no remainder is small then, all else is larger than any quotient. */
         uint64_t quotient = magnitude * inverse;
         quotient = quotient >> exponent | quotient << (64 - exponent);
         bool whole = quotient <= quotient_max;

@@ -11,8 +11,8 @@
 
 enum { SENDER_SLOTS_MIN = 16 };
 
-/* Names come from clients, who may look for many of one hash: each batch has its secret. Multiplying and folding both halves of the
- * product spreads every bit of a word over all of the next. */
+/* Names come from clients, who may look for many of one hash: each batch has its secret. Multiplying and
+ * folding both halves of the product spreads every bit of a word over all of the next. */
 static uint32_t name_hash(const struct batch *batch, const char *name, size_t size)
 {
     uint64_t hash = batch->sender_secret[0] ^ size;
@@ -86,7 +86,8 @@ static int grow_index(struct batch *batch)
     return 0;
 }
 
-/* Makes the index know all names: after it grew, after batch_clear, and when somebody else filled names in. */
+/* Makes the index know all names: after it grew, after batch_clear, and when somebody else filled names in.
+ */
 static int index_names(struct batch *batch)
 {
     int r = grow_index(batch);

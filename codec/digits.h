@@ -17,8 +17,8 @@ static inline uint64_t digits_load(const char *text)
     return load_u64(text) ^ DIGITS_ZERO;
 }
 
-/* The high bit of each byte that is no digit. A byte over 0x89 carries into the next one, so only the bits up to
- * and including the first character outside ASCII are sure; nobody looks further. */
+/* The high bit of each byte that is no digit. A byte over 0x89 carries into the next one, so only the bits up
+ * to and including the first character outside ASCII are sure; nobody looks further. */
 static inline uint64_t digits_others(uint64_t word)
 {
     return ((word + UINT64_C(0x7676767676767676)) | word) & DIGITS_HIGH;

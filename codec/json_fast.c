@@ -1,6 +1,6 @@
-/* The hot loops of import and insert. They know one shape of datapoint, read eight bytes at a time past what they
- * have looked at (the window ends in zeros) and give up, without having changed anything, at whatever they do not
- * expect: the general parser then says what it is. */
+/* The hot loops of import and insert. They know one shape of datapoint, read eight bytes at a time past what
+ * they have looked at (the window ends in zeros) and give up, without having changed anything, at whatever
+ * they do not expect: the general parser then says what it is. */
 #include "json_internal.h"
 
 #include "digits.h"
@@ -16,12 +16,25 @@ enum { FAST_DIGITS_MAX = 19 };
 
 /* The largest integer that times 10^index stays within DECIMAL_INTEGER_MAX. */
 static const uint64_t SCALE_LIMITS[DECIMAL_EXPONENT_MAX + 1] = {
-    DECIMAL_INTEGER_MAX, DECIMAL_INTEGER_MAX / 10, DECIMAL_INTEGER_MAX / 100, DECIMAL_INTEGER_MAX / 1000,
-    DECIMAL_INTEGER_MAX / 10000, DECIMAL_INTEGER_MAX / 100000, DECIMAL_INTEGER_MAX / 1000000,
-    DECIMAL_INTEGER_MAX / 10000000, DECIMAL_INTEGER_MAX / 100000000, DECIMAL_INTEGER_MAX / 1000000000,
-    DECIMAL_INTEGER_MAX / 10000000000, DECIMAL_INTEGER_MAX / 100000000000,
-    DECIMAL_INTEGER_MAX / 1000000000000, DECIMAL_INTEGER_MAX / 10000000000000,
-    DECIMAL_INTEGER_MAX / 100000000000000, DECIMAL_INTEGER_MAX / 1000000000000000, 0, 0, 0,
+    DECIMAL_INTEGER_MAX,
+    DECIMAL_INTEGER_MAX / 10,
+    DECIMAL_INTEGER_MAX / 100,
+    DECIMAL_INTEGER_MAX / 1000,
+    DECIMAL_INTEGER_MAX / 10000,
+    DECIMAL_INTEGER_MAX / 100000,
+    DECIMAL_INTEGER_MAX / 1000000,
+    DECIMAL_INTEGER_MAX / 10000000,
+    DECIMAL_INTEGER_MAX / 100000000,
+    DECIMAL_INTEGER_MAX / 1000000000,
+    DECIMAL_INTEGER_MAX / 10000000000,
+    DECIMAL_INTEGER_MAX / 100000000000,
+    DECIMAL_INTEGER_MAX / 1000000000000,
+    DECIMAL_INTEGER_MAX / 10000000000000,
+    DECIMAL_INTEGER_MAX / 100000000000000,
+    DECIMAL_INTEGER_MAX / 1000000000000000,
+    0,
+    0,
+    0,
 };
 
 /* mantissa / 10^fraction, negated if `negative`. */
@@ -101,7 +114,8 @@ static inline const char *fast_number(const char *p, struct fast_number *number)
     unsigned digit_bits = end_bits - 8;
     if (digit_bits == whole_bits)
         return NULL;
-    number->mantissa = head * INTEGER_POWERS_OF_TEN[digit_bits / 8] + digits_value(digits << (64 - digit_bits));
+    number->mantissa =
+        head * INTEGER_POWERS_OF_TEN[digit_bits / 8] + digits_value(digits << (64 - digit_bits));
     number->fraction = (digit_bits - whole_bits) / 8;
     return p + end_bits / 8;
 }
@@ -184,8 +198,8 @@ static inline const char *fast_next(const char *after)
     return (after[1] == ' ' || after[1] == '\n') && after[2] == '{' ? after + 2 : NULL;
 }
 
-/* The loop over points of numbers or booleans: from point i to before `last`. Sets *point to the start of the last
- * one taken and *p to the next one or, with *after, to the byte after the last one. */
+/* The loop over points of numbers or booleans: from point i to before `last`. Sets *point to the start of the
+ * last one taken and *p to the next one or, with *after, to the byte after the last one. */
 static uint32_t fast_points(const struct fast_columns columns, uint32_t i, uint32_t last, const char **p,
     const char **point, bool *after)
 {
@@ -212,8 +226,8 @@ static uint32_t fast_points(const struct fast_columns columns, uint32_t i, uint3
 }
 
 /* The same for values of other kinds: only what is around them is fast. */
-static uint32_t fast_values(struct json_parser *parser, struct batch *batch, const struct fast_columns columns,
-    uint32_t last, bool *after)
+static uint32_t fast_values(struct json_parser *parser, struct batch *batch,
+    const struct fast_columns columns, uint32_t last, bool *after)
 {
     uint32_t i = batch->count;
     const char *next = parser->p;
@@ -223,7 +237,8 @@ static uint32_t fast_values(struct json_parser *parser, struct batch *batch, con
         if (!end)
             break;
         parser->p = end;
-        if (json_point_value(parser, &value) != 0 || *parser->p != '}' || batch_put_value(batch, i, &value) < 0)
+        if (json_point_value(parser, &value) != 0 || *parser->p != '}' ||
+            batch_put_value(batch, i, &value) < 0)
             break;
         parser->point = next;
         i++;
@@ -240,8 +255,8 @@ static uint32_t fast_values(struct json_parser *parser, struct batch *batch, con
     return i;
 }
 
-uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max, bool zero_is_missing,
-    bool *ret_after)
+uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max,
+    bool zero_is_missing, bool *ret_after)
 {
     *ret_after = false;
     if (batch->count == 0)

@@ -1,5 +1,5 @@
-/* The parts of the JSON reader: a window of text is parsed point by point; what is cut off by the window's end is
- * parsed again when more text is there. */
+/* The parts of the JSON reader: a window of text is parsed point by point; what is cut off by the window's
+ * end is parsed again when more text is there. */
 #ifndef CONNECTORDB_JSON_INTERNAL_H
 #define CONNECTORDB_JSON_INTERNAL_H
 
@@ -14,23 +14,23 @@
 #include <string.h>
 
 enum {
-    JSON_MORE = 1,        /* a parse function's answer: the window ends too early */
-    JSON_PADDING = 64,    /* zero bytes after the window's text; no token goes on with one */
+    JSON_MORE = 1,     /* a parse function's answer: the window ends too early */
+    JSON_PADDING = 64, /* zero bytes after the window's text; no token goes on with one */
     JSON_MESSAGE_MAX = 160,
 };
 
 /* One member of an object that is being parsed. */
 struct json_member {
-    uint32_t key;   /* where its key starts in parser->value; it ends where the value starts */
-    uint32_t value; /* where its value starts; it ends at the next member's key */
-    uint32_t hash;  /* of the key */
+    uint32_t key;      /* where its key starts in parser->value; it ends where the value starts */
+    uint32_t value;    /* where its value starts; it ends at the next member's key */
+    uint32_t hash;     /* of the key */
     uint32_t position; /* among the object's members */
 };
 
 struct json_parser {
-    const char *p;   /* the next byte */
-    const char *end; /* of the window's text */
-    bool final;      /* the text ends there too */
+    const char *p;     /* the next byte */
+    const char *end;   /* of the window's text */
+    bool final;        /* the text ends there too */
     const char *point; /* where the point appended last starts */
 
     struct buffer value;   /* msgpack of the value being parsed */
@@ -58,8 +58,8 @@ struct json_point {
     char sender[SENDER_BYTES_MAX];
 };
 
-/* All parse functions return 0, JSON_MORE (nothing is spoiled; parse again from where it started) or -errno with
- * the error fields set. They move parser->p. */
+/* All parse functions return 0, JSON_MORE (nothing is spoiled; parse again from where it started) or -errno
+ * with the error fields set. They move parser->p. */
 
 /* Records a failure at `at` and returns -code. */
 int json_fail(struct json_parser *parser, const char *at, int code, const char *format, ...)
@@ -94,10 +94,11 @@ int json_point_value(struct json_parser *parser, struct point_value *value);
 /* At the opening brace of a datapoint. */
 int json_point(struct json_parser *parser, bool import, struct json_point *ret_point);
 
-/* Appends points of the shape that matters most, {"t":NUMBER,"d":VALUE}, as long as they come one after the other and
- * fit the batch's numbers and form as they are. parser->p is at an opening brace; afterwards it is at one
- * again and *ret_after is false, or after a point and it is true. Returns how many points were appended. */
-uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max, bool zero_is_missing,
-    bool *ret_after);
+/* Appends points of the shape that matters most, {"t":NUMBER,"d":VALUE}, as long as they come one after the
+ * other and fit the batch's numbers and form as they are. parser->p is at an opening brace; afterwards it is
+ * at one again and *ret_after is false, or after a point and it is true. Returns how many points were
+ * appended. */
+uint32_t json_points_fast(struct json_parser *parser, struct batch *batch, uint32_t points_max,
+    bool zero_is_missing, bool *ret_after);
 
 #endif

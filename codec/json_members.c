@@ -45,7 +45,7 @@ static int compare_members(const void *left, const void *right, void *context)
 /* A member that stays: the key of the first, the value of the last of its equals. */
 struct kept {
     uint32_t position; /* of the first */
-    uint32_t source; /* of the last */
+    uint32_t source;   /* of the last */
 };
 
 static int compare_kept(const void *left, const void *right)
@@ -62,7 +62,7 @@ static size_t find_kept(struct json_member *sorted, size_t count, uint8_t *value
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
         bool equal = i > 0 && sorted[i].hash == sorted[i - 1].hash &&
-            compare_keys(&sorted[i], &sorted[i - 1], values) == 0;
+                     compare_keys(&sorted[i], &sorted[i - 1], values) == 0;
         if (!equal)
             kept[left++].position = sorted[i].position;
         kept[left - 1].source = sorted[i].position;

@@ -11,8 +11,8 @@ enum { KEY_SHOWN_MAX = 40 }; /* bytes of an unknown key in a message */
 static int refuse_key(struct json_parser *parser, const char *at, const struct json_string *key)
 {
     int shown = key->size < KEY_SHOWN_MAX ? (int)key->size : KEY_SHOWN_MAX;
-    return json_fail(parser, at, EBADMSG, "unknown key \"%.*s\" in a datapoint; only t, d and o are known", shown,
-        key->text);
+    return json_fail(parser, at, EBADMSG, "unknown key \"%.*s\" in a datapoint; only t, d and o are known",
+        shown, key->text);
 }
 
 /* {"value":3} would be stored as null: most likely its sender means "d". */
@@ -157,7 +157,8 @@ int json_point(struct json_parser *parser, bool import, struct json_point *ret_p
     ret_point->known = ret_point->unknown = false;
     ret_point->has_time = false;
     ret_point->sender_size = 0;
-    ret_point->value = (struct point_value){.kind = POINT_MSGPACK, .msgpack = NOTHING, .size = sizeof(NOTHING)};
+    ret_point->value =
+        (struct point_value){.kind = POINT_MSGPACK, .msgpack = NOTHING, .size = sizeof(NOTHING)};
     parser->value.size = 0;
     int r = point_members(parser, import, ret_point);
     if (r != 0)

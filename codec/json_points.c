@@ -10,12 +10,12 @@
 enum { WINDOW_BYTES_FIRST = 16 << 10 }; /* a small text needs no more */
 
 enum state {
-    STATE_START,   /* before the first byte */
-    STATE_ARRAY,   /* before the array */
-    STATE_FIRST,   /* after '[': a datapoint or ']' */
-    STATE_POINT,   /* after ',': a datapoint */
-    STATE_AFTER,   /* after a datapoint: ',' or ']' */
-    STATE_TAIL,    /* after the array: nothing but white space */
+    STATE_START, /* before the first byte */
+    STATE_ARRAY, /* before the array */
+    STATE_FIRST, /* after '[': a datapoint or ']' */
+    STATE_POINT, /* after ',': a datapoint */
+    STATE_AFTER, /* after a datapoint: ',' or ']' */
+    STATE_TAIL,  /* after the array: nothing but white space */
     STATE_FAILED,
 };
 
@@ -30,7 +30,7 @@ struct json_points {
     struct error failure;  /* what a failed reader answers */
 
     char *window;
-    size_t capacity;       /* of the window, padding not counted */
+    size_t capacity;        /* of the window, padding not counted */
     uint64_t window_offset; /* of window[0] in the text */
     uint64_t window_line;   /* line feeds before window[0] */
 
@@ -163,8 +163,8 @@ static int grow_window(struct json_points *reader, size_t size, bool was_full)
     return 0;
 }
 
-/* Reads until the window holds at least twice what is left in it now, so that a long datapoint, parsed again each
- * time, costs no more than a few times its length; or until the text ends. */
+/* Reads until the window holds at least twice what is left in it now, so that a long datapoint, parsed again
+ * each time, costs no more than a few times its length; or until the text ends. */
 static int read_more(struct json_points *reader, struct error *ret_error)
 {
     struct json_parser *parser = &reader->parser;
@@ -175,7 +175,8 @@ static int read_more(struct json_points *reader, struct error *ret_error)
         return fail_parse(reader, ret_error);
     size_t wanted = 2 * size < reader->capacity ? 2 * size : reader->capacity;
     do {
-        long got = reader->source(reader->context, reader->window + size, reader->capacity - size, &reader->failure);
+        long got =
+            reader->source(reader->context, reader->window + size, reader->capacity - size, &reader->failure);
         if (got < 0) {
             if (reader->failure.code == 0)
                 (void)error_set(&reader->failure, (int)-got, "reading JSON failed");
@@ -313,18 +314,21 @@ static int step_tail(struct json_points *reader)
     return parser->final ? 0 : JSON_MORE;
 }
 
-/* The batch refused the point at parser->p. With points before it that is the caller's turn to empty the batch. */
-static int batch_full(const struct json_points *reader, const struct batch *batch, uint32_t first, int refusal,
-    struct error *ret_error)
+/* The batch refused the point at parser->p. With points before it that is the caller's turn to empty the
+ * batch. */
+static int batch_full(const struct json_points *reader, const struct batch *batch, uint32_t first,
+    int refusal, struct error *ret_error)
 {
     if (refusal == -E2BIG && batch->count > first)
         return 1;
     unsigned long long line = line_at(reader, reader->parser.p), offset = json_points_offset(reader);
     if (refusal == -ENOMEM)
-        return error_set(ret_error, ENOMEM, "JSON, line %llu, byte %llu: out of memory for a datapoint", line, offset);
+        return error_set(
+            ret_error, ENOMEM, "JSON, line %llu, byte %llu: out of memory for a datapoint", line, offset);
     if (reader->limit == JSON_LIMIT_BYTES && batch->count == 0)
         return error_set(ret_error, E2BIG,
-            "JSON, line %llu, byte %llu: the value of the datapoint takes more than %d MiB, the most that one can hold",
+            "JSON, line %llu, byte %llu: the value of the datapoint takes more than %d MiB, the most that "
+            "one can hold",
             line, offset, BATCH_BYTES_MAX >> 20);
     return error_set(ret_error, E2BIG, "JSON, line %llu, byte %llu: the batch is full", line, offset);
 }
@@ -334,7 +338,8 @@ enum json_limit json_points_limit(const struct json_points *reader)
     return reader->limit;
 }
 
-int json_points_read(struct json_points *reader, struct batch *batch, uint32_t points_max, struct error *ret_error)
+int json_points_read(
+    struct json_points *reader, struct batch *batch, uint32_t points_max, struct error *ret_error)
 {
     if (reader->state == STATE_FAILED)
         return fail(reader, ret_error);

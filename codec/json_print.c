@@ -75,8 +75,9 @@ static inline char *print_constant(char *out, const char *text, unsigned bytes)
     return out + bytes;
 }
 
-/* Numbers and booleans without senders: as many points as fit one reservation. Returns the next point. The printers
- * are copies: what is local and not written to memory need not be read again after each byte of text. */
+/* Numbers and booleans without senders: as many points as fit one reservation. Returns the next point. The
+ * printers are copies: what is local and not written to memory need not be read again after each byte of
+ * text. */
 static uint32_t print_run(char **out, const char *limit, const struct batch *batch, uint32_t i,
     struct numbers_printer times, struct numbers_printer numbers)
 {
@@ -129,8 +130,8 @@ static int print_sender(struct sink *sink, const struct batch *batch, uint32_t i
     return r < 0 ? r : json_print_string(sink, sender, size);
 }
 
-static int print_value(struct sink *sink, const struct batch *batch, uint32_t i,
-    struct numbers_printer *numbers)
+static int print_value(
+    struct sink *sink, const struct batch *batch, uint32_t i, struct numbers_printer *numbers)
 {
     if (batch->form == VALUES_NUMBERS) {
         char *out = (char *)sink_reserve(sink, NUMBER_TEXT_MAX);

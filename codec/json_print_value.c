@@ -42,15 +42,16 @@ static uint64_t escaped_bytes(uint64_t word)
     uint64_t ampersand = word ^ ones * '&';
     uint64_t angle = (word | ones * 2) ^ ones * '>'; /* '<' and '>' differ in one bit */
     uint64_t line = word ^ ones * 0xe2;
-    return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((ampersand - ones) & ~ampersand) |
-               ((angle - ones) & ~angle) | ((line - ones) & ~line) | ((word - ones * 0x20) & ~word)) &
-        ones * 0x80;
+    return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+               ((ampersand - ones) & ~ampersand) | ((angle - ones) & ~angle) | ((line - ones) & ~line) |
+               ((word - ones * 0x20) & ~word)) &
+           ones * 0x80;
 }
 
 static bool is_line_separator(const char *p, const char *end)
 {
     return end - p >= 3 && (unsigned char)p[0] == 0xe2 && (unsigned char)p[1] == 0x80 &&
-        ((unsigned char)p[2] | 1) == 0xa9;
+           ((unsigned char)p[2] | 1) == 0xa9;
 }
 
 /* Prints the character at *p, escaped if it has to be, and moves *p past it. */

@@ -36,7 +36,8 @@ int json_unexpected(struct json_parser *parser, const char *what)
         return JSON_MORE; /* what it is shows with its next bytes */
     if (json_is_byte_order_mark(parser->p))
         return json_fail(parser, parser->p, EBADMSG,
-            "expected %s, found a UTF-8 byte order mark (bytes ef bb bf), which is allowed only at the start", what);
+            "expected %s, found a UTF-8 byte order mark (bytes ef bb bf), which is allowed only at the start",
+            what);
     return json_fail(parser, parser->p, EBADMSG, "expected %s, found byte 0x%02x", what, found);
 }
 
@@ -106,7 +107,7 @@ static uint64_t special_bytes(uint64_t word)
     uint64_t backslash = word ^ ones * '\\';
     /* the highest bit of x - 1 & ~x is set in the lowest byte of x that is 0, and maybe in ones above it */
     return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | (word - ones * 0x20) | word) &
-        ones * 0x80;
+           ones * 0x80;
 }
 
 /* Skips plain text; stops at '"', '\\' or the end, or fails at what no string may hold. */
@@ -147,9 +148,9 @@ static int hex_value(const char *p)
     int value = 0;
     for (int i = 0; i < 4; i++) {
         char digit = p[i];
-        int nibble = digit >= '0' && digit <= '9' ? digit - '0'
-            : (digit | 0x20) >= 'a' && (digit | 0x20) <= 'f' ? (digit | 0x20) - 'a' + 10
-                                                              : -1;
+        int nibble = digit >= '0' && digit <= '9'                     ? digit - '0'
+                     : (digit | 0x20) >= 'a' && (digit | 0x20) <= 'f' ? (digit | 0x20) - 'a' + 10
+                                                                      : -1;
         if (nibble < 0)
             return -1;
         value = value << 4 | nibble;

@@ -88,11 +88,13 @@ static int finish_container(struct json_parser *parser, size_t start, size_t cou
     return 0;
 }
 
-/* Opens a container: leaves a byte for its header and takes its opening character. *ret_empty: it closed again. */
+/* Opens a container: leaves a byte for its header and takes its opening character. *ret_empty: it closed
+ * again. */
 static int open_container(struct json_parser *parser, unsigned depth, char closing, bool *ret_empty)
 {
     if (depth == VALUE_DEPTH_MAX)
-        return json_fail(parser, parser->p, E2BIG, "arrays and objects are nested deeper than %d", VALUE_DEPTH_MAX);
+        return json_fail(
+            parser, parser->p, E2BIG, "arrays and objects are nested deeper than %d", VALUE_DEPTH_MAX);
     if (buffer_append(&parser->value, "", 1) < 0)
         return out_of_memory(parser);
     parser->p++;

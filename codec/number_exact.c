@@ -1,5 +1,5 @@
-/* The last resort of number parsing: text against the midpoint of two doubles, in integers of any length. Reached
- * only by numbers of more than 19 digits that lie very near to such a midpoint. */
+/* The last resort of number parsing: text against the midpoint of two doubles, in integers of any length.
+ * Reached only by numbers of more than 19 digits that lie very near to such a midpoint. */
 #include "number_internal.h"
 
 #include "bytes.h"
@@ -12,7 +12,8 @@ enum {
     /* The exact midpoint of two doubles has at most 767 digits; what comes after that many only matters as
      * "and something more". */
     EXACT_DIGITS_MAX = 770,
-    /* The largest integer here: 770 digits (2558 bits) times 2^1076, or 54 bits times 10^(770 + 324) (3634 bits) */
+    /* The largest integer here: 770 digits (2558 bits) times 2^1076, or 54 bits times 10^(770 + 324) (3634
+       bits) */
     LARGE_WORDS_MAX = 64,
 };
 
@@ -61,8 +62,8 @@ static int large_compare(const struct large *a, const struct large *b)
     return 0;
 }
 
-/* Reads the digits, at most EXACT_DIGITS_MAX of them, and one more 1 for whatever follows; *exponent becomes that
- * of the last digit taken. */
+/* Reads the digits, at most EXACT_DIGITS_MAX of them, and one more 1 for whatever follows; *exponent becomes
+ * that of the last digit taken. */
 static void large_read(struct large *large, const char *p, const char *end, int64_t *exponent)
 {
     unsigned count = 0;

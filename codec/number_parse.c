@@ -8,8 +8,8 @@
 #include <math.h>
 
 enum {
-    MANTISSA_DIGITS = 19,       /* that many digits fit a uint64 whatever they are */
-    EXPONENT_DIGITS_MAX = 15,   /* of a written exponent; more of them decide nothing */
+    MANTISSA_DIGITS = 19,     /* that many digits fit a uint64 whatever they are */
+    EXPONENT_DIGITS_MAX = 15, /* of a written exponent; more of them decide nothing */
     DOUBLE_FRACTION_BITS = 52,
     DOUBLE_EXPONENT_BIAS = 1023,
     DOUBLE_EXPONENT_INFINITE = 0x7ff,
@@ -84,9 +84,10 @@ static const char *scan_number(const char *p, const char *end, struct scanned *r
     return p;
 }
 
-/* Eisel-Lemire ("Number parsing at a gigabyte per second", 2021): the first 64 bits of mantissa times the first
- * 128 bits of 10^exponent decide the rounding; that they always do is proven in Mushtak and Lemire, "Fast number
- * parsing without fallback", 2023. For -27 <= exponent < 0 the proof wants the power rounded up, else cut off. */
+/* Eisel-Lemire ("Number parsing at a gigabyte per second", 2021): the first 64 bits of mantissa times the
+ * first 128 bits of 10^exponent decide the rounding; that they always do is proven in Mushtak and Lemire,
+ * "Fast number parsing without fallback", 2023. For -27 <= exponent < 0 the proof wants the power rounded up,
+ * else cut off. */
 static double scale_by_product(uint64_t mantissa, int exponent)
 {
     const struct power_bits *power = &POWER_BITS[exponent - POWER_MIN];
@@ -169,8 +170,8 @@ static bool make_integer(uint64_t mantissa, int64_t exponent, bool negative, str
         __builtin_mul_overflow(mantissa, INTEGER_POWERS_OF_TEN[exponent], &value))
         return false;
     if (value <= (uint64_t)INT64_MAX + negative)
-        *ret_number = (struct number){.kind = NUMBER_DECIMAL,
-            .integer = negative ? (int64_t)(0 - value) : (int64_t)value};
+        *ret_number = (struct number){
+            .kind = NUMBER_DECIMAL, .integer = negative ? (int64_t)(0 - value) : (int64_t)value};
     else if (!negative)
         *ret_number = (struct number){.kind = NUMBER_UNSIGNED, .unsigned_integer = value};
     else
@@ -198,7 +199,8 @@ bool number_make(uint64_t mantissa, int64_t exponent, bool negative, struct numb
         if (make_integer(mantissa, exponent, negative, ret_number))
             return true;
     } else if (exponent >= -DECIMAL_EXPONENT_MAX && mantissa <= DECIMAL_INTEGER_MAX) {
-        *ret_number = (struct number){.kind = NUMBER_DECIMAL, .exponent = (uint8_t)-exponent,
+        *ret_number = (struct number){.kind = NUMBER_DECIMAL,
+            .exponent = (uint8_t)-exponent,
             .integer = negative ? -(int64_t)mantissa : (int64_t)mantissa};
         return true;
     }

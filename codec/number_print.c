@@ -25,8 +25,8 @@ size_t number_print_unsigned(char *out, uint64_t value)
 
 enum { DIGITS_MAX = 20 }; /* of 64 bits */
 
-/* Prints digits * 10^exponent, digits > 0, as ECMAScript does. Copies have fixed sizes, which are moves and no
- * calls; what they write too much is overwritten or left behind the end. */
+/* Prints digits * 10^exponent, digits > 0, as ECMAScript does. Copies have fixed sizes, which are moves and
+ * no calls; what they write too much is overwritten or left behind the end. */
 static char *print_scientific(char *out, uint64_t digits, int exponent)
 {
     char buffer[8 + 2 * DIGITS_MAX + 8];
@@ -114,7 +114,8 @@ struct shortest {
 static struct shortest shortest_decimal(uint64_t fraction, int binary, bool lower_is_closer)
 {
     bool odd = fraction & 1; /* the ends of an odd number's interval round to its even neighbours */
-    int exponent = (binary * 1262611 - (lower_is_closer ? 524031 : 0)) >> 22; /* floor(log10 of the interval) */
+    int exponent =
+        (binary * 1262611 - (lower_is_closer ? 524031 : 0)) >> 22; /* floor(log10 of the interval) */
     int shift = binary + ((-exponent * 1741647) >> 19) + 1;
     struct power_bits power = power_rounded_up(-exponent);
 

@@ -1,5 +1,5 @@
-/* The inner loops of printing numbers, inlined into the printer of datapoints. Every function returns the end of
- * what it wrote and may scribble up to NUMBER_TEXT_MAX bytes from `out`. */
+/* The inner loops of printing numbers, inlined into the printer of datapoints. Every function returns the end
+ * of what it wrote and may scribble up to NUMBER_TEXT_MAX bytes from `out`. */
 #ifndef CONNECTORDB_NUMBER_PRINT_H
 #define CONNECTORDB_NUMBER_PRINT_H
 
@@ -51,14 +51,16 @@ static inline char *print_integer(char *out, uint64_t value)
 }
 
 /* What the decimals of one run have in common, for printing one after the other. The last eight digits of a
- * number are printed anew, those before them, which neighbours like times share, are copied from the last number. */
+ * number are printed anew, those before them, which neighbours like times share, are copied from the last
+ * number. */
 struct decimal_printer {
-    uint64_t plain_min;   /* the smallest magnitude that is printed without an exponent */
+    uint64_t plain_min; /* the smallest magnitude that is printed without an exponent */
     unsigned exponent;
-    unsigned whole_bits;  /* 8 for each of the last eight digits that is left of the point; 0: print_decimal_slow */
+    unsigned
+        whole_bits; /* 8 for each of the last eight digits that is left of the point; 0: print_decimal_slow */
     unsigned high_size;
-    uint64_t high;        /* the digits before the last eight, of the number printed last; 0 = none */
-    uint64_t high_text;   /* and their text, high_size bytes */
+    uint64_t high;      /* the digits before the last eight, of the number printed last; 0 = none */
+    uint64_t high_text; /* and their text, high_size bytes */
 };
 
 static inline struct decimal_printer decimal_printer_make(unsigned exponent)
@@ -106,7 +108,8 @@ static inline char *print_decimal(struct decimal_printer *printer, char *out, in
     out += (whole_bits - leading) / 8;
     *out = '.';
     store_u64(out + 1, text >> (whole_bits - 8) >> 8);
-    unsigned used_bits = 64 - ((unsigned)__builtin_clzll(digits | 1) & ~7u); /* up to the last digit but zeros */
+    unsigned used_bits =
+        64 - ((unsigned)__builtin_clzll(digits | 1) & ~7u); /* up to the last digit but zeros */
     return used_bits <= whole_bits ? out : out + 1 + (used_bits - whole_bits) / 8;
 }
 

@@ -9,7 +9,7 @@
 static bool is_decimal(int64_t integer, uint8_t exponent, double value)
 {
     return integer <= DECIMAL_INTEGER_MAX && integer >= -DECIMAL_INTEGER_MAX &&
-        (double)integer / POWERS_OF_TEN[exponent] == value;
+           (double)integer / POWERS_OF_TEN[exponent] == value;
 }
 
 bool decimal_from_double(double value, uint8_t exponent, int64_t *ret_integer)

@@ -21,8 +21,8 @@ void numbers_push_rounded(struct numbers *numbers, uint32_t count, double value)
 static inline void numbers_get(const struct numbers *numbers, uint32_t i, struct number *ret_number)
 {
     if (numbers->kind == NUMBERS_AS_DECIMALS)
-        *ret_number = (struct number){.kind = NUMBER_DECIMAL, .exponent = numbers->exponent,
-            .integer = numbers->integers[i]};
+        *ret_number = (struct number){
+            .kind = NUMBER_DECIMAL, .exponent = numbers->exponent, .integer = numbers->integers[i]};
     else
         *ret_number = (struct number){.kind = NUMBER_DOUBLE, .real = numbers->doubles[i]};
 }

@@ -369,8 +369,8 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .trusted_proxies = strdup(""),
         .connections_max = 1024,
     };
-    if (!configuration->hostname || !configuration->siteurl || !configuration->permissions || !configuration->logfile ||
-        !configuration->loglevel || !configuration->trusted_proxies)
+    if (!configuration->hostname || !configuration->siteurl || !configuration->permissions ||
+        !configuration->logfile || !configuration->loglevel || !configuration->trusted_proxies)
         return error_set(ret_error, ENOMEM, "out of memory for the configuration");
     return 0;
 }

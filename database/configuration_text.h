@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /* As configuration_read, from text. file: its name for messages. */
-int configuration_parse(const char *text, size_t size, const char *file, struct configuration *ret_configuration,
-    struct error *ret_error);
+int configuration_parse(const char *text, size_t size, const char *file,
+    struct configuration *ret_configuration, struct error *ret_error);
 
 #endif

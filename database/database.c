@@ -34,7 +34,8 @@ static int refuse_unfinished_repair(const char *path, struct error *ret_error)
     char *repaired = database_file(path, DATABASE_DATA STORE_REPAIRING);
     if (!repaired)
         return error_set(ret_error, ENOMEM, "out of memory for a path");
-    bool unfinished = stat(repaired, &status) == 0 && check_part(path, DATABASE_DATA, S_IFDIR, &ignored) == -EINVAL;
+    bool unfinished =
+        stat(repaired, &status) == 0 && check_part(path, DATABASE_DATA, S_IFDIR, &ignored) == -EINVAL;
     free(repaired);
     return unfinished ? error_set(ret_error, EBADMSG,
                             "%s: a repair of the data was interrupted: run `connectordb repair` again", path)
@@ -56,8 +57,8 @@ static int check_directory(const char *path, struct error *ret_error)
     return r;
 }
 
-/* A row is deleted before its data, and data is loaded before its row: whatever was killed in between left series that no row names.
- * Only reached with a catalog that passed its check. */
+/* A row is deleted before its data, and data is loaded before its row: whatever was killed in between left
+ * series that no row names. Only reached with a catalog that passed its check. */
 static int reconcile(struct database *database, struct error *ret_error)
 {
     uint64_t *series = NULL;
@@ -112,8 +113,8 @@ int database_open(const char *path, const struct store_options *options, struct 
     return database_open_as(path, NULL, options, ret_database, ret_error);
 }
 
-int database_open_as(const char *path, const char *role, const struct store_options *options, struct database **ret_database,
-    struct error *ret_error)
+int database_open_as(const char *path, const char *role, const struct store_options *options,
+    struct database **ret_database, struct error *ret_error)
 {
     int r = check_directory(path, ret_error);
     if (r == 0)
@@ -216,11 +217,12 @@ int database_delete_stream(struct database *database, int64_t stream_id, struct 
     return r < 0 ? r : tombstone(database, series, count, ret_error);
 }
 
-int database_change_stream(struct database *database, int64_t stream_id, const struct stream *changes, uint32_t fields,
-    struct stream *ret_stream, struct error *ret_error)
+int database_change_stream(struct database *database, int64_t stream_id, const struct stream *changes,
+    uint32_t fields, struct stream *ret_stream, struct error *ret_error)
 {
     uint64_t dropped;
-    int r = catalog_change_stream(database->catalog, stream_id, changes, fields, ret_stream, &dropped, ret_error);
+    int r =
+        catalog_change_stream(database->catalog, stream_id, changes, fields, ret_stream, &dropped, ret_error);
     if (r < 0 || dropped == 0)
         return r;
     r = store_delete_series(database->store, &dropped, 1, ret_error);
@@ -228,16 +230,19 @@ int database_change_stream(struct database *database, int64_t stream_id, const s
         return 0;
     if (ret_stream)
         stream_free(ret_stream);
-    (void)error_prefix(ret_error, "updated, but the data of its downlink stays on the disk until the next start");
+    (void)error_prefix(
+        ret_error, "updated, but the data of its downlink stays on the disk until the next start");
     return r;
 }
 
 /* ---- one moment ---- */
 
-int database_snapshot_open(struct database *database, struct database_snapshot *ret_snapshot, struct error *ret_error)
+int database_snapshot_open(
+    struct database *database, struct database_snapshot *ret_snapshot, struct error *ret_error)
 {
     struct database_snapshot snapshot = {0};
-    /* Without a commit in between: a series that the catalog's moment names is not tombstoned in the store's. */
+    /* Without a commit in between: a series that the catalog's moment names is not tombstoned in the store's.
+     */
     catalog_pause_writes(database->catalog);
     int r = catalog_snapshot_open(database->catalog, &snapshot.catalog, ret_error);
     if (r == 0)

@@ -34,7 +34,8 @@ static int create_data(const char *directory, struct error *ret_error)
 }
 
 /* Before the directory has its name: a database is never there without its first user. */
-static int create_user(const char *directory, const struct user *user, const char *password, struct error *ret_error)
+static int create_user(
+    const char *directory, const struct user *user, const char *password, struct error *ret_error)
 {
     char *path = database_file(directory, DATABASE_CATALOG);
     struct catalog *catalog = NULL;
@@ -62,7 +63,8 @@ static int fill_directory(void *context, const char *directory, struct error *re
     lock_record(NULL, NULL, record);
     int r = database_write_file(directory, DATABASE_LOCK, record, LOCK_RECORD_BYTES, ret_error);
     if (r == 0 && configuration)
-        r = database_write_file(directory, DATABASE_CONFIGURATION, configuration, strlen(configuration), ret_error);
+        r = database_write_file(
+            directory, DATABASE_CONFIGURATION, configuration, strlen(configuration), ret_error);
     if (r == 0)
         r = create_catalog(directory, ret_error);
     if (r == 0 && creation->user)
@@ -72,8 +74,8 @@ static int fill_directory(void *context, const char *directory, struct error *re
     return r;
 }
 
-int database_create_with_user(const char *path, const char *configuration, const struct user *user, const char *password,
-    struct error *ret_error)
+int database_create_with_user(const char *path, const char *configuration, const struct user *user,
+    const char *password, struct error *ret_error)
 {
     struct creation creation = {configuration, user, password};
     return database_build(path, fill_directory, &creation, ret_error);

@@ -1,5 +1,5 @@
-/* A database directory is built beside its place and renamed when every byte of it is on the disk: it is there as a whole or not at
- * all. A killed build leaves NAME.creating-XXXXXX behind, which nothing reads. */
+/* A database directory is built beside its place and renamed when every byte of it is on the disk: it is
+ * there as a whole or not at all. A killed build leaves NAME.creating-XXXXXX behind, which nothing reads. */
 #include "database_files.h"
 
 #include "directory_sync.h"
@@ -26,8 +26,8 @@ int database_sync_directory(const char *path, struct error *ret_error)
     return r < 0 ? error_set(ret_error, -r, "%s: cannot be synced: %s", path, strerror(-r)) : 0;
 }
 
-int database_write_file(const char *directory, const char *name, const void *bytes, size_t size,
-    struct error *ret_error)
+int database_write_file(
+    const char *directory, const char *name, const void *bytes, size_t size, struct error *ret_error)
 {
     char *path = database_file(directory, name);
     if (!path)
@@ -37,7 +37,8 @@ int database_write_file(const char *directory, const char *name, const void *byt
     return r;
 }
 
-/* Of what was built: files, and directories of files. What cannot be removed stays; the caller has an error already. */
+/* Of what was built: files, and directories of files. What cannot be removed stays; the caller has an error
+ * already. */
 static void remove_files(const char *path)
 {
     DIR *directory = opendir(path);
@@ -85,8 +86,9 @@ static char *parent_of(const char *path)
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int build_at(const char *path, int (*fill)(void *context, const char *directory, struct error *ret_error),
-    void *context, struct error *ret_error)
+static int build_at(const char *path,
+    int (*fill)(void *context, const char *directory, struct error *ret_error), void *context,
+    struct error *ret_error)
 {
     char *directory = NULL, *parent = parent_of(path);
     int r = 0;
@@ -113,8 +115,9 @@ out:
     return r;
 }
 
-int database_build(const char *path, int (*fill)(void *context, const char *directory, struct error *ret_error),
-    void *context, struct error *ret_error)
+int database_build(const char *path,
+    int (*fill)(void *context, const char *directory, struct error *ret_error), void *context,
+    struct error *ret_error)
 {
     struct stat status;
     size_t size = strlen(path);

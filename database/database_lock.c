@@ -214,7 +214,8 @@ int lock_share(const char *path, const struct lock_patience *patience, int *ret_
 bool database_lock_is_writable(const char *path)
 {
     char *file_path = database_file(path, DATABASE_LOCK);
-    bool writable = file_path && (access(file_path, W_OK) == 0 || (errno == ENOENT && access(path, W_OK) == 0));
+    bool writable =
+        file_path && (access(file_path, W_OK) == 0 || (errno == ENOENT && access(path, W_OK) == 0));
     free(file_path);
     return writable;
 }

@@ -42,9 +42,10 @@ extern const struct lock_patience lock_patience_default;
  * inherited it). Never breaks a lock. */
 int lock_take(const char *path, const char *role, const struct lock_patience *patience, int *ret_lock,
     struct error *ret_error);
-/* Takes it for reading, together with others who read, and changes nothing. *ret_lock = -1: there is no LOCK, and so nobody who could write
- * now. */
-int lock_share(const char *path, const struct lock_patience *patience, int *ret_lock, struct error *ret_error);
+/* Takes it for reading, together with others who read, and changes nothing. *ret_lock = -1: there is no LOCK,
+ * and so nobody who could write now. */
+int lock_share(
+    const char *path, const struct lock_patience *patience, int *ret_lock, struct error *ret_error);
 /* Whether this process may take it for writing (and make it, if there is none). */
 bool database_lock_is_writable(const char *path);
 /* The same without taking it or changing the file. */

@@ -67,8 +67,10 @@ static int take_options(struct store *store, const struct store_options *options
         own->flight_bytes_max = FLIGHT_BYTES_DEFAULT;
     if (own->journal_bytes < JOURNAL_BYTES_MIN || own->journal_bytes > JOURNAL_BYTES_MAX ||
         own->journal_bytes % JOURNAL_HEADER_BYTES != 0)
-        return error_set(ret_error, EINVAL, "journal_bytes is %llu; it must be a multiple of %d from %d to %d",
-            (unsigned long long)own->journal_bytes, JOURNAL_HEADER_BYTES, JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX);
+        return error_set(ret_error, EINVAL,
+            "journal_bytes is %llu; it must be a multiple of %d from %d to %d",
+            (unsigned long long)own->journal_bytes, JOURNAL_HEADER_BYTES, JOURNAL_BYTES_MIN,
+            JOURNAL_BYTES_MAX);
     if (own->journals_max < 2)
         return error_set(ret_error, EINVAL, "journals_max is %u; it must be at least 2", own->journals_max);
     if (own->no_threads && own->fsync == STORE_FSYNC_INTERVAL)
@@ -98,7 +100,9 @@ static int open_parts(struct store *store, const char *directory, struct error *
     struct journal *active = NULL;
     store->scratch = scratch_pool_new();
     store->background = background_new(&store->options);
-    int r = states && store->scratch && store->background ? 0 : error_set(ret_error, ENOMEM, "out of memory for a store");
+    int r = states && store->scratch && store->background
+                ? 0
+                : error_set(ret_error, ENOMEM, "out of memory for a store");
     if (r == 0)
         r = files_open(store->io, directory, &store->files, ret_error);
     if (r == 0 && store->options.read_only) {
@@ -112,10 +116,11 @@ static int open_parts(struct store *store, const char *directory, struct error *
         states_free(states);
         return r;
     }
-    r = commit_new(&store->options, store->io, store->files, (struct wake){background_wake_sealer, store->background}, states, active,
-        &store->commit, ret_error);
+    r = commit_new(&store->options, store->io, store->files,
+        (struct wake){background_wake_sealer, store->background}, states, active, &store->commit, ret_error);
     if (r == 0)
-        r = background_start(store->background, store->io, store->files, store->commit, store->scratch, ret_error);
+        r = background_start(
+            store->background, store->io, store->files, store->commit, store->scratch, ret_error);
     return r;
 }
 
@@ -141,12 +146,13 @@ int store_open(const char *directory, const struct store_options *options, struc
     return 0;
 }
 
-/* Makes every journal durable to its end and says so in the manifest. Empty ones are not named any more: a database at rest needs none,
- * and the next open can recycle the file. */
+/* Makes every journal durable to its end and says so in the manifest. Empty ones are not named any more: a
+ * database at rest needs none, and the next open can recycle the file. */
 static int record_clean_ends(struct store *store, struct error *ret_error)
 {
     struct version *version = files_version(store->files);
-    struct files_edit edit = {.ended_journals = version->journals, .ended_journal_count = version->journal_count};
+    struct files_edit edit = {
+        .ended_journals = version->journals, .ended_journal_count = version->journal_count};
     struct journal **empty = malloc((version->journal_count + 1) * sizeof(*empty));
     int r = empty ? 0 : error_set(ret_error, ENOMEM, "out of memory for the list of files");
     for (uint32_t i = 0; r == 0 && i < version->journal_count; i++) {
@@ -198,7 +204,8 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     struct version *version = files_version(store->files);
     stats.journal_count = version->journal_count;
     for (uint32_t i = 0; i < version->journal_count; i++)
-        stats.journal_bytes_used += files_published_end(store->files, version->journals[i]) - JOURNAL_HEADER_BYTES;
+        stats.journal_bytes_used +=
+            files_published_end(store->files, version->journals[i]) - JOURNAL_HEADER_BYTES;
     stats.segment_count = version->segment_count;
     for (uint32_t i = 0; i < version->segment_count; i++) {
         stats.segment_bytes += segment_file_size(version->segments[i]->segment);
@@ -216,14 +223,15 @@ static int check_writable(const struct store *store, struct error *ret_error)
     return store->commit ? 0 : error_set(ret_error, EROFS, "the store is open for reading only");
 }
 
-int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags, uint64_t *ret_first_index,
-    struct error *ret_error)
+int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags,
+    uint64_t *ret_first_index, struct error *ret_error)
 {
     int r = check_writable(store, ret_error);
     return r < 0 ? r : commit_append(store->commit, series_id, batch, flags, ret_first_index, ret_error);
 }
 
-int store_delete_series(struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error)
+int store_delete_series(
+    struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error)
 {
     int r = check_writable(store, ret_error);
     return r < 0 ? r : commit_delete_series(store->commit, series_ids, count, ret_error);
@@ -252,11 +260,14 @@ int store_snapshot_open(struct store *store, struct store_snapshot **ret_snapsho
     return snapshot_open(store->io, store->files, store->scratch, ret_snapshot, ret_error);
 }
 
-int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk, struct error *ret_error)
+int store_bulk_open(
+    struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk, struct error *ret_error)
 {
     int r = check_writable(store, ret_error);
-    return r < 0 ? r : bulk_open(store->io, store->files, (struct wake){background_wake_merger, store->background}, name, resume, ret_bulk,
-        ret_error);
+    return r < 0
+               ? r
+               : bulk_open(store->io, store->files, (struct wake){background_wake_merger, store->background},
+                     name, resume, ret_bulk, ret_error);
 }
 
 int store_bulk_discard(struct store *store, const char *name, struct error *ret_error)
@@ -333,8 +344,8 @@ static int gather_unknown(struct store *store, struct unknown *unknown, struct e
     return r;
 }
 
-int store_retain_series(struct store *store, const uint64_t *known, size_t count, uint64_t *ret_deleted,
-    struct error *ret_error)
+int store_retain_series(
+    struct store *store, const uint64_t *known, size_t count, uint64_t *ret_deleted, struct error *ret_error)
 {
     struct unknown unknown = {.known = known, .known_count = count, .store = store};
     int r = gather_unknown(store, &unknown, ret_error);

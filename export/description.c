@@ -77,7 +77,8 @@ static int read_json(const char *path, json_t **ret_object, struct error *ret_er
             r = error_set(ret_error, EBADMSG, "%s: line %d, byte %d: %s%s", path,
                 found.line < 1 ? 1 : found.line, found.position, found.text,
                 byte_order_mark_near(start, text.size - skipped, (size_t)found.position)
-                    ? BYTE_ORDER_MARK_MISPLACED : "");
+                    ? BYTE_ORDER_MARK_MISPLACED
+                    : "");
         else if (!json_is_object(object))
             r = error_set(ret_error, EBADMSG, "%s: not a JSON object", path);
         if (r == 0)
@@ -111,8 +112,7 @@ static int read_field(
     return 0;
 }
 
-static int check_keys(
-    const char *path, const struct object_kind *kind, json_t *json, struct error *ret_error)
+static int check_keys(const char *path, const struct object_kind *kind, json_t *json, struct error *ret_error)
 {
     const char *key;
     json_t *value;
@@ -137,8 +137,8 @@ static int check_name(const char *path, const char *expected, const json_t *name
 }
 
 /* Fills a zeroed object. After a failure it holds what was read so far. */
-static int read_object(const char *path, const char *name, const struct object_kind *kind, void *object,
-    struct error *ret_error)
+static int read_object(
+    const char *path, const char *name, const struct object_kind *kind, void *object, struct error *ret_error)
 {
     json_t *json = NULL;
     int r = read_json(path, &json, ret_error);

@@ -10,8 +10,8 @@
 #include "error.h"
 #include "sink.h"
 
-/* Of one file: whatever the catalog holds can be exported, and that can be imported. An object has at most nine texts, of
- * which a byte takes up to six ('<' is \u003c); the tenth is room for keys and flags. */
+/* Of one file: whatever the catalog holds can be exported, and that can be imported. An object has at most
+ * nine texts, of which a byte takes up to six ('<' is \u003c); the tenth is room for keys and flags. */
 enum { DESCRIPTION_BYTES_MAX = 10 * 6 * TEXT_BYTES_MAX };
 
 /* The version of an export folder from its connectordb.json: 1 or 2. -EBADMSG another version or a bad file;

@@ -175,8 +175,8 @@ static int run_job(void *context, unsigned worker, void *argument, struct error 
     if (r == 0)
         r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_STREAM, ret_error);
     if (r == 0)
-        r = file_write_new(path, LAYOUT_DESCRIPTION_MODE, job->description.buffer,
-            job->description.used, false, ret_error);
+        r = file_write_new(
+            path, LAYOUT_DESCRIPTION_MODE, job->description.buffer, job->description.used, false, ret_error);
     if (r == 0)
         r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_DATA, ret_error);
     if (r == 0)
@@ -323,9 +323,10 @@ static int write_all(struct exporter *export, struct error *ret_error)
     return r;
 }
 
-/* Makes everything durable, then says so with connectordb.json, which is there complete or not at all. Small files and
- * directories are synced by one syncfs instead of one flush each: with thousands of streams that is seconds instead
- * of minutes. It reports any failed write since folder_file was opened (Linux 5.8 and later). */
+/* Makes everything durable, then says so with connectordb.json, which is there complete or not at all. Small
+ * files and directories are synced by one syncfs instead of one flush each: with thousands of streams that is
+ * seconds instead of minutes. It reports any failed write since folder_file was opened (Linux 5.8 and later).
+ */
 static int seal_folder(struct exporter *export, struct error *ret_error)
 {
     char path[PATH_MAX], new_path[PATH_MAX];
@@ -373,8 +374,8 @@ static int create_folder(const char *directory, struct error *ret_error)
 }
 
 /* Exports what the filters take of the exporter's snapshot. */
-static int run_export(
-    struct exporter *export, const struct transfer_options *options, struct transfer_result *ret_result, struct error *ret_error)
+static int run_export(struct exporter *export, const struct transfer_options *options,
+    struct transfer_result *ret_result, struct error *ret_error)
 {
     const char *directory = export->directory;
     bool created = false;
@@ -424,8 +425,8 @@ int export_database(struct database *database, const char *directory, const stru
     return r;
 }
 
-int export_tail(const struct database_snapshot *snapshot, const struct export_tail *tail, const char *directory,
-    const struct transfer_options *options, struct error *ret_error)
+int export_tail(const struct database_snapshot *snapshot, const struct export_tail *tail,
+    const char *directory, const struct transfer_options *options, struct error *ret_error)
 {
     struct exporter export = {.directory = directory, .folder_file = -1, .snapshot = *snapshot, .tail = tail};
     struct transfer_result result;

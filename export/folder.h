@@ -10,8 +10,8 @@ int folder_make_directory(const char *path, struct error *ret_error);
 int folder_sync_file(const char *path, struct error *ret_error);
 /* directory_sync with a message. */
 int folder_sync_directory(const char *path, struct error *ret_error);
-/* Removes a folder that this process made, with all in it, as far as that is possible; follows no links. What makes it complete
- * goes first, durably: a crash in between leaves no folder that looks complete. */
+/* Removes a folder that this process made, with all in it, as far as that is possible; follows no links. What
+ * makes it complete goes first, durably: a crash in between leaves no folder that looks complete. */
 void folder_remove(const char *path);
 
 #endif

@@ -15,8 +15,9 @@ enum {
     LAYOUT_DATA_MODE = 0666,        /* less the umask */
 };
 
-extern const char LAYOUT_FOLDER[];   /* connectordb.json */
-extern const char LAYOUT_FOLDER_NEW[]; /* what it is called until it is on disk; hidden, so that import ignores it */
+extern const char LAYOUT_FOLDER[]; /* connectordb.json */
+extern const char
+    LAYOUT_FOLDER_NEW[]; /* what it is called until it is on disk; hidden, so that import ignores it */
 extern const char LAYOUT_USER[];     /* user.json */
 extern const char LAYOUT_DEVICE[];   /* device.json */
 extern const char LAYOUT_STREAM[];   /* stream.json */

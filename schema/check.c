@@ -11,11 +11,12 @@
 #include <string.h>
 
 enum {
-    DEPTH_MAX = 120, /* 45 KiB of stack */
+    DEPTH_MAX = 120,    /* 45 KiB of stack */
     CLOCK_STEPS = 4096, /* steps between looks at the clock */
     PATTERN_STEPS = 64, /* what a search for a pattern counts as */
     PLACE_BYTES_MAX = 200,
-    HASHES_KEPT_MAX = SCHEMA_SPARE_BYTES / sizeof(uint64_t), /* larger scratch memory is given back after the batch */
+    HASHES_KEPT_MAX =
+        SCHEMA_SPARE_BYTES / sizeof(uint64_t), /* larger scratch memory is given back after the batch */
 };
 
 /* Where in the value: on the stack of the functions that go into it. */

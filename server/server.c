@@ -77,8 +77,9 @@ static void site_set(struct server *server)
     char port[8] = "";
     if (*name != '[' && !memchr(name, ':', name_length) && http_port(server->http) != 80)
         (void)snprintf(port, sizeof(port), ":%u", http_port(server->http));
-    (void)snprintf(server->auth.site, sizeof(server->auth.site), "%.*s%.*s%s", scheme ? (int)(name - site) : 7,
-        scheme ? site : "http://", *name ? (int)name_length : 9, *name ? name : "localhost", port);
+    (void)snprintf(server->auth.site, sizeof(server->auth.site), "%.*s%.*s%s",
+        scheme ? (int)(name - site) : 7, scheme ? site : "http://", *name ? (int)name_length : 9,
+        *name ? name : "localhost", port);
 }
 
 static void warn_clear_text(const char *hostname)
@@ -91,8 +92,8 @@ static void warn_clear_text(const char *hostname)
     log_warn("listening on %s without TLS: passwords and keys travel in clear", hostname);
 }
 
-/* Bodies and batches of many requests are freed by other threads than those that need memory next. With an arena for each
- * thread most of it would stay with the process. */
+/* Bodies and batches of many requests are freed by other threads than those that need memory next. With an
+ * arena for each thread most of it would stay with the process. */
 static void bound_allocator(void)
 {
     enum { ARENAS_MAX = 4, MAPPED_BYTES_MIN = 1 << 20, TRIMMED_BYTES_MIN = 4 << 20 };

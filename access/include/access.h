@@ -1,17 +1,19 @@
-/* Permissions: what a device acting for a user may do to users, devices, streams and their data. The model is ConnectorDB 0.3's.
+/* Permissions: what a device acting for a user may do to users, devices, streams and their data. The model is
+ * ConnectorDB 0.3's.
  *
- * The acting user has a user role and the acting device a device role. Each role names an access level for each relation between who
- * acts and the target:
- *   self     the target is the acting device, or a stream of it
+ * The acting user has a user role and the acting device a device role. Each role names an access level for
+ * each relation between who acts and the target: self     the target is the acting device, or a stream of it
  *   user     the target belongs to the acting user, or is that user
  *   public   the target device or user is public; a stream is as public as its device
  *   private  everything else
- * Only what both levels allow is allowed. A level says which objects may be created, deleted and listed, and names two sets of rights,
- * for reading and for writing: which objects and which of their fields. nobody (no login) has the user role "nobody" and the device
- * role "user". An unknown user role counts as "nobody", an unknown or empty device role as "none".
+ * Only what both levels allow is allowed. A level says which objects may be created, deleted and listed, and
+ * names two sets of rights, for reading and for writing: which objects and which of their fields. nobody (no
+ * login) has the user role "nobody" and the device role "user". An unknown user role counts as "nobody", an
+ * unknown or empty device role as "none".
  *
- * A set of permissions is read from a file (or is the built-in one), checked, and compiled to bit masks for all pairs of roles; it never
- * changes afterwards. Asking it is a few comparisons of role names and an array access: no lock, no allocation. */
+ * A set of permissions is read from a file (or is the built-in one), checked, and compiled to bit masks for
+ * all pairs of roles; it never changes afterwards. Asking it is a few comparisons of role names and an array
+ * access: no lock, no allocation. */
 #ifndef CONNECTORDB_ACCESS_H
 #define CONNECTORDB_ACCESS_H
 
@@ -90,11 +92,12 @@ struct access_join {
 
 struct permissions;
 
-/* Compiles the text of a permissions file: JSON with comments. file: its name for messages. 0; -EINVAL: the message names file, line,
- * place and what is wrong; -ENOMEM. Free with permissions_free. */
+/* Compiles the text of a permissions file: JSON with comments. file: its name for messages. 0; -EINVAL: the
+ * message names file, line, place and what is wrong; -ENOMEM. Free with permissions_free. */
 int permissions_parse(const char *text, size_t size, const char *file, struct permissions **ret_permissions,
     struct error *ret_error);
-/* path "default": the built-in permissions; else the file. 0 or as permissions_parse, or -errno of reading the file. */
+/* path "default": the built-in permissions; else the file. 0 or as permissions_parse, or -errno of reading
+ * the file. */
 int permissions_load(const char *path, struct permissions **ret_permissions, struct error *ret_error);
 void permissions_free(struct permissions *permissions); /* accepts NULL */
 /* The text of the built-in permissions, with comments; static. */
@@ -109,9 +112,11 @@ struct access_target {
 };
 
 /* What `identity` (NULL = nobody) may do to the target. Valid as long as the permissions. */
-const struct access *access_of(const struct permissions *permissions, const struct identity *identity, struct access_target target);
+const struct access *access_of(
+    const struct permissions *permissions, const struct identity *identity, struct access_target target);
 /* The same for what has no owner yet: listing users (is_public false), creating a user (its `public`). */
-const struct access *access_of_users(const struct permissions *permissions, const struct identity *identity, bool is_public);
+const struct access *access_of_users(
+    const struct permissions *permissions, const struct identity *identity, bool is_public);
 
 /* Whether it may count all users, devices and streams. */
 struct access_counts {

@@ -32,6 +32,7 @@ static inline bool byte_order_mark_near(const char *text, size_t size, size_t po
     return false;
 }
 
-#define BYTE_ORDER_MARK_MISPLACED ": a UTF-8 byte order mark (bytes ef bb bf) is allowed only at the start of the file"
+#define BYTE_ORDER_MARK_MISPLACED                                                                            \
+    ": a UTF-8 byte order mark (bytes ef bb bf) is allowed only at the start of the file"
 
 #endif

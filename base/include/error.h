@@ -18,7 +18,8 @@ struct error {
  * format     printf format. A message that is too long is truncated. Control characters are escaped
  *            (escape.h), so names of files and objects may be arguments
  * Any thread. */
-int error_set(struct error *ret_error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int error_set(struct error *ret_error, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Inserts "TEXT: " (printf format) before the message of an error that is set, and returns its -code. For
  * callers that know more context, such as a path. */

@@ -22,7 +22,7 @@ int file_read_regular(const char *path, size_t size_max, struct buffer *bytes, s
 /* Creates `path` with this mode (less the umask) and content; -EEXIST if it is there, which is left alone.
  * sync: the content is durable when it returns 0; the name is once directory_sync of its directory has
  * returned 0. When a write fails, the file is removed. */
-int file_write_new(const char *path, mode_t mode, const void *data, size_t size, bool sync,
-    struct error *ret_error);
+int file_write_new(
+    const char *path, mode_t mode, const void *data, size_t size, bool sync, struct error *ret_error);
 
 #endif

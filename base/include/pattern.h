@@ -9,7 +9,8 @@
 
 enum {
     PATTERN_BYTES_MAX = 4096,
-    PATTERN_NEST_MAX = 30, /* parentheses in parentheses: PCRE2's compiler takes 1 KiB of the stack for each */
+    PATTERN_NEST_MAX =
+        30, /* parentheses in parentheses: PCRE2's compiler takes 1 KiB of the stack for each */
     PATTERN_MATCH_LIMIT = 100000, /* steps of one match; PCRE2's match_limit */
     PATTERN_DEPTH_LIMIT = 1000,
     PATTERN_HEAP_KIB_LIMIT = 1024,
@@ -20,7 +21,7 @@ struct pattern_memory; /* what a match works in; for one thread at a time */
 
 /* 0; -EINVAL with PCRE2's message and the offset; -E2BIG too long; -ENOMEM. */
 int pattern_compile(const char *text, size_t size, struct pattern **ret_pattern, struct error *ret_error);
-void pattern_free(struct pattern *pattern); /* accepts NULL */
+void pattern_free(struct pattern *pattern);          /* accepts NULL */
 size_t pattern_bytes(const struct pattern *pattern); /* its memory */
 
 int pattern_memory_new(struct pattern_memory **ret_memory); /* 0 or -ENOMEM */

@@ -106,7 +106,8 @@ void fields_free(const struct object_kind *kind, void *object);
  * 0, or -EINVAL with a message that names the field. */
 int fields_check(const struct object_kind *kind, const void *object, bool is_new, struct error *ret_error);
 
-/* The same for the fields whose bits are set, as new values. Those that an update does not change are left out. */
+/* The same for the fields whose bits are set, as new values. Those that an update does not change are left
+ * out. */
 int fields_check_changes(
     const struct object_kind *kind, const void *object, uint32_t fields, struct error *ret_error);
 

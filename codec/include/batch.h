@@ -1,16 +1,17 @@
-/* A batch: consecutive datapoints of one series, by columns. It is what the JSON reader fills, the store appends,
- * the cursor hands out and the printer prints.
+/* A batch: consecutive datapoints of one series, by columns. It is what the JSON reader fills, the store
+ * appends, the cursor hands out and the printer prints.
  *
  * Values are in the first of three forms that holds all of them:
  *   VALUES_NUMBERS   numbers of one kind (numbers.h)
  *   VALUES_BOOLEANS  one byte a point, 0 or 1
- *   VALUES_MSGPACK   any JSON value as one msgpack value each, concatenated. Canonical: smallest encoding; a number
- *                    that is integral and exact as int64/uint64 (not -0) is an integer, every other one float64;
- *                    object keys are strings, unique, in the order in which they came.
- * batch_push_* convert to a more general form when needed, without loss: numbers and booleans to msgpack;
- * decimals to another exponent, to doubles or, where a large integer meets a fraction, to msgpack.
+ *   VALUES_MSGPACK   any JSON value as one msgpack value each, concatenated. Canonical: smallest encoding; a
+ * number that is integral and exact as int64/uint64 (not -0) is an integer, every other one float64; object
+ * keys are strings, unique, in the order in which they came. batch_push_* convert to a more general form when
+ * needed, without loss: numbers and booleans to msgpack; decimals to another exponent, to doubles or, where a
+ * large integer meets a fraction, to msgpack.
  *
- * Not shared between threads. Memory grows with the points, never per point; batch_clear keeps it for reuse. */
+ * Not shared between threads. Memory grows with the points, never per point; batch_clear keeps it for reuse.
+ */
 #ifndef CONNECTORDB_BATCH_H
 #define CONNECTORDB_BATCH_H
 
@@ -29,10 +30,10 @@ enum value_form {
 };
 
 enum {
-    BATCH_POINTS_MAX = 16 << 20,     /* points in one batch */
-    BATCH_BYTES_MAX = 64 << 20,      /* msgpack bytes in one batch */
-    SENDER_BYTES_MAX = 255,          /* one sender's name */
-    BATCH_SENDERS_MAX = 65535,       /* distinct senders in one batch */
+    BATCH_POINTS_MAX = 16 << 20, /* points in one batch */
+    BATCH_BYTES_MAX = 64 << 20,  /* msgpack bytes in one batch */
+    SENDER_BYTES_MAX = 255,      /* one sender's name */
+    BATCH_SENDERS_MAX = 65535,   /* distinct senders in one batch */
 };
 
 struct batch {
@@ -43,24 +44,25 @@ struct batch {
     bool missing_times;
 
     enum value_form form;
-    struct numbers numbers;     /* VALUES_NUMBERS */
-    uint8_t *booleans;       /* VALUES_BOOLEANS */
-    struct buffer msgpack;   /* VALUES_MSGPACK: the values, concatenated */
-    uint32_t *msgpack_ends;  /* VALUES_MSGPACK: value i is [batch_msgpack_offset(i), ends[i]) of msgpack.data */
-    uint32_t msgpack_start;  /* where value 0 starts: 0 but in a slice, which keeps the ends of the whole */
+    struct numbers numbers; /* VALUES_NUMBERS */
+    uint8_t *booleans;      /* VALUES_BOOLEANS */
+    struct buffer msgpack;  /* VALUES_MSGPACK: the values, concatenated */
+    uint32_t
+        *msgpack_ends; /* VALUES_MSGPACK: value i is [batch_msgpack_offset(i), ends[i]) of msgpack.data */
+    uint32_t msgpack_start; /* where value 0 starts: 0 but in a slice, which keeps the ends of the whole */
 
-    bool has_senders;            /* false: the owner sent every point */
-    uint16_t *senders;           /* per point: 0 = the owner, else 1 + index in sender_names */
-    uint32_t sender_count;       /* distinct names */
-    struct buffer sender_names;  /* per name: one length byte, then its bytes */
+    bool has_senders;           /* false: the owner sent every point */
+    uint16_t *senders;          /* per point: 0 = the owner, else 1 + index in sender_names */
+    uint32_t sender_count;      /* distinct names */
+    struct buffer sender_names; /* per name: one length byte, then its bytes */
 
     /* Kept by batch_set_last_sender to find names quickly. Who fills in senders by hand (after batch_clear)
      * leaves this alone; such names are found by a walk. */
-    uint32_t sender_indexed;     /* how many names the index knows */
-    uint32_t *sender_offsets;    /* where name i starts in sender_names */
-    uint32_t *sender_slots;      /* hash table over the names: 0 = empty, else 1 + index */
-    uint32_t sender_slot_count;  /* a power of two */
-    uint64_t sender_secret[2];   /* of the table's hash; drawn with its first slots */
+    uint32_t sender_indexed;    /* how many names the index knows */
+    uint32_t *sender_offsets;   /* where name i starts in sender_names */
+    uint32_t *sender_slots;     /* hash table over the names: 0 = empty, else 1 + index */
+    uint32_t sender_slot_count; /* a power of two */
+    uint64_t sender_secret[2];  /* of the table's hash; drawn with its first slots */
 };
 
 /* Zeroes the struct: an empty, growable batch that owns nothing yet. */
@@ -69,7 +71,8 @@ void batch_init(struct batch *batch);
 void batch_free(struct batch *batch);
 /* Empties it; keeps the memory. */
 void batch_clear(struct batch *batch);
-/* Makes room for `extra` more points. 0, -ENOMEM, or -E2BIG over BATCH_POINTS_MAX; the batch is unchanged then. */
+/* Makes room for `extra` more points. 0, -ENOMEM, or -E2BIG over BATCH_POINTS_MAX; the batch is unchanged
+ * then. */
 int batch_reserve(struct batch *batch, uint32_t extra);
 
 /* Each push appends one point. 0, -ENOMEM or -E2BIG (points, bytes or senders); the batch is unchanged then.
@@ -81,14 +84,15 @@ int batch_push_boolean(struct batch *batch, double time, bool value);
 int batch_push_msgpack(struct batch *batch, double time, const uint8_t *value, size_t size);
 /* Names the sender of the point pushed last. */
 int batch_set_last_sender(struct batch *batch, const char *name, size_t size);
-/* Makes `name` the sender of every point, whatever was there; NULL or size 0: the owner. 0, -ENOMEM or -E2BIG; the
- * batch has no senders then. */
+/* Makes `name` the sender of every point, whatever was there; NULL or size 0: the owner. 0, -ENOMEM or
+ * -E2BIG; the batch has no senders then. */
 int batch_set_senders(struct batch *batch, const char *name, size_t size);
 
 /* Appends points [from, from + count) of another batch, widening where needed. 0, -ENOMEM, -E2BIG. */
 int batch_append(struct batch *to, const struct batch *from_batch, uint32_t from, uint32_t count);
 
-/* Sets *view to points [from, from + count) of batch, borrowing its memory (capacity 0; do not push or free). */
+/* Sets *view to points [from, from + count) of batch, borrowing its memory (capacity 0; do not push or free).
+ */
 void batch_slice(const struct batch *batch, uint32_t from, uint32_t count, struct batch *view);
 
 static inline double batch_time(const struct batch *batch, uint32_t i)

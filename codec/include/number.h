@@ -9,9 +9,9 @@
 enum { NUMBER_TEXT_MAX = 48 }; /* bytes that any of the print functions may write (the text is shorter) */
 
 enum number_kind {
-    NUMBER_DECIMAL, /* integer / 10^exponent, within the bounds of numbers.h, not -0 */
+    NUMBER_DECIMAL,  /* integer / 10^exponent, within the bounds of numbers.h, not -0 */
     NUMBER_UNSIGNED, /* an integer in (INT64_MAX, UINT64_MAX] */
-    NUMBER_DOUBLE,  /* any other finite double */
+    NUMBER_DOUBLE,   /* any other finite double */
 };
 
 struct number {
@@ -24,10 +24,11 @@ struct number {
     };
 };
 
-/* Parses the JSON number (RFC 8259 grammar) that starts at text; at most end - text bytes are read. Returns the
- * byte after it, or NULL: not a number, or too large for a double (*ret_overflow then true). A number that
- * reaches `end` is taken as complete; a streaming caller must know that the text goes on or ends there.
- * Integers that fit int64/uint64 keep all digits; 5.0 and 5e0 are 5; a number below the smallest double is 0. */
+/* Parses the JSON number (RFC 8259 grammar) that starts at text; at most end - text bytes are read. Returns
+ * the byte after it, or NULL: not a number, or too large for a double (*ret_overflow then true). A number
+ * that reaches `end` is taken as complete; a streaming caller must know that the text goes on or ends there.
+ * Integers that fit int64/uint64 keep all digits; 5.0 and 5e0 are 5; a number below the smallest double is 0.
+ */
 const char *number_parse(const char *text, const char *end, struct number *ret_number, bool *ret_overflow);
 
 double number_double(const struct number *number);
@@ -36,8 +37,9 @@ void number_from_double(double value, struct number *ret_number);
 /* The canonical msgpack of a number (batch.h); writes at most 9 bytes, returns how many. */
 size_t number_pack(const struct number *number, uint8_t out[9]);
 
-/* Prints as ConnectorDB does (the rule of ECMAScript, with -0 kept): shortest digits that read back to the same
- * double; plain for 1e-6 <= |x| < 1e21, else like 1e-7, 1e+21, 1.5e+300. Returns the length. value is finite. */
+/* Prints as ConnectorDB does (the rule of ECMAScript, with -0 kept): shortest digits that read back to the
+ * same double; plain for 1e-6 <= |x| < 1e21, else like 1e-7, 1e+21, 1.5e+300. Returns the length. value is
+ * finite. */
 size_t number_print_double(char *out, double value);
 /* Prints integer / 10^exponent without trailing zeros; equal to number_print_double of that value when
  * |integer| <= DECIMAL_INTEGER_MAX, and all digits when exponent is 0. Returns the length. */

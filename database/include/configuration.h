@@ -1,6 +1,6 @@
-/* connectordb.conf: JSON with comments (// to the end of the line, and C style). The keys are those of ConnectorDB 0.3;
- * keys that have no meaning any more (redis, nats, sql, batchsize, ...) are accepted and ignored; an unknown key is an
- * error that names it. */
+/* connectordb.conf: JSON with comments (// to the end of the line, and C style). The keys are those of
+ * ConnectorDB 0.3; keys that have no meaning any more (redis, nats, sql, batchsize, ...) are accepted and
+ * ignored; an unknown key is an error that names it. */
 #ifndef CONNECTORDB_CONFIGURATION_H
 #define CONNECTORDB_CONFIGURATION_H
 
@@ -13,28 +13,32 @@
 enum { CONFIGURATION_BYTES_MAX = 1 << 20 }; /* of a configuration file */
 
 struct configuration {
-    char *hostname;            /* "" = 127.0.0.1 */
-    uint16_t port;             /* 3124 */
+    char *hostname; /* "" = 127.0.0.1 */
+    uint16_t port;  /* 3124 */
     bool frontend_enabled;
     char *siteurl;
     bool allowcrossorigin;
-    char *logfile;             /* "" = standard error */
-    char *loglevel;            /* debug info warn error */
-    uint64_t insert_limit_bytes;   /* 10485760, at least 100 */
-    uint64_t time_ahead_max_s;     /* new: how far ahead of now the time of an insert over REST may be; ten years; 0 = no limit */
-    uint32_t http_read_timeout_s;  /* 5 */
-    uint32_t failed_login_delay_ms;/* 300 */
-    uint32_t failed_logins_max;/* new: wrong guesses of one address at once, one more each second; 0 = not limited; 20 */
-    char *permissions;         /* "default", or a permissions file; a relative path begins in the database's directory */
-    char *trusted_proxies;     /* new: addresses in numbers, separated by spaces; their X-Forwarded-For is believed */
-    uint32_t connections_max;  /* new: HTTP connections served at once (a thread each); 1024 */
-    struct store_options store;/* new: fsync "always" | "interval:<ms>" | "never"; journal_bytes */
+    char *logfile;               /* "" = standard error */
+    char *loglevel;              /* debug info warn error */
+    uint64_t insert_limit_bytes; /* 10485760, at least 100 */
+    uint64_t time_ahead_max_s; /* new: how far ahead of now the time of an insert over REST may be; ten years;
+                                  0 = no limit */
+    uint32_t http_read_timeout_s;   /* 5 */
+    uint32_t failed_login_delay_ms; /* 300 */
+    uint32_t failed_logins_max; /* new: wrong guesses of one address at once, one more each second; 0 = not
+                                   limited; 20 */
+    char *permissions; /* "default", or a permissions file; a relative path begins in the database's directory
+                        */
+    char *trusted_proxies;      /* new: addresses in numbers, separated by spaces; their X-Forwarded-For is
+                                   believed */
+    uint32_t connections_max;   /* new: HTTP connections served at once (a thread each); 1024 */
+    struct store_options store; /* new: fsync "always" | "interval:<ms>" | "never"; journal_bytes */
 };
 
-/* Fills in the defaults, then what the file says (path NULL or a missing file: defaults only if `optional`). 0; -EINVAL with file, line
- * or key; -errno. Free with configuration_free. */
-int configuration_read(const char *path, bool optional, struct configuration *ret_configuration,
-    struct error *ret_error);
+/* Fills in the defaults, then what the file says (path NULL or a missing file: defaults only if `optional`).
+ * 0; -EINVAL with file, line or key; -errno. Free with configuration_free. */
+int configuration_read(
+    const char *path, bool optional, struct configuration *ret_configuration, struct error *ret_error);
 void configuration_free(struct configuration *configuration);
 /* The default file's text with comments (static). */
 const char *configuration_default_text(void);

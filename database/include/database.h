@@ -16,8 +16,8 @@ struct database {
     char *path;
     struct catalog *catalog;
     struct store *store;
-    int lock_file;    /* -1: none */
-    bool lock_shared; /* taken for reading */
+    int lock_file;              /* -1: none */
+    bool lock_shared;           /* taken for reading */
     uint64_t tombstoned_series; /* at open: series that no row named */
     atomic_bool cutting;        /* a stream is being cut (export/include/cut.h) */
 };
@@ -32,8 +32,8 @@ int database_create(const char *path, const char *configuration, struct error *r
  * all. */
 int database_create_with_user(const char *path, const char *configuration, const struct user *user,
     const char *password, struct error *ret_error);
-/* Whether the calling process may write to the database: its effective user must be the owner of the directory. 0; -EPERM with a
- * message that names the owner and what to run instead. */
+/* Whether the calling process may write to the database: its effective user must be the owner of the
+ * directory. 0; -EPERM with a message that names the owner and what to run instead. */
 int database_check_owner(const char *path, struct error *ret_error);
 
 /* Takes the LOCK (an OS lock), opens the catalog, then the store, then deletes the series without a row.
@@ -46,9 +46,10 @@ int database_open(const char *path, const struct store_options *options, struct 
  * DATABASE_ROLE_BYTES, NULL = none. */
 int database_open_as(const char *path, const char *role, const struct store_options *options,
     struct database **ret_database, struct error *ret_error);
-/* Opens it for reading only: for export and backup by anybody who may read it, also on a read-only file system or of another user. Nothing
- * is changed but the record in the LOCK, and that only by the owner. Others can open it for reading at the same time, unless the owner has
- * taken the LOCK. role and errors as above; functions that write fail with -EROFS. */
+/* Opens it for reading only: for export and backup by anybody who may read it, also on a read-only file
+ * system or of another user. Nothing is changed but the record in the LOCK, and that only by the owner.
+ * Others can open it for reading at the same time, unless the owner has taken the LOCK. role and errors as
+ * above; functions that write fail with -EROFS. */
 int database_open_for_reading(const char *path, const char *role, const struct store_options *options,
     struct database **ret_database, struct error *ret_error);
 int database_close(struct database *database, struct error *ret_error); /* accepts NULL */
@@ -88,8 +89,8 @@ int database_find_holder(const char *path, struct database_holder *ret_holder, s
  * the file system allows it. Any thread; inserts go on meanwhile. cancelled (may be NULL) is asked between
  * the steps; true ends with -ECANCELED. *ret_streams (may be NULL): how many streams
  * it has. */
-int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context), void *context,
-    uint64_t *ret_streams, struct error *ret_error);
+int database_backup(struct database *database, const char *path, bool (*cancelled)(void *context),
+    void *context, uint64_t *ret_streams, struct error *ret_error);
 
 /* Rows first, then tombstones. When only the second step fails the object is gone all the same, the message
  * says so, and the next open deletes the data. */
@@ -97,8 +98,8 @@ int database_delete_user(struct database *database, int64_t user_id, struct erro
 int database_delete_device(struct database *database, int64_t device_id, struct error *ret_error);
 int database_delete_stream(struct database *database, int64_t stream_id, struct error *ret_error);
 /* catalog_change_stream; a downlink that is switched off loses its data. */
-int database_change_stream(struct database *database, int64_t stream_id, const struct stream *changes, uint32_t fields,
-    struct stream *ret_stream, struct error *ret_error);
+int database_change_stream(struct database *database, int64_t stream_id, const struct stream *changes,
+    uint32_t fields, struct stream *ret_stream, struct error *ret_error);
 
 /* One moment of catalog and store together. */
 struct database_snapshot {

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 enum {
-    RETRY_MS = 500, /* after a first failed attempt to seal or to prepare a journal; twice as long after each further one */
+    RETRY_MS = 500, /* after a first failed attempt to seal or to prepare a journal; twice as long after each
+                       further one */
     RETRY_MS_MOST = 10000,
     MERGE_RETRY_MS = 10000,
     MERGE_RETRY_MS_MOST = 300000,
@@ -22,7 +23,8 @@ enum {
     MERGER_NICE = 10,
 };
 
-/* One kind of work: how the last attempt went and when the next one may be made; under background.c's lock. */
+/* One kind of work: how the last attempt went and when the next one may be made; under background.c's lock.
+ */
 struct task {
     struct error error; /* code 0 = well */
     struct backoff backoff;
@@ -157,7 +159,8 @@ static bool is_due(struct background *background, const struct task *task)
     return due;
 }
 
-/* Notes how an attempt went (r < 0: it failed with this error), and reports it when it failed otherwise than the one before. */
+/* Notes how an attempt went (r < 0: it failed with this error), and reports it when it failed otherwise than
+ * the one before. */
 static void note(struct background *background, struct task *task, int r, const struct error *error)
 {
     (void)pthread_mutex_lock(&background->lock);
@@ -248,7 +251,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* What failed is tried again when its interval has passed, whoever calls for it: appenders that wait for a journal call often. */
+/* What failed is tried again when its interval has passed, whoever calls for it: appenders that wait for a
+ * journal call often. */
 static void *run_sealer(void *argument)
 {
     struct background *background = argument;
@@ -263,7 +267,8 @@ static void *run_sealer(void *argument)
                 (void)prepare_spare(background, &error);
             sealed = is_due(background, &background->seal) ? seal_next(background, &error) : 0;
         } while (sealed == 1);
-        until_ns = earlier(next_attempt(background, &background->prepare), next_attempt(background, &background->seal));
+        until_ns = earlier(
+            next_attempt(background, &background->prepare), next_attempt(background, &background->seal));
         until_ns = earlier(until_ns, next_attempt(background, &background->allocate));
     }
     return NULL;
@@ -272,7 +277,8 @@ static void *run_sealer(void *argument)
 static void *run_merger(void *argument)
 {
     struct background *background = argument;
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), MERGER_NICE); /* refused at worst: then it is as nice as it can */
+    (void)setpriority(
+        PRIO_PROCESS, (id_t)gettid(), MERGER_NICE); /* refused at worst: then it is as nice as it can */
     while (await_work(background, &background->merging, next_attempt(background, &background->merge))) {
         struct error error = {0};
         if (!is_due(background, &background->merge))
@@ -291,7 +297,8 @@ static void *run_syncer(void *argument)
     return NULL;
 }
 
-static int start(struct background *background, struct worker *worker, void *(*run)(void *), struct error *ret_error)
+static int start(
+    struct background *background, struct worker *worker, void *(*run)(void *), struct error *ret_error)
 {
     int code = pthread_create(&worker->thread, NULL, run, background);
     worker->started = code == 0;
@@ -308,7 +315,8 @@ int background_start(struct background *background, struct io *io, struct files 
         return error_set(ret_error, ENOMEM, "out of memory for the background");
     if (background->options->no_threads)
         return 0;
-    background->sealing.wanted = background->merging.wanted = true; /* before there is a thread that writes them under the lock */
+    background->sealing.wanted = background->merging.wanted =
+        true; /* before there is a thread that writes them under the lock */
     int r = start(background, &background->sealing, run_sealer, ret_error);
     if (r == 0)
         r = start(background, &background->merging, run_merger, ret_error);
@@ -428,8 +436,8 @@ void background_get_stats(struct background *background, struct store_stats *sta
     stats->sealed_bytes_written = background->sealed_bytes;
     stats->merged_segments = background->merged_segments;
     stats->merged_bytes_written = background->merged_bytes;
-    const struct error *errors[] = {&background->seal.error, &background->prepare.error, &background->allocate.error, &background->merge.error,
-        &background->damage_error};
+    const struct error *errors[] = {&background->seal.error, &background->prepare.error,
+        &background->allocate.error, &background->merge.error, &background->damage_error};
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]) && stats->background_error.code == 0; i++)
         stats->background_error = *errors[i];
     (void)pthread_mutex_unlock(&background->lock);

@@ -1,5 +1,5 @@
-/* The store's threads: the sealer's, the merger's and, with STORE_FSYNC_INTERVAL, the syncer's; or none of them, when the caller does
- * their work. */
+/* The store's threads: the sealer's, the merger's and, with STORE_FSYNC_INTERVAL, the syncer's; or none of
+ * them, when the caller does their work. */
 #ifndef CONNECTORDB_BACKGROUND_H
 #define CONNECTORDB_BACKGROUND_H
 
@@ -25,6 +25,7 @@ void background_wake_merger(void *background);
 int background_seal(struct background *background, bool active, struct error *ret_error);
 int background_merge(struct background *background, struct error *ret_error);
 int background_work(struct background *background, struct error *ret_error);
-void background_get_stats(struct background *background, struct store_stats *stats); /* fills in its own fields */
+void background_get_stats(
+    struct background *background, struct store_stats *stats); /* fills in its own fields */
 
 #endif

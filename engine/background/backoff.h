@@ -1,4 +1,5 @@
-/* Growing intervals between attempts that fail: each is twice the one before, up to a limit. Has no clock: the caller passes the time. */
+/* Growing intervals between attempts that fail: each is twice the one before, up to a limit. Has no clock:
+ * the caller passes the time. */
 #ifndef CONNECTORDB_BACKOFF_H
 #define CONNECTORDB_BACKOFF_H
 

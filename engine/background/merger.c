@@ -1,9 +1,10 @@
-/* The merger: keeps segments few by rewriting runs of neighbours in age into one, and gives back the space of deleted
- * series. Size-tiered: at least MERGE_RUN neighbours become one segment when that is MERGE_GAIN times as large as the
- * largest of them. So each rewriting puts a point into a segment that much larger, and of the sizes that grow by this factor
- * there are a dozen segments each at most; see docs/decisions/0008-merging.md for both figures. A thread of its own at low priority;
- * appending, sealing and reading never wait for it. (O'Neil et al., "The log-structured merge-tree", Acta Informatica
- * 1996; Dong et al., "Optimizing space amplification in RocksDB", CIDR 2017, for its universal compaction.) */
+/* The merger: keeps segments few by rewriting runs of neighbours in age into one, and gives back the space of
+ * deleted series. Size-tiered: at least MERGE_RUN neighbours become one segment when that is MERGE_GAIN times
+ * as large as the largest of them. So each rewriting puts a point into a segment that much larger, and of the
+ * sizes that grow by this factor there are a dozen segments each at most; see docs/decisions/0008-merging.md
+ * for both figures. A thread of its own at low priority; appending, sealing and reading never wait for it.
+ * (O'Neil et al., "The log-structured merge-tree", Acta Informatica 1996; Dong et al., "Optimizing space
+ * amplification in RocksDB", CIDR 2017, for its universal compaction.) */
 #include "merger.h"
 
 #include "segment_iterator.h"
@@ -14,27 +15,28 @@
 #include <stdlib.h>
 
 enum {
-    MERGE_RUN = 12,            /* neighbours that are worth a merge */
-    MERGE_GAIN = 4,            /* how much larger than its largest source a merged segment is at least */
-    MERGE_RUN_MAX = 64,        /* segments read at once */
-    SEGMENTS_MANY = 64,        /* when there are more, the cheapest run is merged, whatever is gained */
-    MERGE_RUN_LEAST = 3,       /* of that */
-    TIER_FACTOR = 12,          /* size of a tier over the one below: for people who look */
+    MERGE_RUN = 12,      /* neighbours that are worth a merge */
+    MERGE_GAIN = 4,      /* how much larger than its largest source a merged segment is at least */
+    MERGE_RUN_MAX = 64,  /* segments read at once */
+    SEGMENTS_MANY = 64,  /* when there are more, the cheapest run is merged, whatever is gained */
+    MERGE_RUN_LEAST = 3, /* of that */
+    TIER_FACTOR = 12,    /* size of a tier over the one below: for people who look */
     FULL_BLOCK_POINTS = BLOCK_POINTS_MAX * 3 / 4, /* a block this full is copied as it is */
     FULL_BLOCK_BYTES = 4 << 10, /* and so is one this large that others follow: it was full of long values */
     DELETED_PERCENT_MAX = 30,
 };
 #define TIER_BYTES_FIRST (UINT64_C(8) << 20)
-#define MERGE_BYTES_MAX (UINT64_C(64) << 30)   /* larger segments stay as they are */
-#define MERGED_BYTES_MAX (UINT64_C(192) << 30) /* sources of one merge, all told: well below what a segment can be */
+#define MERGE_BYTES_MAX (UINT64_C(64) << 30) /* larger segments stay as they are */
+#define MERGED_BYTES_MAX                                                                                     \
+    (UINT64_C(192) << 30) /* sources of one merge, all told: well below what a segment can be */
 
 struct merger {
     struct io *io;
     struct files *files;
     struct scratch_pool *scratch;
     atomic_bool stop;
-    pthread_mutex_t lock;     /* one merge at a time; `damaged` of segments, and the fields below */
-    uint64_t deleted_looked;  /* sequence of deletions and segment count when nothing was left to reclaim */
+    pthread_mutex_t lock;    /* one merge at a time; `damaged` of segments, and the fields below */
+    uint64_t deleted_looked; /* sequence of deletions and segment count when nothing was left to reclaim */
     uint32_t segments_looked;
 };
 
@@ -80,7 +82,8 @@ static uint64_t size_of(const struct version *version, uint32_t i)
 unsigned merger_tier(uint64_t segment_bytes)
 {
     unsigned tier = 0;
-    for (uint64_t limit = TIER_BYTES_FIRST; segment_bytes > limit && limit <= MERGE_BYTES_MAX; limit *= TIER_FACTOR)
+    for (uint64_t limit = TIER_BYTES_FIRST; segment_bytes > limit && limit <= MERGE_BYTES_MAX;
+         limit *= TIER_FACTOR)
         tier++;
     return tier;
 }
@@ -91,7 +94,8 @@ struct run {
     uint64_t largest, bytes;
 };
 
-/* The longest run that segment `largest` is the largest of; of too many, or too many bytes, the newest that contain it. */
+/* The longest run that segment `largest` is the largest of; of too many, or too many bytes, the newest that
+ * contain it. */
 static struct run run_of(const uint64_t *sizes, uint32_t count, uint32_t largest)
 {
     uint32_t from = largest, end = largest + 1;
@@ -155,8 +159,8 @@ static unsigned deleted_percent(const struct segment *segment, const uint64_t *d
     return all == 0 ? 0 : (unsigned)(points * 100 / all);
 }
 
-/* A segment of which too much is deleted, if any; looked for only when deletions or segments changed. Without memory nothing is
- * reclaimed now. */
+/* A segment of which too much is deleted, if any; looked for only when deletions or segments changed. Without
+ * memory nothing is reclaimed now. */
 static void plan_reclaim(struct merger *merger, struct plan *plan)
 {
     const struct version *version = plan->version;
@@ -167,8 +171,9 @@ static void plan_reclaim(struct merger *merger, struct plan *plan)
         files_list_deleted(merger->files, sequence, &deleted, &count) < 0)
         return;
     for (uint32_t i = 0; plan->count == 0 && i < version->segment_count; i++) {
-        unsigned percent =
-            size_of(version, i) <= MERGE_BYTES_MAX ? deleted_percent(version->segments[i]->segment, deleted, count) : 0;
+        unsigned percent = size_of(version, i) <= MERGE_BYTES_MAX
+                               ? deleted_percent(version->segments[i]->segment, deleted, count)
+                               : 0;
         if (percent > DELETED_PERCENT_MAX) {
             plan->from = i;
             plan->count = 1;
@@ -219,8 +224,8 @@ static bool is_full(const struct segment_series *series, uint32_t number, const 
     return block->count >= FULL_BLOCK_POINTS || (!last && block->size >= FULL_BLOCK_BYTES);
 }
 
-static int merge_block(struct merge *merge, const struct segment_iterator *source, uint32_t number,
-    struct error *ret_error)
+static int merge_block(
+    struct merge *merge, const struct segment_iterator *source, uint32_t number, struct error *ret_error)
 {
     const struct segment_series *series = &source->series;
     struct segment_block block;
@@ -230,8 +235,8 @@ static int merge_block(struct merge *merge, const struct segment_iterator *sourc
     if (is_full(series, number, &block)) {
         r = segment_writer_copy_block(merge->writer, source->segment, series, number, ret_error);
     } else {
-        r = segment_read_block(source->segment, series, &block, merge->scratch->columns, false, &merge->scratch->batch,
-            ret_error);
+        r = segment_read_block(source->segment, series, &block, merge->scratch->columns, false,
+            &merge->scratch->batch, ret_error);
         if (r == 0)
             r = segment_writer_append(merge->writer, &merge->scratch->batch, ret_error);
     }
@@ -255,7 +260,8 @@ static int merge_series(struct merge *merge, uint64_t series_id, struct error *r
         if (!begun)
             r = segment_writer_series(merge->writer, series_id, source->series.first_index, 0, ret_error);
         else if (source->series.first_index != expected)
-            r = error_set(ret_error, EBADMSG, "%s: series %llu begins at index %llu, expected %llu; see `connectordb check`",
+            r = error_set(ret_error, EBADMSG,
+                "%s: series %llu begins at index %llu, expected %llu; see `connectordb check`",
                 segment_path(source->segment), (unsigned long long)series_id,
                 (unsigned long long)source->series.first_index, (unsigned long long)expected);
         begun = true;
@@ -316,10 +322,10 @@ static uint64_t bytes_of(const struct plan *plan)
     return bytes / 100 * (100 - plan->deleted);
 }
 
-/* Writes the merged segment; *ret_file stays NULL when nothing is left of the run. A damaged source is left alone from now on, so that
- * the others do not pile up behind it; its blocks that are sound stay readable. */
-static int write_merged(struct merger *merger, const struct plan *plan, uint64_t id, struct segment_file **ret_file,
-    struct error *ret_damage, struct error *ret_error)
+/* Writes the merged segment; *ret_file stays NULL when nothing is left of the run. A damaged source is left
+ * alone from now on, so that the others do not pile up behind it; its blocks that are sound stay readable. */
+static int write_merged(struct merger *merger, const struct plan *plan, uint64_t id,
+    struct segment_file **ret_file, struct error *ret_damage, struct error *ret_error)
 {
     *ret_file = NULL;
     char *path = store_segment_path(files_directory(merger->files), id);
@@ -349,7 +355,8 @@ static int write_merged(struct merger *merger, const struct plan *plan, uint64_t
         }
     }
     if (r == 0 && segment_writer_points(merge->writer) > 0)
-        r = segment_file_finish(merger->io, files_directory(merger->files), merge->writer, path, id, ret_file, ret_error);
+        r = segment_file_finish(
+            merger->io, files_directory(merger->files), merge->writer, path, id, ret_file, ret_error);
     if (merge) {
         segment_writer_close(merge->writer);
         scratch_give(merger->scratch, merge->scratch);
@@ -361,15 +368,18 @@ static int write_merged(struct merger *merger, const struct plan *plan, uint64_t
 
 /* ---- publishing ---- */
 
-static int publish_merged(struct merger *merger, const struct plan *plan, struct segment_file *file, struct error *ret_error)
+static int publish_merged(
+    struct merger *merger, const struct plan *plan, struct segment_file *file, struct error *ret_error)
 {
-    return files_apply(merger->files, &(struct files_edit){
-        .remove_segments = plan->version->segments + plan->from,
-        .remove_segment_count = plan->count,
-        .add_segments = &file,
-        .add_segment_count = file ? 1 : 0,
-        .forget_tombstones = true,
-    }, NULL, ret_error);
+    return files_apply(merger->files,
+        &(struct files_edit){
+            .remove_segments = plan->version->segments + plan->from,
+            .remove_segment_count = plan->count,
+            .add_segments = &file,
+            .add_segment_count = file ? 1 : 0,
+            .forget_tombstones = true,
+        },
+        NULL, ret_error);
 }
 
 int merger_merge_next(struct merger *merger, struct merge_result *ret_result, struct error *ret_error)
@@ -381,7 +391,8 @@ int merger_merge_next(struct merger *merger, struct merge_result *ret_result, st
     if (plan.count > 0) {
         struct segment_file *file;
         r = write_merged(merger, &plan, files_take_ids(merger->files, 1), &file, &result.damage, ret_error);
-        uint64_t bytes = r == 0 && file ? segment_file_size(file->segment) : 0; /* of deleted series nothing is left */
+        uint64_t bytes =
+            r == 0 && file ? segment_file_size(file->segment) : 0; /* of deleted series nothing is left */
         if (r == 0) {
             r = publish_merged(merger, &plan, file, ret_error);
             segment_file_release(file);

@@ -16,7 +16,8 @@ struct merge_result {
 /* io, files and scratch are borrowed. NULL = no memory. */
 struct merger *merger_new(struct io *io, struct files *files, struct scratch_pool *scratch);
 void merger_free(struct merger *merger); /* accepts NULL */
-/* One merge if one is due. Any thread; one merge at a time. 1 = did, 0 = nothing to do, or what failed; *ret_result is filled in always. */
+/* One merge if one is due. Any thread; one merge at a time. 1 = did, 0 = nothing to do, or what failed;
+ * *ret_result is filled in always. */
 int merger_merge_next(struct merger *merger, struct merge_result *ret_result, struct error *ret_error);
 /* Ends the merge under way, which then fails, and all later ones. */
 void merger_stop(struct merger *merger);

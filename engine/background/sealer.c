@@ -12,10 +12,12 @@ enum { MANIFEST_SPACE = 64 << 10 };
 /* ---- the spare journal, and blocks of the active one ---- */
 
 /* Prepares a journal file and names it in the manifest and the version. */
-static int make_journal(struct sealer *sealer, const struct journal_wish *wish, struct journal **ret_journal, struct error *ret_error)
+static int make_journal(struct sealer *sealer, const struct journal_wish *wish, struct journal **ret_journal,
+    struct error *ret_error)
 {
     struct journal_file *file = NULL;
-    int r = growth_prepare(sealer->options, sealer->io, sealer->files, wish->size, wish->needed, false, &file, ret_error);
+    int r = growth_prepare(
+        sealer->options, sealer->io, sealer->files, wish->size, wish->needed, false, &file, ret_error);
     if (r < 0)
         return r;
     struct journal *journal = journal_new(file, files_recycler(sealer->files));
@@ -24,7 +26,8 @@ static int make_journal(struct sealer *sealer, const struct journal_wish *wish, 
         journal_file_close(file);
         return error_set(ret_error, ENOMEM, "out of memory for a journal");
     }
-    r = files_apply(sealer->files, &(struct files_edit){.add_journals = &journal, .add_journal_count = 1}, NULL, ret_error);
+    r = files_apply(sealer->files, &(struct files_edit){.add_journals = &journal, .add_journal_count = 1},
+        NULL, ret_error);
     if (r < 0) {
         journal_release(journal);
         return r;
@@ -95,18 +98,19 @@ static int sync_or_kill(struct sealer *sealer, struct journal *journal, uint64_t
     return r;
 }
 
-/* Records in the manifest that everything in the journal is durable up to its end: recovery then takes any damage
- * below it for what it is, and need not copy the file. */
+/* Records in the manifest that everything in the journal is durable up to its end: recovery then takes any
+ * damage below it for what it is, and need not copy the file. */
 static int record_end(struct sealer *sealer, struct journal *journal, struct error *ret_error)
 {
     int r = sync_or_kill(sealer, journal, journal->reserved_end, ret_error);
     if (r < 0 || journal->clean_end == journal->reserved_end)
         return r;
-    return files_apply(sealer->files, &(struct files_edit){.ended_journals = &journal, .ended_journal_count = 1}, NULL, ret_error);
+    return files_apply(sealer->files,
+        &(struct files_edit){.ended_journals = &journal, .ended_journal_count = 1}, NULL, ret_error);
 }
 
-static int seal_series(struct journal *journal, uint64_t series_id, struct segment_writer *writer,
-    struct error *ret_error)
+static int seal_series(
+    struct journal *journal, uint64_t series_id, struct segment_writer *writer, struct error *ret_error)
 {
     const struct head_series *series;
     uint32_t count = head_index_find(&journal->index, series_id, journal->file->size, &series);
@@ -114,8 +118,8 @@ static int seal_series(struct journal *journal, uint64_t series_id, struct segme
     for (uint32_t i = 0; r == 0 && i < count; i++) {
         const struct frame_reference *reference = head_reference(series, i);
         struct batch view;
-        r = journal_read_points(journal->file, series_id, frame_reference_offset(reference), &view,
-            ret_error);
+        r = journal_read_points(
+            journal->file, series_id, frame_reference_offset(reference), &view, ret_error);
         if (r == 0 && i == 0) {
             uint64_t before = reference->logical_bytes - batch_logical_bytes(&view, 0, view.count);
             r = segment_writer_series(writer, series_id, reference->first_index, before, ret_error);
@@ -126,8 +130,8 @@ static int seal_series(struct journal *journal, uint64_t series_id, struct segme
     return r;
 }
 
-static int write_segment(struct sealer *sealer, struct journal *journal, struct segment_writer *writer,
-    struct error *ret_error)
+static int write_segment(
+    struct sealer *sealer, struct journal *journal, struct segment_writer *writer, struct error *ret_error)
 {
     uint64_t *ids;
     size_t count;
@@ -140,7 +144,8 @@ static int write_segment(struct sealer *sealer, struct journal *journal, struct 
     }
     free(ids);
     if (r == 0 && map_faulted(journal->file->map)) /* frames were verified before they were copied */
-        r = error_set(ret_error, EIO, "%s: cannot be read: I/O error, or the file was cut", journal->file->path);
+        r = error_set(
+            ret_error, EIO, "%s: cannot be read: I/O error, or the file was cut", journal->file->path);
     return r;
 }
 
@@ -159,7 +164,8 @@ static int make_segment(struct sealer *sealer, struct journal *journal, uint64_t
     if (r == 0)
         r = write_segment(sealer, journal, writer, ret_error);
     if (r == 0 && segment_writer_points(writer) > 0)
-        r = segment_file_finish(sealer->io, files_directory(sealer->files), writer, path, id, ret_file, ret_error);
+        r = segment_file_finish(
+            sealer->io, files_directory(sealer->files), writer, path, id, ret_file, ret_error);
     if (writer)
         sealer->seal_bytes = error_is_no_space(-r) ? segment_writer_size(writer) : 0;
     segment_writer_close(writer);
@@ -167,17 +173,21 @@ static int make_segment(struct sealer *sealer, struct journal *journal, uint64_t
     return r;
 }
 
-/* The manifest names the segment instead of the journal, and remembers those of its tombstones that are still needed. */
-static int replace_journal(struct sealer *sealer, struct journal *journal, struct segment_file *file, struct error *ret_error)
+/* The manifest names the segment instead of the journal, and remembers those of its tombstones that are still
+ * needed. */
+static int replace_journal(
+    struct sealer *sealer, struct journal *journal, struct segment_file *file, struct error *ret_error)
 {
-    return files_apply(sealer->files, &(struct files_edit){
-        .remove_journals = &journal,
-        .remove_journal_count = 1,
-        .add_segments = &file,
-        .add_segment_count = file ? 1 : 0,
-        .tombstones = journal->index.tombstones,
-        .tombstone_count = journal->index.tombstone_count,
-    }, NULL, ret_error);
+    return files_apply(sealer->files,
+        &(struct files_edit){
+            .remove_journals = &journal,
+            .remove_journal_count = 1,
+            .add_segments = &file,
+            .add_segment_count = file ? 1 : 0,
+            .tombstones = journal->index.tombstones,
+            .tombstone_count = journal->index.tombstone_count,
+        },
+        NULL, ret_error);
 }
 
 static int seal(struct sealer *sealer, struct journal *journal, uint64_t *ret_bytes, struct error *ret_error)

@@ -14,10 +14,11 @@ static inline __attribute__((always_inline)) uint64_t pack_eight(const uint64_t 
     return word;
 }
 
-static inline __attribute__((always_inline)) void pack_groups(uint8_t *to, const uint64_t *values, uint32_t groups,
-    unsigned width)
+static inline __attribute__((always_inline)) void pack_groups(
+    uint8_t *to, const uint64_t *values, uint32_t groups, unsigned width)
 {
-    for (uint32_t g = 0; g < groups; g++) /* each store's bytes past the group's are the next one's, or slack */
+    for (uint32_t g = 0; g < groups;
+         g++) /* each store's bytes past the group's are the next one's, or slack */
         store_u64(to + (size_t)g * width, pack_eight(values + (size_t)g * 8, width));
 }
 
@@ -25,12 +26,14 @@ static inline __attribute__((always_inline)) void pack_groups(uint8_t *to, const
 static uint32_t pack_groups_of_width(uint8_t *to, const uint64_t *values, uint32_t count, unsigned width)
 {
     uint32_t groups = count / 8;
+    /* clang-format off */
     switch (width) {
 #define WIDTH(w) case w: pack_groups(to, values, groups, w); return groups * 8;
     WIDTH(1) WIDTH(2) WIDTH(3) WIDTH(4) WIDTH(5) WIDTH(6) WIDTH(7) WIDTH(8)
 #undef WIDTH
     default: return 0;
     }
+    /* clang-format on */
 }
 
 uint8_t *bits_pack(uint8_t *to, const uint64_t *values, uint32_t count, unsigned width)
@@ -73,15 +76,16 @@ static uint64_t unpack_one(const uint8_t *from, uint32_t i, unsigned width)
 }
 
 /* Eight values of one width known to the compiler: they take `width` whole bytes. */
-static inline __attribute__((always_inline)) void unpack_eight(const uint8_t *from, uint64_t *values, unsigned width)
+static inline __attribute__((always_inline)) void unpack_eight(
+    const uint8_t *from, uint64_t *values, unsigned width)
 {
     uint64_t mask = bits_mask(width);
     for (unsigned j = 0; j < 8; j++)
         values[j] = (load_u64(from + (j * width) / 8) >> ((j * width) % 8)) & mask;
 }
 
-static inline __attribute__((always_inline)) void unpack_groups(const uint8_t *from, uint64_t *values,
-    uint32_t groups, unsigned width)
+static inline __attribute__((always_inline)) void unpack_groups(
+    const uint8_t *from, uint64_t *values, uint32_t groups, unsigned width)
 {
     for (uint32_t g = 0; g < groups; g++)
         unpack_eight(from + (size_t)g * width, values + (size_t)g * 8, width);
@@ -90,6 +94,7 @@ static inline __attribute__((always_inline)) void unpack_groups(const uint8_t *f
 /* The widths of nearly all data get loops of their own, where shifts and masks are constants. */
 static void unpack_groups_of_width(const uint8_t *from, uint64_t *values, uint32_t groups, unsigned width)
 {
+    /* clang-format off */
     switch (width) {
 #define WIDTH(w) case w: unpack_groups(from, values, groups, w); return;
     WIDTH(1) WIDTH(2) WIDTH(3) WIDTH(4) WIDTH(5) WIDTH(6) WIDTH(7) WIDTH(8)
@@ -97,6 +102,7 @@ static void unpack_groups_of_width(const uint8_t *from, uint64_t *values, uint32
 #undef WIDTH
     default: unpack_groups(from, values, groups, width);
     }
+    /* clang-format on */
 }
 
 void bits_unpack(const uint8_t *from, const uint8_t *end, uint64_t *values, uint32_t count, unsigned width)
@@ -120,6 +126,7 @@ void bits_unpack(const uint8_t *from, const uint8_t *end, uint64_t *values, uint
 }
 
 /* The largest k with radix^k < 2^64, by radix. */
+/* clang-format off */
 static const uint8_t RADIX_DIGITS[RADIX_MAX + 1] = {
     0, 0, 0, 40, 31, 27, 24, 22, 21, 20, 19, 18, 17, 17, 16, 16,
     15, 15, 15, 15, 14, 14, 14, 14, 13, 13, 13, 13, 13, 13, 13, 12,
@@ -138,6 +145,7 @@ static const uint8_t RADIX_DIGITS[RADIX_MAX + 1] = {
     8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8,
     8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8,
 };
+/* clang-format on */
 
 unsigned radix_digits(unsigned radix)
 {
@@ -158,8 +166,10 @@ static uint64_t fraction_round_up(uint64_t number, uint64_t scale)
     return quotient + (quotient * scale != 0); /* the rest is -(quotient * scale) modulo 2^64 */
 }
 
-/* The numbers of four words at a time: each multiplication waits for the one before it in the same word only. */
-static void gather_four(const uint64_t *values, unsigned digits, unsigned shift, unsigned radix, uint64_t numbers[4])
+/* The numbers of four words at a time: each multiplication waits for the one before it in the same word only.
+ */
+static void gather_four(
+    const uint64_t *values, unsigned digits, unsigned shift, unsigned radix, uint64_t numbers[4])
 {
     const uint64_t *of_b = values + digits, *of_c = of_b + digits, *of_d = of_c + digits;
     uint64_t a = 0, b = 0, c = 0, d = 0;
@@ -198,7 +208,8 @@ uint8_t *radix_pack(uint8_t *to, const uint64_t *values, uint32_t count, unsigne
 }
 
 /* Digits of four words at a time: each multiplication waits for the one before it in the same word only. */
-static void radix_unpack_four(const uint8_t *from, uint64_t *values, unsigned digits, unsigned shift, unsigned radix)
+static void radix_unpack_four(
+    const uint8_t *from, uint64_t *values, unsigned digits, unsigned shift, unsigned radix)
 {
     uint64_t a = load_u64(from), b = load_u64(from + 8), c = load_u64(from + 16), d = load_u64(from + 24);
     uint64_t *to_b = values + digits, *to_c = to_b + digits, *to_d = to_c + digits;

@@ -48,8 +48,8 @@ unsigned radix_digits(unsigned radix);
 size_t radix_bytes(uint32_t count, unsigned radix);
 /* Packs values[i] >> shift, all below radix; returns the end, exactly radix_bytes further. */
 uint8_t *radix_pack(uint8_t *to, const uint64_t *values, uint32_t count, unsigned shift, unsigned radix);
-/* Adds digit i << shift (shift < 64) to values[i]. Reads radix_bytes(count, radix) bytes. Damaged words give digits
- * below radix all the same. */
+/* Adds digit i << shift (shift < 64) to values[i]. Reads radix_bytes(count, radix) bytes. Damaged words give
+ * digits below radix all the same. */
 void radix_unpack_add(const uint8_t *from, uint64_t *values, uint32_t count, unsigned shift, unsigned radix);
 
 #endif

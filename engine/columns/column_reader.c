@@ -12,8 +12,8 @@ int column_read_byte(struct column_reader *reader, uint8_t *ret_byte, struct err
     return 0;
 }
 
-int column_read_varint(struct column_reader *reader, uint64_t max, uint64_t *ret_value,
-    struct error *ret_error)
+int column_read_varint(
+    struct column_reader *reader, uint64_t max, uint64_t *ret_value, struct error *ret_error)
 {
     uint64_t value;
     const uint8_t *after = varint_get(reader->from, reader->end, &value);
@@ -27,13 +27,13 @@ int column_read_varint(struct column_reader *reader, uint64_t max, uint64_t *ret
     return 0;
 }
 
-int column_read_bytes(struct column_reader *reader, size_t size, const uint8_t **ret_data,
-    struct error *ret_error)
+int column_read_bytes(
+    struct column_reader *reader, size_t size, const uint8_t **ret_data, struct error *ret_error)
 {
     size_t left = (size_t)(reader->end - reader->from);
     if (size > left)
-        return error_set(ret_error, EBADMSG, "the column is cut off: expected %zu bytes, found %zu", size,
-            left);
+        return error_set(
+            ret_error, EBADMSG, "the column is cut off: expected %zu bytes, found %zu", size, left);
     *ret_data = reader->from;
     reader->from += size;
     return 0;

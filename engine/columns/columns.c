@@ -60,8 +60,8 @@ static int check_end(const struct column_reader *reader, struct error *ret_error
     return 0;
 }
 
-int columns_encode_times(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out)
+int columns_encode_times(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out)
 {
     CHECK(from <= batch->count && count <= batch->count - from);
     return numbers_encode(columns, &batch->times, from, count, out);
@@ -78,8 +78,8 @@ int columns_decode_times(struct columns *columns, const uint8_t *data, size_t si
     return r < 0 ? r : check_end(&reader, ret_error);
 }
 
-int columns_encode_values(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out)
+int columns_encode_values(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out)
 {
     CHECK(count >= 1 && count <= COLUMN_POINTS_MAX && from <= batch->count && count <= batch->count - from);
     columns->encoded_u64s = NULL;
@@ -101,7 +101,8 @@ bool columns_encoded_decimals(const struct columns *columns, struct numbers *ret
 {
     if (!columns->encoded_u64s)
         return false;
-    *ret_numbers = (struct numbers){.kind = NUMBERS_AS_DECIMALS, .exponent = columns->encoded_exponent,
+    *ret_numbers = (struct numbers){.kind = NUMBERS_AS_DECIMALS,
+        .exponent = columns->encoded_exponent,
         .u64s = (uint64_t *)columns->encoded_u64s};
     return true;
 }
@@ -128,8 +129,8 @@ int columns_decode_values(struct columns *columns, const uint8_t *data, size_t s
     return r < 0 ? r : check_end(&reader, ret_error);
 }
 
-int columns_encode_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out)
+int columns_encode_senders(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out)
 {
     CHECK(count >= 1 && count <= COLUMN_POINTS_MAX && from <= batch->count && count <= batch->count - from);
     return senders_encode(columns, batch, from, count, out);
@@ -150,7 +151,7 @@ int columns_decode_senders(struct columns *columns, const uint8_t *data, size_t 
 static bool is_number_tag(uint8_t tag)
 {
     return tag <= COLUMN_DECIMAL + DECIMAL_EXPONENT_MAX || tag == COLUMN_DOUBLES ||
-        (tag >= COLUMN_PATCHED && tag <= COLUMN_PATCHED + DECIMAL_EXPONENT_MAX);
+           (tag >= COLUMN_PATCHED && tag <= COLUMN_PATCHED + DECIMAL_EXPONENT_MAX);
 }
 
 bool columns_plausible(const uint8_t *data, uint64_t times_size, uint64_t values_size, uint64_t senders_size)
@@ -159,7 +160,7 @@ bool columns_plausible(const uint8_t *data, uint64_t times_size, uint64_t values
         return false;
     uint8_t values = data[times_size];
     return is_number_tag(data[0]) &&
-        (is_number_tag(values) || (values >= COLUMN_FALSE && values <= COLUMN_BITMAP) || values == COLUMN_DICTIONARY ||
-            values == COLUMN_VALUES) &&
-        (senders_size == 0 || data[times_size + values_size] == COLUMN_SENDERS);
+           (is_number_tag(values) || (values >= COLUMN_FALSE && values <= COLUMN_BITMAP) ||
+               values == COLUMN_DICTIONARY || values == COLUMN_VALUES) &&
+           (senders_size == 0 || data[times_size + values_size] == COLUMN_SENDERS);
 }

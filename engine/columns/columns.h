@@ -29,12 +29,12 @@ void columns_close(struct columns *columns); /* accepts NULL */
 /* Each appends one encoded column of points [from, from + count) of the batch to `out`. 1 <= count <= 4096.
  * Nothing is appended for senders if the owner sent all of the points. 0 or -ENOMEM (`out` may have grown
  * then). */
-int columns_encode_times(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out);
-int columns_encode_values(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out);
-int columns_encode_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out);
+int columns_encode_times(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out);
+int columns_encode_values(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out);
+int columns_encode_senders(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out);
 
 /* After columns_encode_values: true if all values were stored as decimals; sets *ret_numbers to them as
  * decoding will return them, borrowed until the next call with these columns. */

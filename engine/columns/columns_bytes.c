@@ -8,8 +8,8 @@
 /* The first byte: how the rest is stored. */
 enum { BYTES_RAW = 0, BYTES_ZSTD = 1 };
 
-size_t bytes_compress(struct columns *columns, uint8_t *to, size_t capacity, const uint8_t *data, size_t size,
-    int level)
+size_t bytes_compress(
+    struct columns *columns, uint8_t *to, size_t capacity, const uint8_t *data, size_t size, int level)
 {
     size_t r = ZSTD_compressCCtx(columns->compressor, to, capacity, data, size, level);
     return ZSTD_isError(r) ? 0 : r;
@@ -26,8 +26,8 @@ int bytes_decompress(struct columns *columns, uint8_t *to, size_t size, const ui
     return 0;
 }
 
-int bytes_encode(struct columns *columns, const uint8_t *data, size_t size, int level, unsigned worth,
-    struct buffer *out)
+int bytes_encode(
+    struct columns *columns, const uint8_t *data, size_t size, int level, unsigned worth, struct buffer *out)
 {
     if (buffer_reserve(out, size + 1 + VARINT_BYTES_MAX) < 0)
         return -ENOMEM;

@@ -8,8 +8,8 @@
 
 enum {
     PROBED_VALUES = 32,
-    EXCEPTION_BYTES = 10,    /* what an exception takes, about */
-    EXCEPTIONS_DIVISOR = 8,  /* at most one value in so many is an exception */
+    EXCEPTION_BYTES = 10,   /* what an exception takes, about */
+    EXCEPTIONS_DIVISOR = 8, /* at most one value in so many is an exception */
 };
 
 static int put_tag(struct buffer *out, unsigned tag)
@@ -41,8 +41,8 @@ static uint8_t reduce_exponent(uint64_t *u64s, uint32_t count, uint8_t exponent)
     return exponent;
 }
 
-static int decimals_encode(struct columns *columns, const uint64_t *u64s, uint32_t count, uint8_t exponent,
-    struct buffer *out)
+static int decimals_encode(
+    struct columns *columns, const uint64_t *u64s, uint32_t count, uint8_t exponent, struct buffer *out)
 {
     /* A copy is made only when there is something to reduce. */
     if (exponent > 0 && (int64_t)u64s[0] % 10 == 0 && (int64_t)u64s[count - 1] % 10 == 0) {
@@ -60,7 +60,8 @@ static int decimals_encode(struct columns *columns, const uint64_t *u64s, uint32
 
 /* ---- doubles ---- */
 
-/* value * 10^exponent as an integer, if that is exact both ways (then it is what decimal_from_double finds). */
+/* value * 10^exponent as an integer, if that is exact both ways (then it is what decimal_from_double finds).
+ */
 static inline bool decimal_of(double value, double power, int64_t *ret_integer)
 {
     const double limit = (double)DECIMAL_INTEGER_MAX;
@@ -70,7 +71,7 @@ static inline bool decimal_of(double value, double power, int64_t *ret_integer)
     int64_t integer = (int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5));
     *ret_integer = integer;
     return integer <= DECIMAL_INTEGER_MAX && integer >= -DECIMAL_INTEGER_MAX &&
-        double_bits((double)integer / power) == double_bits(value);
+           double_bits((double)integer / power) == double_bits(value);
 }
 
 /* The exponent that most sampled values can do with; -1 when too many are no decimals. */
@@ -145,8 +146,8 @@ static int bits_encode(struct columns *columns, const uint64_t *bits, uint32_t c
     return u64s_encode(columns, bits, count, out);
 }
 
-static int doubles_encode(struct columns *columns, const double *values, const uint64_t *bits, uint32_t count,
-    struct buffer *out)
+static int doubles_encode(
+    struct columns *columns, const double *values, const uint64_t *bits, uint32_t count, struct buffer *out)
 {
     int exponent = probe_exponent(values, count);
     if (exponent < 0 || !convert_doubles(columns, values, count, exponent))
@@ -167,8 +168,8 @@ static int doubles_encode(struct columns *columns, const double *values, const u
     return patched_encode(columns, count, (uint8_t)exponent, out);
 }
 
-int numbers_encode(struct columns *columns, const struct numbers *numbers, uint32_t from, uint32_t count,
-    struct buffer *out)
+int numbers_encode(
+    struct columns *columns, const struct numbers *numbers, uint32_t from, uint32_t count, struct buffer *out)
 {
     CHECK(count >= 1 && count <= COLUMN_POINTS_MAX);
     if (numbers->kind == NUMBERS_AS_DECIMALS)
@@ -209,15 +210,15 @@ static int read_exception(struct column_reader *reader, uint32_t count, uint64_t
         return r;
     *position += step;
     if (*position >= count)
-        return error_set(ret_error, EBADMSG, "an exception at position %llu of %u",
-            (unsigned long long)*position, count);
+        return error_set(
+            ret_error, EBADMSG, "an exception at position %llu of %u", (unsigned long long)*position, count);
     *ret_value = load_f64(data);
     return 0;
 }
 
 /* Walks the list of exceptions; numbers NULL only to find its end. */
-static int walk_exceptions(struct column_reader *reader, struct numbers *numbers, uint32_t count,
-    struct error *ret_error)
+static int walk_exceptions(
+    struct column_reader *reader, struct numbers *numbers, uint32_t count, struct error *ret_error)
 {
     uint64_t exceptions, position = 0;
     double value = 0;

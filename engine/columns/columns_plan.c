@@ -5,12 +5,12 @@
 #include "columns_plan.h"
 
 enum {
-    LINEAR_POINTS_MIN = 16,       /* fewer points give no reliable slope */
+    LINEAR_POINTS_MIN = 16,     /* fewer points give no reliable slope */
     RADIX_TRIED_MAX = 100,      /* beyond, digits save nothing over bits */
     PATCH_WIDTH_MIN = 6,        /* average bits of a residual from which outliers are looked for */
     PLANES_WIDTH_MIN = 5,       /* the same for byte planes */
     PLANES_OVERHEAD_BYTES = 48, /* code tables and headers of one compressed plane */
-    PLANES_GAIN = 10,           /* planes are taken when they save one byte in about so many: they are slower */
+    PLANES_GAIN = 10, /* planes are taken when they save one byte in about so many: they are slower */
 };
 
 static bool plan_is_wider(const struct plan *plan, unsigned bits)
@@ -88,15 +88,16 @@ static void plan_none(struct plan *plan, const uint64_t *u64s, uint32_t count)
 
 static void plan_delta(struct plan *plan, const uint64_t *u64s, uint32_t count, uint64_t *residuals)
 {
-    *plan = (struct plan){.transform = TRANSFORM_DELTA, .residuals = residuals, .count = count - 1,
-        .first = u64s[0]};
+    *plan = (struct plan){
+        .transform = TRANSFORM_DELTA, .residuals = residuals, .count = count - 1, .first = u64s[0]};
     for (uint32_t i = 1; i < count; i++)
         residuals[i - 1] = u64s[i] - u64s[i - 1];
     plan_measure(plan);
 }
 
-/* A round slope within reach of the measured one: clocks tick at round intervals, and a slope without error gives
- * the narrowest residuals. `error`: how far the measured slope may be off, from the spread of the steps. */
+/* A round slope within reach of the measured one: clocks tick at round intervals, and a slope without error
+ * gives the narrowest residuals. `error`: how far the measured slope may be off, from the spread of the
+ * steps. */
 static bool round_slope(double slope, double error, uint64_t *ret_slope)
 {
     for (double unit = 1e9; unit >= 1; unit /= 10) {
@@ -133,10 +134,11 @@ static bool plan_slope(struct plan *plan, const uint64_t *u64s, uint32_t count, 
     return true;
 }
 
-static void plan_linear(struct plan *plan, const uint64_t *u64s, uint32_t count, uint64_t *residuals,
-    struct range steps)
+static void plan_linear(
+    struct plan *plan, const uint64_t *u64s, uint32_t count, uint64_t *residuals, struct range steps)
 {
-    *plan = (struct plan){.transform = TRANSFORM_LINEAR, .residuals = residuals, .count = count, .size = SIZE_MAX};
+    *plan = (struct plan){
+        .transform = TRANSFORM_LINEAR, .residuals = residuals, .count = count, .size = SIZE_MAX};
     if (count < LINEAR_POINTS_MIN || !plan_slope(plan, u64s, count, steps))
         return;
     for (uint32_t i = 0; i < count; i++)

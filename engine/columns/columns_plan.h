@@ -26,7 +26,7 @@ struct range { /* of signed residuals */
 struct plan {
     enum u64s_transform transform;
     const uint64_t *residuals; /* the u64s themselves, or scratch */
-    uint32_t count;      /* of residuals */
+    uint32_t count;            /* of residuals */
     uint64_t first, slope;
     uint32_t fraction;
     bool split;
@@ -68,7 +68,8 @@ static inline uint32_t miniblock_points(uint32_t count, uint32_t start)
 /* The smallest way to pack `count` values 0..range. */
 struct packing packing_choose(uint64_t range, uint32_t count);
 
-/* Bits that an ideal code needs for one byte of the plane of (residuals - min) >> shift, judged by a sample. */
+/* Bits that an ideal code needs for one byte of the plane of (residuals - min) >> shift, judged by a sample.
+ */
 double plane_entropy(const struct columns *columns, const struct plan *plan, uint64_t min, unsigned shift);
 
 /* Plans all ways to write the u64s and chooses the smallest. The plans borrow the u64s and

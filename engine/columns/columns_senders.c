@@ -8,8 +8,8 @@
 
 /* Names of the batch that these points use get codes in the column, in order of appearance: codes[name], from
  * 1; 0 = unused. Sets the u64s to the codes. */
-static uint32_t number_senders(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    uint16_t *codes)
+static uint32_t number_senders(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, uint16_t *codes)
 {
     uint32_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -40,8 +40,8 @@ static int put_names(struct columns *columns, const struct batch *batch, const u
     return 0;
 }
 
-int senders_encode(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out)
+int senders_encode(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out)
 {
     if (!batch->has_senders)
         return 0;
@@ -61,7 +61,8 @@ int senders_encode(struct columns *columns, const struct batch *batch, uint32_t 
     return r < 0 ? r : u64s_encode(columns, columns->u64s, count, out);
 }
 
-static int read_names(struct column_reader *reader, struct batch *batch, uint64_t names, struct error *ret_error)
+static int read_names(
+    struct column_reader *reader, struct batch *batch, uint64_t names, struct error *ret_error)
 {
     batch->sender_names.size = 0;
     for (uint64_t i = 0; i < names; i++) {

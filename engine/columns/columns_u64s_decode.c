@@ -30,8 +30,8 @@ static int read_header(struct column_reader *reader, struct u64s_header *header,
     int r = column_read_byte(reader, &header->head, ret_error);
     unsigned head = header->head, transform = head & U64S_TRANSFORM;
     if (r == 0 && ((head & 0x80) || transform >= TRANSFORM_COUNT ||
-        ((head & U64S_PLANES) && (head & U64S_MINIBLOCKS)) ||
-        ((head & U64S_FRACTION) && transform != TRANSFORM_LINEAR)))
+                      ((head & U64S_PLANES) && (head & U64S_MINIBLOCKS)) ||
+                      ((head & U64S_FRACTION) && transform != TRANSFORM_LINEAR)))
         return error_set(ret_error, EBADMSG, "unknown form 0x%02x of packed integers", head);
     if (r == 0 && (head & U64S_FACTOR)) {
         r = column_read_zigzag(reader, &header->base, ret_error);
@@ -70,8 +70,8 @@ static int read_miniblock_values(struct column_reader *reader, uint64_t *values,
 }
 
 /* *min: the minimum of the miniblock before, from which this one's is counted. */
-static int read_miniblock(struct column_reader *reader, uint64_t *values, uint32_t count, uint64_t *min,
-    struct error *ret_error)
+static int read_miniblock(
+    struct column_reader *reader, uint64_t *values, uint32_t count, uint64_t *min, struct error *ret_error)
 {
     uint64_t step = 0;
     uint8_t width, radix = 0;
@@ -94,8 +94,8 @@ static int read_miniblock(struct column_reader *reader, uint64_t *values, uint32
     return read_miniblock_values(reader, values, count, width, radix, *min, ret_error);
 }
 
-static int read_miniblocks(struct column_reader *reader, uint64_t *values, uint32_t count, bool several,
-    struct error *ret_error)
+static int read_miniblocks(
+    struct column_reader *reader, uint64_t *values, uint32_t count, bool several, struct error *ret_error)
 {
     uint64_t min = 0;
     uint32_t size = several ? MINIBLOCK_POINTS : count;
@@ -108,8 +108,8 @@ static int read_miniblocks(struct column_reader *reader, uint64_t *values, uint3
     return 0;
 }
 
-static int read_zstd_plane(struct columns *columns, struct column_reader *reader, uint32_t count,
-    struct error *ret_error)
+static int read_zstd_plane(
+    struct columns *columns, struct column_reader *reader, uint32_t count, struct error *ret_error)
 {
     uint64_t size;
     const uint8_t *data;
@@ -164,8 +164,8 @@ static int read_planes(struct columns *columns, struct column_reader *reader, ui
 }
 
 /* The list of patches comes before the residuals that it replaces: walked twice, first to find its end. */
-static int walk_patches(struct column_reader *reader, uint64_t *values, uint32_t count,
-    struct error *ret_error)
+static int walk_patches(
+    struct column_reader *reader, uint64_t *values, uint32_t count, struct error *ret_error)
 {
     uint64_t patches, position = 0, step, residual;
     int r = column_read_varint(reader, count, &patches, ret_error);
@@ -175,8 +175,8 @@ static int walk_patches(struct column_reader *reader, uint64_t *values, uint32_t
             return r;
         position += step;
         if (position >= count)
-            return error_set(ret_error, EBADMSG, "a patch at position %llu of %u",
-                (unsigned long long)position, count);
+            return error_set(
+                ret_error, EBADMSG, "a patch at position %llu of %u", (unsigned long long)position, count);
         r = column_read_zigzag(reader, &residual, ret_error);
         if (r == 0 && values != NULL)
             values[position] = residual;

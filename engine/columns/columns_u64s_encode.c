@@ -76,8 +76,8 @@ static void put_miniblocks(struct buffer *out, const struct plan *plan, uint64_t
     }
 }
 
-static enum plane_kind put_plane(struct columns *columns, struct buffer *out, const struct plan *plan,
-    unsigned shift)
+static enum plane_kind put_plane(
+    struct columns *columns, struct buffer *out, const struct plan *plan, unsigned shift)
 {
     uint32_t count = plan->count;
     uint8_t *plane = columns->plane, differs = 0;
@@ -127,9 +127,10 @@ static int put_choice(struct columns *columns, struct choice *choice, bool has_f
 {
     struct plan *plan = choice->best;
     unsigned head = plan->transform | (plan->patch_count != 0 ? U64S_PATCHES : 0u) |
-        (choice->planes ? U64S_PLANES : plan->split ? U64S_MINIBLOCKS : 0u) |
-        (has_factor ? U64S_FACTOR : 0u) |
-        (plan->fraction != 0 ? U64S_FRACTION : 0u);
+                    (choice->planes   ? U64S_PLANES
+                        : plan->split ? U64S_MINIBLOCKS
+                                      : 0u) |
+                    (has_factor ? U64S_FACTOR : 0u) | (plan->fraction != 0 ? U64S_FRACTION : 0u);
     /* Nothing is larger than eight raw planes or than miniblocks of 64 bits with 16 headers. */
     if (buffer_reserve(out, 512 + (size_t)plan->count * 10) < 0)
         return -ENOMEM;

@@ -12,8 +12,8 @@
 
 enum {
     VALUES_LEVEL = 1,
-    VALUES_WORTH = 20,          /* compressed when that saves one byte in so many */
-    DICTIONARY_PROBE = 256,     /* points after which it must be clear that values repeat */
+    VALUES_WORTH = 20,      /* compressed when that saves one byte in so many */
+    DICTIONARY_PROBE = 256, /* points after which it must be clear that values repeat */
 };
 
 /* ---- retyping ---- */
@@ -64,12 +64,12 @@ static bool slot_holds(const struct columns *columns, const struct dictionary_sl
 {
     uint32_t index = slot->entry - 1;
     return slot->hash == hash && columns->entry_sizes[index] == size &&
-        memcmp(columns->entries[index], value, size) == 0;
+           memcmp(columns->entries[index], value, size) == 0;
 }
 
 /* The index of the value, added if new; DICTIONARY_ENTRIES_MAX when it has no room. */
-static uint32_t dictionary_index(struct columns *columns, struct dictionary *dictionary, const uint8_t *value,
-    uint32_t size)
+static uint32_t dictionary_index(
+    struct columns *columns, struct dictionary *dictionary, const uint8_t *value, uint32_t size)
 {
     uint32_t hash = (uint32_t)checksum(value, size, 0), s = hash % DICTIONARY_SLOTS;
     for (; columns->slots[s].entry != 0; s = (s + 1) % DICTIONARY_SLOTS) {
@@ -88,8 +88,8 @@ static uint32_t dictionary_index(struct columns *columns, struct dictionary *dic
 }
 
 /* Sets columns->u64s to the codes. false when values repeat too little. */
-static bool dictionary_build(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct dictionary *dictionary)
+static bool dictionary_build(struct columns *columns, const struct batch *batch, uint32_t from,
+    uint32_t count, struct dictionary *dictionary)
 {
     *dictionary = (struct dictionary){0};
     memset(columns->slots, 0, sizeof(columns->slots));
@@ -104,11 +104,12 @@ static bool dictionary_build(struct columns *columns, const struct batch *batch,
     return dictionary->count <= count / 2;
 }
 
-static int dictionary_encode(struct columns *columns, uint32_t count, const struct dictionary *dictionary,
-    struct buffer *out)
+static int dictionary_encode(
+    struct columns *columns, uint32_t count, const struct dictionary *dictionary, struct buffer *out)
 {
     columns->bytes.size = 0;
-    if (buffer_reserve(&columns->bytes, dictionary->bytes) < 0 || buffer_reserve(out, 1 + VARINT_BYTES_MAX) < 0)
+    if (buffer_reserve(&columns->bytes, dictionary->bytes) < 0 ||
+        buffer_reserve(out, 1 + VARINT_BYTES_MAX) < 0)
         return -ENOMEM;
     out->data[out->size++] = COLUMN_DICTIONARY;
     out->size = (size_t)(varint_put(out->data + out->size, dictionary->count) - out->data);
@@ -128,8 +129,8 @@ static int dictionary_encode(struct columns *columns, uint32_t count, const stru
 
 /* ---- encoding ---- */
 
-static int plain_encode(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out)
+static int plain_encode(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out)
 {
     uint32_t start = batch_msgpack_offset(batch, from), last = start;
     for (uint32_t i = 0; i < count; i++) {
@@ -145,8 +146,8 @@ static int plain_encode(struct columns *columns, const struct batch *batch, uint
     return bytes_encode(columns, batch->msgpack.data + start, last - start, VALUES_LEVEL, VALUES_WORTH, out);
 }
 
-int values_encode(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out)
+int values_encode(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out)
 {
     struct dictionary dictionary;
     int r = retype(columns, batch, from, count);
@@ -194,8 +195,8 @@ static int validate(const uint8_t *data, const uint32_t *ends, uint32_t count, s
 }
 
 /* Reads sizes and bytes of `count` values into the buffer (emptied first). */
-static int read_values(struct columns *columns, struct column_reader *reader, struct buffer *bytes, uint32_t *ends,
-    uint32_t count, struct error *ret_error)
+static int read_values(struct columns *columns, struct column_reader *reader, struct buffer *bytes,
+    uint32_t *ends, uint32_t count, struct error *ret_error)
 {
     size_t total;
     int r = read_sizes(columns, reader, ends, count, &total, ret_error);
@@ -212,16 +213,16 @@ static int read_values(struct columns *columns, struct column_reader *reader, st
 }
 
 /* Sets each point's value to the entry that its code (columns->scaled) names. */
-static int expand(struct columns *columns, struct batch *batch, uint32_t count, uint32_t entries,
-    struct error *ret_error)
+static int expand(
+    struct columns *columns, struct batch *batch, uint32_t count, uint32_t entries, struct error *ret_error)
 {
     const uint32_t *ends = columns->entry_ends;
     uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t code = columns->scaled[i];
         if (code >= entries)
-            return error_set(ret_error, EBADMSG, "entry %llu of a dictionary of %u", (unsigned long long)code,
-                entries);
+            return error_set(
+                ret_error, EBADMSG, "entry %llu of a dictionary of %u", (unsigned long long)code, entries);
         total += ends[code] - (code > 0 ? ends[code - 1] : 0);
         if (total > COLUMN_BYTES_MAX)
             return error_set(ret_error, EBADMSG, "a column of over %d bytes", COLUMN_BYTES_MAX);

@@ -8,8 +8,8 @@
 #include "columns_memory.h"
 
 /* The batch's form is VALUES_MSGPACK. 0 or -ENOMEM. */
-int values_encode(struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count,
-    struct buffer *out);
+int values_encode(
+    struct columns *columns, const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out);
 /* Sets the batch's msgpack; every value is validated. 0, -EBADMSG or -ENOMEM. */
 int values_decode(struct columns *columns, struct column_reader *reader, struct batch *batch, uint32_t count,
     struct error *ret_error);

@@ -32,21 +32,21 @@ enum store_fsync {
 
 struct store_options {
     enum store_fsync fsync;
-    uint32_t fsync_interval_ms;    /* STORE_FSYNC_INTERVAL only; 0 = 1000 */
-    uint64_t journal_bytes;        /* maximum size of a journal file, and so of the frame of one insert;
-                                      64 KiB to 1 GiB, a multiple of 4096; 0 = 64 MiB */
-    uint32_t journals_max;         /* live journals at which inserts wait for the sealer; 0 = 4 */
-    uint32_t wait_ms_max;          /* how long an insert waits for journal space before -EAGAIN; 0 = 5000 */
-    uint64_t flight_bytes_max;     /* bytes of inserts in flight, over all threads; 0 = 128 MiB */
-    struct io *io;                 /* borrowed; NULL = the store opens the default one */
+    uint32_t fsync_interval_ms; /* STORE_FSYNC_INTERVAL only; 0 = 1000 */
+    uint64_t journal_bytes;     /* maximum size of a journal file, and so of the frame of one insert;
+                                   64 KiB to 1 GiB, a multiple of 4096; 0 = 64 MiB */
+    uint32_t journals_max;      /* live journals at which inserts wait for the sealer; 0 = 4 */
+    uint32_t wait_ms_max;       /* how long an insert waits for journal space before -EAGAIN; 0 = 5000 */
+    uint64_t flight_bytes_max;  /* bytes of inserts in flight, over all threads; 0 = 128 MiB */
+    struct io *io;              /* borrowed; NULL = the store opens the default one */
     /* Called when sealing, merging or preparing a journal fails: once per reason, not per attempt. Runs in a
      * background thread, which waits for it, or in store_work (no_threads). May be NULL. */
     void (*report)(void *context, const struct error *error);
     void *report_context;
-    bool read_only;                /* nothing on disk is changed: recovery is done in memory, and functions
-                                      that write fail with -EROFS. No other process may write meanwhile. */
-    bool no_threads;               /* no background threads; the caller does their work with store_work, so
-                                      that runs are deterministic. -EINVAL with STORE_FSYNC_INTERVAL. */
+    bool read_only;  /* nothing on disk is changed: recovery is done in memory, and functions
+                        that write fail with -EROFS. No other process may write meanwhile. */
+    bool no_threads; /* no background threads; the caller does their work with store_work, so
+                        that runs are deterministic. -EINVAL with STORE_FSYNC_INTERVAL. */
 };
 
 /* Creates an empty store in an existing, empty directory. io: borrowed, may be NULL. -EEXIST: there is a
@@ -64,7 +64,7 @@ int store_close(struct store *store, struct error *ret_error);
 
 /* What recovery found, for the log. */
 struct store_recovery {
-    bool clean;             /* the last close was clean */
+    bool clean; /* the last close was clean */
     uint64_t journal_count;
     uint64_t frames;
     uint64_t points;
@@ -107,26 +107,28 @@ int store_append(struct store *store, uint64_t series_id, struct batch *batch, u
 /* Deletes series: later snapshots do not have their points. The ids must never be used again. Unknown ids are
  * ignored.
  * 0 = durable. Blocks. */
-int store_delete_series(struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error);
+int store_delete_series(
+    struct store *store, const uint64_t *series_ids, size_t count, struct error *ret_error);
 
-/* Makes the series refuse points: store_append fails with -EAGAIN until store_unfreeze_series, or with -ENOENT
- * once it is deleted. Inserts in flight are durable, and in every snapshot taken after the return. The series
- * can be read, sealed, merged and deleted as before. Kept in memory only: the next open forgets it.
- * 0; -EBUSY it is frozen already; -ENOENT it was deleted; -EIO writing the journal failed, it is not frozen.
- * Blocks for a device flush. */
+/* Makes the series refuse points: store_append fails with -EAGAIN until store_unfreeze_series, or with
+ * -ENOENT once it is deleted. Inserts in flight are durable, and in every snapshot taken after the return.
+ * The series can be read, sealed, merged and deleted as before. Kept in memory only: the next open forgets
+ * it. 0; -EBUSY it is frozen already; -ENOENT it was deleted; -EIO writing the journal failed, it is not
+ * frozen. Blocks for a device flush. */
 int store_freeze_series(struct store *store, uint64_t series_id, struct error *ret_error);
 /* Lets the series take points again. Ignored if it is not frozen or was deleted. */
 void store_unfreeze_series(struct store *store, uint64_t series_id);
 
 /* Deletes every series that is not in `known` (ascending) and counts them in *ret_deleted. Reconciles the
  * store with the catalog at open. */
-int store_retain_series(struct store *store, const uint64_t *known, size_t count, uint64_t *ret_deleted,
-    struct error *ret_error);
+int store_retain_series(
+    struct store *store, const uint64_t *known, size_t count, uint64_t *ret_deleted, struct error *ret_error);
 
 /* ---- listening ---- */
 /* Called for each appended batch after it became durable, in journal order, in the committing thread: all
  * inserts wait for it. It must not append to or delete from the store. batch: borrowed for the call. */
-typedef void (*store_listener)(void *context, uint64_t series_id, uint64_t first_index, const struct batch *batch);
+typedef void (*store_listener)(
+    void *context, uint64_t series_id, uint64_t first_index, const struct batch *batch);
 /* Sets the only listener. NULL removes it; after the return no call is running. */
 void store_set_listener(struct store *store, store_listener listener, void *context);
 
@@ -135,8 +137,8 @@ struct store_snapshot; /* one moment of the whole store; keeps the files it need
 struct store_cursor;   /* used by one thread */
 
 struct store_series {
-    uint64_t length;        /* points */
-    double time_first;      /* of the first and last point; 0 when length is 0 */
+    uint64_t length;   /* points */
+    double time_first; /* of the first and last point; 0 when length is 0 */
     double time_last;
     uint64_t logical_bytes; /* sum of the msgpack sizes of all values */
 };
@@ -149,17 +151,17 @@ void store_snapshot_close(struct store_snapshot *snapshot); /* accepts NULL */
  * written. Inserts are not blocked. Blocks for the copying. */
 int store_snapshot_backup(struct store_snapshot *snapshot, const char *directory, struct error *ret_error);
 /* Describes a series; an unknown one has length 0. */
-int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id, struct store_series *ret_series,
-    struct error *ret_error);
+int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id,
+    struct store_series *ret_series, struct error *ret_error);
 /* Sets *ret_index to the number of points with time <= `time`, which is the index of the first later
  * point. */
 int store_snapshot_index_of_time(struct store_snapshot *snapshot, uint64_t series_id, double time,
     uint64_t *ret_index, struct error *ret_error);
 struct store_aggregate {
-    uint64_t points;        /* in the range */
-    uint64_t numbers;       /* points whose value is a number; if there are none, min and max are 0 */
+    uint64_t points;  /* in the range */
+    uint64_t numbers; /* points whose value is a number; if there are none, min and max are 0 */
     double min, max;
-    bool exact;             /* all numbers are decimals, and sum / 10^exponent is their exact sum */
+    bool exact; /* all numbers are decimals, and sum / 10^exponent is their exact sum */
     uint8_t exponent;
     int128 sum;
     double approximate_sum; /* always set; rounded at every addition */
@@ -171,8 +173,8 @@ int store_snapshot_aggregate(struct store_snapshot *snapshot, uint64_t series_id
 /* Opens a cursor on points [from, to) of the series, clipped to its length. The snapshot must outlive the
  * cursor.
  * forget  let the kernel drop pages that were read; for export and other full scans */
-int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to, bool forget,
-    struct store_cursor **ret_cursor, struct error *ret_error);
+int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
+    bool forget, struct store_cursor **ret_cursor, struct error *ret_error);
 /* Reads the next points, at most 4096. *ret_batch is borrowed until the next call; NULL at the end.
  * -EBADMSG: a damaged block (file, offset, series). -EIO: a file cannot be read, or was truncated. In that
  * case the batch of the previous call may be wrong as well, if it came from a journal: only a cursor read to
@@ -197,10 +199,12 @@ bool store_bulk_find(struct store_bulk *bulk, uint64_t tag, uint64_t *ret_series
 /* Returns the staging directory. The caller may keep temporary files there; they are removed with it. Valid
  * until close. */
 const char *store_bulk_directory(const struct store_bulk *bulk);
-int store_bulk_writer_open(struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error);
+int store_bulk_writer_open(
+    struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error);
 /* Starts the next series of this writer. A series must be new to the store and is loaded from index 0 by one
  * writer. Ids should ascend; a lower one starts a new segment. */
-int store_bulk_series(struct store_bulk_writer *writer, uint64_t series_id, uint64_t tag, struct error *ret_error);
+int store_bulk_series(
+    struct store_bulk_writer *writer, uint64_t series_id, uint64_t tag, struct error *ret_error);
 /* Appends points to the current series. No time is missing. -EINVAL: a time is before the last; the message
  * has both. */
 int store_bulk_append(struct store_bulk_writer *writer, const struct batch *batch, struct error *ret_error);
@@ -220,7 +224,8 @@ int store_bulk_discard(struct store *store, const char *name, struct error *ret_
 /* ---- maintenance ---- */
 struct store_stats {
     uint64_t journal_count, journal_bytes_used, segment_count, segment_bytes, segment_points;
-    uint64_t appended_points, appended_batches, commits, sealed_journals, merged_segments, inserts_waited, deleted_series;
+    uint64_t appended_points, appended_batches, commits, sealed_journals, merged_segments, inserts_waited,
+        deleted_series;
     uint64_t journal_bytes_written, sealed_bytes_written, merged_bytes_written; /* since the store was
                                                                                    opened */
     bool journal_dead; /* writing the journal failed: inserts fail until the store is opened again */

@@ -105,8 +105,8 @@ static int give_error(const struct file_writer *writer, struct error *ret_error)
     return writer->failed;
 }
 
-/* Large files bypass the page cache: first-touch page allocation, not the device, bounds buffered writes. File
- * systems without O_DIRECT refuse the flag here with EINVAL. */
+/* Large files bypass the page cache: first-touch page allocation, not the device, bounds buffered writes.
+ * File systems without O_DIRECT refuse the flag here with EINVAL. */
 static void direct_set(struct file_writer *writer, bool on)
 {
     int flags = fcntl(writer->file, F_GETFL);
@@ -117,9 +117,9 @@ static void direct_set(struct file_writer *writer, bool on)
         writer->direct = on;
 }
 
-/* Takes the result of the slot's write. What a direct write left undone (a short write may end unaligned, and some
- * file systems refuse a direct write only now, with EINVAL) is written through the page cache, as is the rest of
- * the file. */
+/* Takes the result of the slot's write. What a direct write left undone (a short write may end unaligned, and
+ * some file systems refuse a direct write only now, with EINVAL) is written through the page cache, as is the
+ * rest of the file. */
 static int slot_settle(struct file_writer *writer, struct slot *slot)
 {
     if (!slot->submitted)
@@ -139,9 +139,9 @@ static int slot_settle(struct file_writer *writer, struct slot *slot)
         written = 0;
     if (writer->direct)
         direct_set(writer, false);
-    writer->failed = io_write_all(writer->io, writer->file, writer->path,
-        (const uint8_t *)request->data + written, request->size - (size_t)written,
-        request->offset + (uint64_t)written, &writer->error);
+    writer->failed =
+        io_write_all(writer->io, writer->file, writer->path, (const uint8_t *)request->data + written,
+            request->size - (size_t)written, request->offset + (uint64_t)written, &writer->error);
     return writer->failed;
 }
 
@@ -174,8 +174,8 @@ static int turn(struct file_writer *writer)
     return r;
 }
 
-/* Makes sure that the current buffer has room. A buffer is only handed on when more follows, so that the last one,
- * or the only one, is always finish's. */
+/* Makes sure that the current buffer has room. A buffer is only handed on when more follows, so that the last
+ * one, or the only one, is always finish's. */
 static int make_room(struct file_writer *writer, struct error *ret_error)
 {
     CHECK(!writer->finished);
@@ -203,7 +203,8 @@ int file_writer_append(struct file_writer *writer, const void *data, size_t size
     return give_error(writer, ret_error);
 }
 
-int file_writer_reserve(struct file_writer *writer, uint8_t **ret_data, size_t *ret_size, struct error *ret_error)
+int file_writer_reserve(
+    struct file_writer *writer, uint8_t **ret_data, size_t *ret_size, struct error *ret_error)
 {
     int r = make_room(writer, ret_error);
     if (r < 0)
@@ -233,8 +234,8 @@ static int write_tail(struct file_writer *writer)
     if (tail == 0)
         return 0;
     if (!writer->direct) {
-        writer->failed = io_write_all(writer->io, writer->file, writer->path, slot->data, tail, writer->position,
-            &writer->error);
+        writer->failed = io_write_all(
+            writer->io, writer->file, writer->path, slot->data, tail, writer->position, &writer->error);
         return writer->failed;
     }
     size_t padded = align_up(tail, DIRECT_ALIGNMENT);
@@ -265,8 +266,8 @@ int file_writer_finish(struct file_writer *writer, struct error *ret_error)
     return give_error(writer, ret_error);
 }
 
-int file_writer_open(struct io *io, const char *path, mode_t mode, struct file_writer **ret_writer,
-    struct error *ret_error)
+int file_writer_open(
+    struct io *io, const char *path, mode_t mode, struct file_writer **ret_writer, struct error *ret_error)
 {
     int r = io ? 0 : shared_io(&io, ret_error);
     if (r < 0)
@@ -284,7 +285,8 @@ int file_writer_open(struct io *io, const char *path, mode_t mode, struct file_w
     }
     writer->file = io->operations->open(io, path, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (writer->file < 0) {
-        r = error_set(ret_error, -writer->file, "%s: cannot create: %s", path, strerrordesc_np(-writer->file));
+        r = error_set(
+            ret_error, -writer->file, "%s: cannot create: %s", path, strerrordesc_np(-writer->file));
         goto failed;
     }
     *ret_writer = writer;

@@ -27,7 +27,8 @@ int io_open_default(struct io **ret_io, struct error *ret_error)
         return io_open_posix(ret_io, ret_error);
     if (strcmp(wanted, "io_uring") == 0)
         return io_open_uring(ret_io, ret_error);
-    return error_set(ret_error, EINVAL, "CONNECTORDB_IO is \"%s\"; it may be \"posix\" or \"io_uring\"", wanted);
+    return error_set(
+        ret_error, EINVAL, "CONNECTORDB_IO is \"%s\"; it may be \"posix\" or \"io_uring\"", wanted);
 }
 
 void io_close(struct io *io)
@@ -49,8 +50,8 @@ static int call_result(int r, const char *path, const char *what, struct error *
 
 int io_open_file(struct io *io, const char *path, int flags, mode_t mode, struct error *ret_error)
 {
-    return call_result(io->operations->open(io, path, flags, mode), path, flags & O_CREAT ? "create" : "open",
-        ret_error);
+    return call_result(
+        io->operations->open(io, path, flags, mode), path, flags & O_CREAT ? "create" : "open", ret_error);
 }
 
 int io_sync(struct io *io, int file, const char *path, struct error *ret_error)
@@ -76,7 +77,8 @@ int io_truncate(struct io *io, int file, const char *path, uint64_t size, struct
 int io_rename(struct io *io, const char *from, const char *to, struct error *ret_error)
 {
     int r = io->operations->rename(io, from, to);
-    return r >= 0 ? r : error_set(ret_error, -r, "%s: cannot rename to %s: %s", from, to, strerrordesc_np(-r));
+    return r >= 0 ? r
+                  : error_set(ret_error, -r, "%s: cannot rename to %s: %s", from, to, strerrordesc_np(-r));
 }
 
 int io_unlink(struct io *io, const char *path, struct error *ret_error)
@@ -86,7 +88,8 @@ int io_unlink(struct io *io, const char *path, struct error *ret_error)
 
 int io_make_directory(struct io *io, const char *path, mode_t mode, struct error *ret_error)
 {
-    return call_result(io->operations->make_directory(io, path, mode), path, "create the directory", ret_error);
+    return call_result(
+        io->operations->make_directory(io, path, mode), path, "create the directory", ret_error);
 }
 
 int io_write_all(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset,
@@ -99,8 +102,8 @@ int io_write_all(struct io *io, int file, const char *path, const void *data, si
         if (written == 0)
             written = -EIO; /* a regular file takes at least a byte or says why not */
         if (written < 0)
-            return error_set(ret_error, (int)-written, "%s: cannot write %zu bytes at offset %llu: %s", path, size,
-                (unsigned long long)offset, strerrordesc_np((int)-written));
+            return error_set(ret_error, (int)-written, "%s: cannot write %zu bytes at offset %llu: %s", path,
+                size, (unsigned long long)offset, strerrordesc_np((int)-written));
         from += written;
         size -= (size_t)written;
         offset += (uint64_t)written;
@@ -111,14 +114,16 @@ int io_write_all(struct io *io, int file, const char *path, const void *data, si
 int io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset,
     bool sync, struct error *ret_error)
 {
-    /* All bytes are taken before the sync is issued: a sync that overtakes a part of the write proves nothing. */
+    /* All bytes are taken before the sync is issued: a sync that overtakes a part of the write proves
+     * nothing. */
     int r = io_write_all(io, file, path, data, size, offset, ret_error);
     if (r < 0 || !sync)
         return r;
     return io_sync_data(io, file, path, ret_error);
 }
 
-static int write_new_file(struct io *io, const char *path, const void *data, size_t size, struct error *ret_error)
+static int write_new_file(
+    struct io *io, const char *path, const void *data, size_t size, struct error *ret_error)
 {
     int file = io_open_file(io, path, O_WRONLY | O_CREAT | O_TRUNC, 0600, ret_error);
     if (file < 0)

@@ -1,9 +1,9 @@
-/* The engine's door to the file system: everything that changes a file or directory passes through a struct io,
- * so that tests can record it and make any call fail. Reading is by mmap (map.h) and plain pread.
+/* The engine's door to the file system: everything that changes a file or directory passes through a struct
+ * io, so that tests can record it and make any call fail. Reading is by mmap (map.h) and plain pread.
  *
- * Two backends: uring.c (the only file that knows liburing; submit and wait are asynchronous, the rest are plain
- * calls) and io_posix.c. io_open_default takes io_uring unless the system forbids it (ENOSYS, EPERM, EACCES, ENOMEM
- * on setup) or the environment variable CONNECTORDB_IO is "posix".
+ * Two backends: uring.c (the only file that knows liburing; submit and wait are asynchronous, the rest are
+ * plain calls) and io_posix.c. io_open_default takes io_uring unless the system forbids it (ENOSYS, EPERM,
+ * EACCES, ENOMEM on setup) or the environment variable CONNECTORDB_IO is "posix".
  *
  * An io may be used by several threads at once, except io_write_sync: one at a time (the group commit). */
 #ifndef CONNECTORDB_IO_H
@@ -35,8 +35,8 @@ struct io_operations {
     int (*open)(struct io *io, const char *path, int flags, mode_t mode);
     /* One write, may be short; bytes or -errno. */
     long (*write)(struct io *io, int file, const void *data, size_t size, uint64_t offset);
-    int (*sync_data)(struct io *io, int file); /* fdatasync */
-    int (*sync)(struct io *io, int file);      /* fsync */
+    int (*sync_data)(struct io *io, int file);              /* fdatasync */
+    int (*sync)(struct io *io, int file);                   /* fsync */
     int (*sync_directory)(struct io *io, const char *path); /* directory_sync */
     int (*truncate)(struct io *io, int file, uint64_t size);
     int (*rename)(struct io *io, const char *from, const char *to);
@@ -60,17 +60,20 @@ int io_open_posix(struct io **ret_io, struct error *ret_error);
 void io_close(struct io *io);
 const char *io_name(const struct io *io);
 
-/* Writes all of it, continuing short writes, then fdatasyncs if `sync`: the commit. The sync is issued after the
- * last byte was taken. 0 or -errno; after a failure nothing is known about the range. path: for the message. */
+/* Writes all of it, continuing short writes, then fdatasyncs if `sync`: the commit. The sync is issued after
+ * the last byte was taken. 0 or -errno; after a failure nothing is known about the range. path: for the
+ * message. */
 int io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset,
     bool sync, struct error *ret_error);
 /* The same without any sync; any thread. */
 int io_write_all(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset,
     struct error *ret_error);
-/* The operations with an error message: path, call and the system's reason. 0 or -errno; ret_error may be NULL where
- * a failure is tolerated. Any thread. A new, renamed or removed name is durable only when io_sync_directory returned
- * 0 for its directory afterwards (for both directories, after a rename from one to the other). */
-int io_open_file(struct io *io, const char *path, int flags, mode_t mode, struct error *ret_error); /* or its fd */
+/* The operations with an error message: path, call and the system's reason. 0 or -errno; ret_error may be
+ * NULL where a failure is tolerated. Any thread. A new, renamed or removed name is durable only when
+ * io_sync_directory returned 0 for its directory afterwards (for both directories, after a rename from one to
+ * the other). */
+int io_open_file(
+    struct io *io, const char *path, int flags, mode_t mode, struct error *ret_error); /* or its fd */
 int io_sync(struct io *io, int file, const char *path, struct error *ret_error);
 int io_sync_data(struct io *io, int file, const char *path, struct error *ret_error);
 int io_sync_directory(struct io *io, const char *path, struct error *ret_error);
@@ -82,7 +85,8 @@ int io_make_directory(struct io *io, const char *path, mode_t mode, struct error
 /* Publishes a small file: writes `path`.new, fsyncs it, renames it over path, fsyncs the directory. */
 int io_replace_file(struct io *io, const char *directory, const char *name, const void *data, size_t size,
     struct error *ret_error);
-/* The same; *ret_renamed: false = the old file is in its place for certain, true = after a failure, power loss may bring back either. */
+/* The same; *ret_renamed: false = the old file is in its place for certain, true = after a failure, power
+ * loss may bring back either. */
 int io_replace_file_result(struct io *io, const char *directory, const char *name, const void *data,
     size_t size, bool *ret_renamed, struct error *ret_error);
 

@@ -22,10 +22,10 @@ struct map {
     char *path;
 };
 
-/* The handler finds maps through this table. It can run at any instruction of any thread, also between two stores
- * that change another thread's slot, so each slot is a sequence lock: `change` is odd while a slot changes, and the
- * handler takes what it read only if `change` was even and the same before and after. A slot that changes is
- * skipped: nobody reads a map that is being opened or closed, so a fault cannot be in it. */
+/* The handler finds maps through this table. It can run at any instruction of any thread, also between two
+ * stores that change another thread's slot, so each slot is a sequence lock: `change` is odd while a slot
+ * changes, and the handler takes what it read only if `change` was even and the same before and after. A slot
+ * that changes is skipped: nobody reads a map that is being opened or closed, so a fault cannot be in it. */
 struct map_slot {
     _Atomic uint64_t change;
     _Atomic uintptr_t start; /* 0 = free */
@@ -34,7 +34,7 @@ struct map_slot {
 };
 
 static struct map_slot slots[MAPS_MAX];
-static _Atomic unsigned slots_used; /* slots from here on were never used */
+static _Atomic unsigned slots_used;                            /* slots from here on were never used */
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER; /* of those who change slots */
 static struct sigaction previous_action;
 static uintptr_t page_size;
@@ -85,7 +85,8 @@ static void handle_bus_error(int signal_number, siginfo_t *info, void *context)
 
 int map_install_handler(struct error *ret_error)
 {
-    struct sigaction action = {.sa_sigaction = handle_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+    struct sigaction action = {
+        .sa_sigaction = handle_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
     struct sigaction present;
     int r = 0;
     pthread_mutex_lock(&slots_lock);
@@ -235,8 +236,8 @@ void map_forget(const struct map *map, uint64_t offset, uint64_t size)
     uint64_t start = (offset + page - 1) & ~(page - 1), end = (offset + size) & ~(page - 1);
     if (start >= end)
         return;
-    /* Hints; a kernel that does not know them keeps the pages. Cold: first in line when memory runs short. Then
-     * out of this process, whose memory they would count as. */
+    /* Hints; a kernel that does not know them keeps the pages. Cold: first in line when memory runs short.
+     * Then out of this process, whose memory they would count as. */
     madvise(map->data + start, (size_t)(end - start), MADV_COLD);
     madvise(map->data + start, (size_t)(end - start), MADV_DONTNEED);
 }

@@ -1,13 +1,13 @@
-/* The io_uring backend; the only file that knows liburing. Writes that somebody does not want to wait for go through
- * it: those of file_writer, which fills one buffer while the device takes the other.
+/* The io_uring backend; the only file that knows liburing. Writes that somebody does not want to wait for go
+ * through it: those of file_writer, which fills one buffer while the device takes the other.
  *
- * A request takes a ring of its own for as long as it is under way: rings are small, kept in a pool, and belong to
- * one thread at a time (handed over under the pool's lock), so that no ring needs a lock of its own and a slow
- * write of one thread never holds up another.
+ * A request takes a ring of its own for as long as it is under way: rings are small, kept in a pool, and
+ * belong to one thread at a time (handed over under the pool's lock), so that no ring needs a lock of its own
+ * and a slow write of one thread never holds up another.
  *
- * Calls that are waited for at once are plain system calls, the commit's write and sync among them: the kernel gives
- * every fsync, and on ext4 every buffered write, of a ring to a worker thread, which costs more than the call itself
- * (docs/decisions/0002-commit-write-path.md). */
+ * Calls that are waited for at once are plain system calls, the commit's write and sync among them: the
+ * kernel gives every fsync, and on ext4 every buffered write, of a ring to a worker thread, which costs more
+ * than the call itself (docs/decisions/0002-commit-write-path.md). */
 #include "check.h"
 #include "io_posix.h"
 
@@ -101,8 +101,8 @@ static int ring_submit(struct ring *ring, int file, const void *data, size_t siz
     return r < 0 ? r : 0;
 }
 
-/* Waits for the ring's one request; its bytes or -errno. Interruptions don't end the wait: the kernel may still be
- * reading the caller's memory. */
+/* Waits for the ring's one request; its bytes or -errno. Interruptions don't end the wait: the kernel may
+ * still be reading the caller's memory. */
 static long ring_wait(struct ring *ring)
 {
     struct io_uring_cqe *cqe = NULL;

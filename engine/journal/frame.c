@@ -1,5 +1,5 @@
-/* One frame of the journal: a batch's columns as they are in memory, behind two checksummed headers. Packing and
- * viewing copy or borrow whole columns; nothing is converted per point. */
+/* One frame of the journal: a batch's columns as they are in memory, behind two checksummed headers. Packing
+ * and viewing copy or borrow whole columns; nothing is converted per point. */
 #include "frame.h"
 
 #include "bytes.h"
@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where the columns of a payload are, relative to its start. 64-bit: the sums of untrusted sizes cannot overflow. */
+/* Where the columns of a payload are, relative to its start. 64-bit: the sums of untrusted sizes cannot
+ * overflow. */
 struct layout {
     uint64_t times;
     uint64_t values; /* numbers, booleans or the ends of msgpack values */
@@ -102,16 +103,16 @@ static void put_ends(uint8_t *payload, const struct layout *layout, const struct
     if (batch->msgpack_start == 0)
         return;
     for (uint32_t i = 0; i < batch->count; i++)
-        store_u32(payload + layout->values + i * sizeof(uint32_t),
-            batch->msgpack_ends[i] - batch->msgpack_start);
+        store_u32(
+            payload + layout->values + i * sizeof(uint32_t), batch->msgpack_ends[i] - batch->msgpack_start);
 }
 
 static void put_values(uint8_t *payload, const struct layout *layout, const struct batch *batch)
 {
     switch (batch->form) {
     case VALUES_NUMBERS:
-        put_column(payload, layout->values, layout->msgpack, batch->numbers.u64s,
-            batch->count * sizeof(uint64_t));
+        put_column(
+            payload, layout->values, layout->msgpack, batch->numbers.u64s, batch->count * sizeof(uint64_t));
         break;
     case VALUES_BOOLEANS:
         put_column(payload, layout->values, layout->msgpack, batch->booleans, batch->count);
@@ -148,7 +149,8 @@ void frame_pack_payload(uint8_t *to, uint64_t nonce, struct frame *frame, const 
     } else {
         CHECK(frame->kind == FRAME_TOMBSTONE && frame->count == 0);
     }
-    store_u64(to + offsetof(struct frame_header, payload_checksum), checksum(payload, frame->payload_bytes, nonce));
+    store_u64(
+        to + offsetof(struct frame_header, payload_checksum), checksum(payload, frame->payload_bytes, nonce));
 }
 
 void frame_pack_header(uint8_t *to, uint64_t nonce, const struct frame *frame)
@@ -204,8 +206,8 @@ static bool header_fits(const struct frame_header *header, uint64_t size, uint64
            header->first_index <= UINT64_MAX - header->count;
 }
 
-int frame_parse_header(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce,
-    struct frame *ret_frame)
+int frame_parse_header(
+    const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, struct frame *ret_frame)
 {
     struct frame_header header;
     if (offset % FRAME_ALIGNMENT != 0 || offset > size || size - offset < sizeof(header))
@@ -246,8 +248,8 @@ int frame_parse(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t n
     return 1;
 }
 
-void frame_describe(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, char *text,
-    size_t text_size)
+void frame_describe(
+    const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, char *text, size_t text_size)
 {
     struct frame_header header;
     struct frame frame;
@@ -258,13 +260,15 @@ void frame_describe(const uint8_t *image, uint64_t size, uint64_t offset, uint64
     memcpy(&header, image + offset, sizeof(header));
     uint64_t of_header = header_checksum(&header, nonce, offset);
     if (header.magic != FRAME_MAGIC)
-        (void)snprintf(text, text_size, "frame magic %08x, expected %08x", header.magic, (unsigned)FRAME_MAGIC);
+        (void)snprintf(
+            text, text_size, "frame magic %08x, expected %08x", header.magic, (unsigned)FRAME_MAGIC);
     else if (header.header_checksum != of_header)
         (void)snprintf(text, text_size, "header checksum %016llx, expected %016llx",
             (unsigned long long)of_header, (unsigned long long)header.header_checksum);
     else if (!frame_parse_header(image, size, offset, nonce, &frame))
-        (void)snprintf(text, text_size, "a frame header of kind %u, %u points, %u payload bytes, synced to %llu",
-            header.kind, header.count, header.payload_bytes, (unsigned long long)header.synced_to);
+        (void)snprintf(text, text_size,
+            "a frame header of kind %u, %u points, %u payload bytes, synced to %llu", header.kind,
+            header.count, header.payload_bytes, (unsigned long long)header.synced_to);
     else
         (void)snprintf(text, text_size, "payload checksum %016llx, expected %016llx",
             (unsigned long long)checksum(image + offset + sizeof(header), frame.payload_bytes, nonce),
@@ -282,12 +286,12 @@ static int bad(struct error *ret_error, const struct frame *frame, const char *w
 static bool numbers_kind_valid(uint8_t kind, uint8_t exponent)
 {
     return (kind == NUMBERS_AS_DECIMALS && exponent <= DECIMAL_EXPONENT_MAX) ||
-        (kind == NUMBERS_AS_DOUBLES && exponent == 0);
+           (kind == NUMBERS_AS_DOUBLES && exponent == 0);
 }
 
 /* The header's fields make sense and the columns fill the payload exactly. */
-static const char *header_wrong(const struct payload_header *header, const struct frame *frame,
-    struct layout *ret_layout)
+static const char *header_wrong(
+    const struct payload_header *header, const struct frame *frame, struct layout *ret_layout)
 {
     static const uint8_t zeros[sizeof(header->reserved)];
     if (memcmp(header->reserved, zeros, sizeof(zeros)) != 0 || header->reserved2 != 0)
@@ -323,7 +327,7 @@ static const char *numbers_wrong(const struct numbers *numbers, uint32_t count)
         return NULL;
     for (uint32_t i = 0; i < count; i++)
         wrong |= (uint64_t)numbers->integers[i] + (uint64_t)DECIMAL_INTEGER_MAX >
-            2 * (uint64_t)DECIMAL_INTEGER_MAX;
+                 2 * (uint64_t)DECIMAL_INTEGER_MAX;
     return wrong ? "a decimal is out of range" : NULL;
 }
 
@@ -438,7 +442,8 @@ int frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, 
     if (wrong)
         return bad(ret_error, frame, wrong);
     borrow(&header, &layout, payload, frame->count, &points);
-    /* What keeps a reader within the payload is checked always, the rest only where no checksum of ours vouches. */
+    /* What keeps a reader within the payload is checked always, the rest only where no checksum of ours
+     * vouches. */
     if (points.form == VALUES_MSGPACK)
         wrong = ends_wrong(&points);
     if (!wrong && points.has_senders)

@@ -62,12 +62,12 @@ int frame_parse(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t n
     struct frame *ret_frame);
 
 /* The same for the header alone: 1 also if the payload does not fit in the image. */
-int frame_parse_header(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce,
-    struct frame *ret_frame);
+int frame_parse_header(
+    const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, struct frame *ret_frame);
 
 /* Writes to `text` what is wrong with the bytes at `offset`: what was expected and what was found. */
-void frame_describe(const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, char *text,
-    size_t text_size);
+void frame_describe(
+    const uint8_t *image, uint64_t size, uint64_t offset, uint64_t nonce, char *text, size_t text_size);
 
 /* Sets *view to the points of a verified frame of kind FRAME_POINTS.
  * image      aligned to FRAME_ALIGNMENT, as a map is

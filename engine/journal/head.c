@@ -135,14 +135,14 @@ int head_index_reserve(struct head_index *index, enum frame_kind kind, uint64_t 
 int head_index_add(struct head_index *index, const struct frame *frame)
 {
     (void)pthread_mutex_lock(&index->lock);
-    int r = frame->kind == FRAME_TOMBSTONE ? add_tombstone(index, frame->series_id)
-                                           : add_reference(index, frame);
+    int r =
+        frame->kind == FRAME_TOMBSTONE ? add_tombstone(index, frame->series_id) : add_reference(index, frame);
     (void)pthread_mutex_unlock(&index->lock);
     return r;
 }
 
-uint32_t head_index_find(struct head_index *index, uint64_t series_id, uint64_t end,
-    const struct head_series **ret_series)
+uint32_t head_index_find(
+    struct head_index *index, uint64_t series_id, uint64_t end, const struct head_series **ret_series)
 {
     (void)pthread_mutex_lock(&index->lock);
     const struct head_series *series = id_map_get(&index->series, series_id);

@@ -1,8 +1,8 @@
-/* The head index: where in a journal the frames of each series are. One index per journal; the committing thread
- * adds to it, readers walk it.
+/* The head index: where in a journal the frames of each series are. One index per journal; the committing
+ * thread adds to it, readers walk it.
  *
- * A series' references stand in chunks of 1, 4, 16, ... that never move, so that a reader which took a count under
- * the lock reads everything below it without a lock. */
+ * A series' references stand in chunks of 1, 4, 16, ... that never move, so that a reader which took a count
+ * under the lock reads everything below it without a lock. */
 #ifndef CONNECTORDB_HEAD_H
 #define CONNECTORDB_HEAD_H
 
@@ -47,15 +47,15 @@ struct head_index {
 
 int head_index_init(struct head_index *index);
 void head_index_free(struct head_index *index);
-/* Gets the memory for one more frame of this kind and series, so that adding it cannot fail: an insert is refused before
- * it is written, not after. Any thread. 0 or -ENOMEM (unchanged). */
+/* Gets the memory for one more frame of this kind and series, so that adding it cannot fail: an insert is
+ * refused before it is written, not after. Any thread. 0 or -ENOMEM (unchanged). */
 int head_index_reserve(struct head_index *index, enum frame_kind kind, uint64_t series_id);
 /* Adds a durable frame. One thread at a time. 0 or, without a reservation, -ENOMEM (unchanged). */
 int head_index_add(struct head_index *index, const struct frame *frame);
-/* The series' references in frames that lie below file offset `end`: their count, and *ret_series to read them
- * with head_reference. 0 = none. */
-uint32_t head_index_find(struct head_index *index, uint64_t series_id, uint64_t end,
-    const struct head_series **ret_series);
+/* The series' references in frames that lie below file offset `end`: their count, and *ret_series to read
+ * them with head_reference. 0 = none. */
+uint32_t head_index_find(
+    struct head_index *index, uint64_t series_id, uint64_t end, const struct head_series **ret_series);
 /* Reference number `number`, which must be below a count that head_index_find returned. */
 const struct frame_reference *head_reference(const struct head_series *series, uint32_t number);
 /* All series ids of points in the index, ascending, malloc'ed; for a closed journal. 0 or -ENOMEM. */

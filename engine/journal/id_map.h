@@ -1,5 +1,5 @@
-/* A hash map from 64-bit ids to pointers: open addressing, linear probing, backward-shift deletion (Knuth, TAOCP
- * vol. 3, 6.4, algorithm R). Not synchronised. Zero-initialise it. */
+/* A hash map from 64-bit ids to pointers: open addressing, linear probing, backward-shift deletion (Knuth,
+ * TAOCP vol. 3, 6.4, algorithm R). Not synchronised. Zero-initialise it. */
 #ifndef CONNECTORDB_ID_MAP_H
 #define CONNECTORDB_ID_MAP_H
 

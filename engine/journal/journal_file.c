@@ -41,35 +41,36 @@ static void header_pack(uint8_t *page, const struct journal_file *journal, uint3
     store_u64(page + offsetof(struct journal_header, checksum), header_page_checksum(page));
 }
 
-/* Position of magic, checksum, version and flags and the checksum's rule are the same in every version, so that a
- * newer file is told from a damaged one. */
-static int header_unpack(const struct map *map, uint64_t id, struct journal_header *ret_header,
-    struct error *ret_error)
+/* Position of magic, checksum, version and flags and the checksum's rule are the same in every version, so
+ * that a newer file is told from a damaged one. */
+static int header_unpack(
+    const struct map *map, uint64_t id, struct journal_header *ret_header, struct error *ret_error)
 {
     const char *path = map_path(map);
     struct journal_header header;
     if (map_size(map) < JOURNAL_HEADER_BYTES)
-        return error_set(ret_error, EBADMSG, "%s: %llu bytes, too short for a journal; `connectordb repair` helps",
-            path, (unsigned long long)map_size(map));
+        return error_set(ret_error, EBADMSG,
+            "%s: %llu bytes, too short for a journal; `connectordb repair` helps", path,
+            (unsigned long long)map_size(map));
     memcpy(&header, map_data(map), sizeof(header));
     uint64_t found = header_page_checksum(map_data(map));
     if (map_faulted(map))
         return error_set(ret_error, EIO, "%s: cannot read the header", path);
     if (memcmp(header.magic, JOURNAL_MAGIC, sizeof(header.magic)) != 0)
-        return error_set(ret_error, EBADMSG, "%s: offset 0: not a journal (no \"%s\"); `connectordb repair` helps",
-            path, JOURNAL_MAGIC);
+        return error_set(ret_error, EBADMSG,
+            "%s: offset 0: not a journal (no \"%s\"); `connectordb repair` helps", path, JOURNAL_MAGIC);
     if (found != header.checksum)
         return error_set(ret_error, EBADMSG,
             "%s: offset 0: header checksum %016llx, expected %016llx; `connectordb repair` helps", path,
             (unsigned long long)found, (unsigned long long)header.checksum);
     if (header.version != JOURNAL_FORMAT_VERSION || (header.flags & ~(uint32_t)JOURNAL_FLAGS_KNOWN))
         return error_set(ret_error, ENOTSUP,
-            "%s: journal version %u, flags %#x: written by a newer ConnectorDB; this one reads version %d", path,
-            header.version, header.flags, JOURNAL_FORMAT_VERSION);
+            "%s: journal version %u, flags %#x: written by a newer ConnectorDB; this one reads version %d",
+            path, header.version, header.flags, JOURNAL_FORMAT_VERSION);
     if (header.id != id || header.size != map_size(map))
         return error_set(ret_error, EBADMSG,
-            "%s: journal %llu of %llu bytes, expected journal %llu of %llu bytes; `connectordb repair` helps", path,
-            (unsigned long long)header.id, (unsigned long long)header.size, (unsigned long long)id,
+            "%s: journal %llu of %llu bytes, expected journal %llu of %llu bytes; `connectordb repair` helps",
+            path, (unsigned long long)header.id, (unsigned long long)header.size, (unsigned long long)id,
             (unsigned long long)map_size(map));
     *ret_header = header;
     return 0;
@@ -77,8 +78,8 @@ static int header_unpack(const struct map *map, uint64_t id, struct journal_head
 
 /* ---- open and close ---- */
 
-static int journal_new(const char *directory, uint64_t id, struct journal_file **ret_journal,
-    struct error *ret_error)
+static int journal_new(
+    const char *directory, uint64_t id, struct journal_file **ret_journal, struct error *ret_error)
 {
     struct journal_file *journal = calloc(1, sizeof(*journal));
     if (!journal)
@@ -102,8 +103,8 @@ static uint64_t allocated_bytes(const struct journal_file *journal)
     return whole ? journal->size : 0;
 }
 
-int journal_file_open(const char *directory, uint64_t id, struct journal_file **ret_journal,
-    struct error *ret_error)
+int journal_file_open(
+    const char *directory, uint64_t id, struct journal_file **ret_journal, struct error *ret_error)
 {
     struct journal_file *journal;
     struct journal_header header = {0};
@@ -152,17 +153,17 @@ int journal_read_points(const struct journal_file *journal, uint64_t series_id, 
 
 /* ---- prepare ---- */
 
-/* Zeros over the whole size, not fallocate: a commit then neither allocates nor converts extents, and its partial
- * pages are in the cache already. Synced piece by piece: one flush of all of it would hold up the commits of the
- * active journal for as long as the device takes for it. */
+/* Zeros over the whole size, not fallocate: a commit then neither allocates nor converts extents, and its
+ * partial pages are in the cache already. Synced piece by piece: one flush of all of it would hold up the
+ * commits of the active journal for as long as the device takes for it. */
 static int fill_with_zeros(struct io *io, const struct journal_file *journal, struct error *ret_error)
 {
     bool synced;
     return journal_file_fill(io, journal, 0, journal->filled, &synced, ret_error);
 }
 
-int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_t from, uint64_t to, bool *ret_synced,
-    struct error *ret_error)
+int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_t from, uint64_t to,
+    bool *ret_synced, struct error *ret_error)
 {
     *ret_synced = false;
     uint8_t *zeros = calloc(1, FILL_BYTES);
@@ -171,8 +172,8 @@ int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_
     int r = 0;
     for (uint64_t offset = from; r == 0 && offset < to; offset += FILL_BYTES) {
         uint64_t left = to - offset;
-        r = io_write_all(io, journal->file, journal->path, zeros, left < FILL_BYTES ? (size_t)left : FILL_BYTES,
-            offset, ret_error);
+        r = io_write_all(io, journal->file, journal->path, zeros,
+            left < FILL_BYTES ? (size_t)left : FILL_BYTES, offset, ret_error);
         if (r == 0) {
             *ret_synced = true;
             r = io_sync_data(io, journal->file, journal->path, ret_error);
@@ -192,9 +193,10 @@ static int create_filled(struct io *io, struct journal_file *journal, struct err
     return r < 0 ? r : fill_with_zeros(io, journal, ret_error);
 }
 
-/* Safe at any moment of a crash: no manifest names the old id any more nor the new one already, so whatever the file
- * holds meanwhile is never read as either. */
-static int take_recycled(struct io *io, struct journal_file *journal, const char *recycle, struct error *ret_error)
+/* Safe at any moment of a crash: no manifest names the old id any more nor the new one already, so whatever
+ * the file holds meanwhile is never read as either. */
+static int take_recycled(
+    struct io *io, struct journal_file *journal, const char *recycle, struct error *ret_error)
 {
     int r = io_rename(io, recycle, journal->path, ret_error);
     if (r < 0)
@@ -218,8 +220,8 @@ static int recycle_fits(struct io *io, const char *recycle, uint64_t size, struc
     return io_unlink(io, recycle, ret_error);
 }
 
-static int publish_header(struct io *io, const struct journal_file *journal, const char *directory, uint32_t flags,
-    struct error *ret_error)
+static int publish_header(struct io *io, const struct journal_file *journal, const char *directory,
+    uint32_t flags, struct error *ret_error)
 {
     uint8_t page[JOURNAL_HEADER_BYTES];
     header_pack(page, journal, flags);
@@ -245,11 +247,13 @@ static int make_file(struct io *io, const char *directory, struct journal_file *
     return r;
 }
 
-static int prepare(struct io *io, const char *directory, const struct journal_file *wanted, const char *recycle,
-    struct journal_file **ret_journal, struct error *ret_error)
+static int prepare(struct io *io, const char *directory, const struct journal_file *wanted,
+    const char *recycle, struct journal_file **ret_journal, struct error *ret_error)
 {
-    CHECK(wanted->size >= JOURNAL_BYTES_MIN && wanted->size <= JOURNAL_BYTES_MAX && wanted->size % JOURNAL_HEADER_BYTES == 0);
-    CHECK(wanted->filled >= JOURNAL_HEADER_BYTES && wanted->filled <= wanted->size && wanted->filled % JOURNAL_HEADER_BYTES == 0);
+    CHECK(wanted->size >= JOURNAL_BYTES_MIN && wanted->size <= JOURNAL_BYTES_MAX &&
+          wanted->size % JOURNAL_HEADER_BYTES == 0);
+    CHECK(wanted->filled >= JOURNAL_HEADER_BYTES && wanted->filled <= wanted->size &&
+          wanted->filled % JOURNAL_HEADER_BYTES == 0);
     struct journal_file *journal;
     int r = journal_new(directory, wanted->id, &journal, ret_error);
     if (r < 0)
@@ -286,16 +290,16 @@ static int draw_nonce(uint64_t *ret_nonce, struct error *ret_error)
     return 0;
 }
 
-int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint64_t size, const char *recycle,
-    struct journal_file **ret_journal, struct error *ret_error)
+int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint64_t size,
+    const char *recycle, struct journal_file **ret_journal, struct error *ret_error)
 {
     struct journal_file wanted = {.id = id, .size = size, .filled = size};
     int r = draw_nonce(&wanted.nonce, ret_error);
     return r < 0 ? r : prepare(io, directory, &wanted, recycle, ret_journal, ret_error);
 }
 
-int journal_file_prepare_partly(struct io *io, const char *directory, uint64_t id, uint64_t size, uint64_t fill,
-    struct journal_file **ret_journal, struct error *ret_error)
+int journal_file_prepare_partly(struct io *io, const char *directory, uint64_t id, uint64_t size,
+    uint64_t fill, struct journal_file **ret_journal, struct error *ret_error)
 {
     struct journal_file wanted = {.id = id, .size = size, .filled = fill};
     int r = draw_nonce(&wanted.nonce, ret_error);
@@ -310,8 +314,8 @@ struct tail {
     uint64_t synced_frame; /* the frame that says so */
 };
 
-/* Looks behind the first bad frame for frames of this journal. Their headers vouch for themselves: a torn payload
- * does not make synced_to less true. */
+/* Looks behind the first bad frame for frames of this journal. Their headers vouch for themselves: a torn
+ * payload does not make synced_to less true. */
 static void look_behind(const struct journal_file *journal, uint64_t from, struct tail *ret_tail)
 {
     const uint8_t *image = map_data(journal->map);
@@ -352,7 +356,8 @@ static int corrupt(const struct journal_file *journal, uint64_t limit, uint64_t 
     char found[128];
     frame_describe(map_data(journal->map), limit, offset, journal->nonce, found, sizeof(found));
     return error_set(ret_error, EBADMSG,
-        "%s: damaged at offset %llu: expected a frame, because %s; found %s; `connectordb repair` keeps what is whole",
+        "%s: damaged at offset %llu: expected a frame, because %s; found %s; `connectordb repair` keeps what "
+        "is whole",
         journal->path, (unsigned long long)offset, because, found);
 }
 
@@ -364,14 +369,15 @@ static bool is_recycled(const struct journal_file *journal)
 }
 
 /* Decides whether the first bad frame, at `end`, is the tail or corruption. */
-static int judge_tail(const struct journal_file *journal, uint64_t end, uint64_t *ret_torn_bytes,
-    struct error *ret_error)
+static int judge_tail(
+    const struct journal_file *journal, uint64_t end, uint64_t *ret_torn_bytes, struct error *ret_error)
 {
     struct tail tail;
     char because[128];
     look_behind(journal, end, &tail);
     if (tail.synced_to > end) {
-        (void)snprintf(because, sizeof(because), "the frame at offset %llu was written when %llu bytes were on disk",
+        (void)snprintf(because, sizeof(because),
+            "the frame at offset %llu was written when %llu bytes were on disk",
             (unsigned long long)tail.synced_frame, (unsigned long long)tail.synced_to);
         return corrupt(journal, journal->size, end, because, ret_error);
     }
@@ -399,14 +405,15 @@ static int visit_frames(const struct journal_file *journal, uint64_t limit,
     return 0;
 }
 
-static int judge_clean_end(const struct journal_file *journal, uint64_t end, uint64_t expected_end,
-    struct error *ret_error)
+static int judge_clean_end(
+    const struct journal_file *journal, uint64_t end, uint64_t expected_end, struct error *ret_error)
 {
     char because[128];
     uint64_t limit = expected_end < journal->size ? expected_end : journal->size;
     if (end == expected_end)
         return 0;
-    (void)snprintf(because, sizeof(because), "it was closed with %llu bytes", (unsigned long long)expected_end);
+    (void)snprintf(
+        because, sizeof(because), "it was closed with %llu bytes", (unsigned long long)expected_end);
     return corrupt(journal, limit, end, because, ret_error);
 }
 

@@ -37,15 +37,15 @@ struct journal_file {
  * recycle  path of a retired journal in the same directory, which nobody reads and no manifest names. It is
  *          renamed and reused if it has this size, and unlinked otherwise. NULL = none
  * 0 or -errno: -EEXIST; -ENOSPC, and nothing is left behind except possibly `recycle` itself. Blocks. */
-int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint64_t size, const char *recycle,
-    struct journal_file **ret_journal, struct error *ret_error);
+int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint64_t size,
+    const char *recycle, struct journal_file **ret_journal, struct error *ret_error);
 
 /* The same, but only [0, fill) is zero-filled and the rest of the file is a hole, which reads as zeros. This
  * is quick and uses little disk space. A commit must not write to the hole before journal_file_fill has
  * allocated it.
  * fill  a multiple of 4096 that includes the header page */
-int journal_file_prepare_partly(struct io *io, const char *directory, uint64_t id, uint64_t size, uint64_t fill,
-    struct journal_file **ret_journal, struct error *ret_error);
+int journal_file_prepare_partly(struct io *io, const char *directory, uint64_t id, uint64_t size,
+    uint64_t fill, struct journal_file **ret_journal, struct error *ret_error);
 
 /* The same as journal_file_prepare with a given nonce, for files that must be reproducible byte for byte. */
 int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64_t id, uint64_t size,
@@ -56,13 +56,13 @@ int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64
  * ret_synced  whether the sync was started. On failure: false = a write failed (no space), nothing else is
  *             affected; true = the sync failed, and other unsynced writes to the file may be lost
  * 0 or -errno. Blocks. */
-int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_t from, uint64_t to, bool *ret_synced,
-    struct error *ret_error);
+int journal_file_fill(struct io *io, const struct journal_file *journal, uint64_t from, uint64_t to,
+    bool *ret_synced, struct error *ret_error);
 
 /* Opens an existing journal for reading. 0; -EBADMSG the header is damaged or belongs to another journal, or
  * the file has another size than it was created with; -ENOTSUP newer version or unknown flag; -errno. */
-int journal_file_open(const char *directory, uint64_t id, struct journal_file **ret_journal,
-    struct error *ret_error);
+int journal_file_open(
+    const char *directory, uint64_t id, struct journal_file **ret_journal, struct error *ret_error);
 void journal_file_close(struct journal_file *journal); /* accepts NULL; does not unlink */
 
 /* Sets *ret_view to the points of the frame of this series at `offset`, which the head index gave. Both
@@ -74,7 +74,7 @@ int journal_read_points(const struct journal_file *journal, uint64_t series_id, 
     struct batch *ret_view, struct error *ret_error);
 
 struct journal_scan {
-    uint64_t end;        /* offset after the last valid frame */
+    uint64_t end; /* offset after the last valid frame */
     uint64_t frames;
     uint64_t points;
     uint64_t torn_bytes; /* bytes cut off as tail: from `end` to the last non-zero byte; in a recycled file,

@@ -1,4 +1,5 @@
-/* The structures of a journal on disk: little-endian, 8-byte aligned. docs/FORMAT.md, section 3, is normative. */
+/* The structures of a journal on disk: little-endian, 8-byte aligned. docs/FORMAT.md, section 3, is
+ * normative. */
 #ifndef CONNECTORDB_JOURNAL_FORMAT_H
 #define CONNECTORDB_JOURNAL_FORMAT_H
 
@@ -9,7 +10,8 @@
 
 enum {
     JOURNAL_FORMAT_VERSION = 1,
-    JOURNAL_FLAG_RECYCLED = 1 << 0, /* the file was another journal before: stale bytes follow the last frame */
+    JOURNAL_FLAG_RECYCLED =
+        1 << 0, /* the file was another journal before: stale bytes follow the last frame */
     JOURNAL_FLAGS_KNOWN = JOURNAL_FLAG_RECYCLED,
     FRAME_MAGIC = 0x4d415246, /* "FRAM" */
 };

@@ -1,5 +1,6 @@
-/* A consistent copy of a running store: segments never change, so they are linked where the file system allows it;
- * of each journal the published part is copied, and the copy's manifest calls it durable up to there. */
+/* A consistent copy of a running store: segments never change, so they are linked where the file system
+ * allows it; of each journal the published part is copied, and the copy's manifest calls it durable up to
+ * there. */
 #include "snapshot.h"
 #include "store_layout.h"
 
@@ -25,7 +26,8 @@ static int new_file(struct io *io, const char *path, const void *data, uint64_t 
     return r;
 }
 
-static int copy_segment(struct io *io, const struct segment *segment, const char *path, struct error *ret_error)
+static int copy_segment(
+    struct io *io, const struct segment *segment, const char *path, struct error *ret_error)
 {
     if (link(segment_path(segment), path) == 0)
         return 0;
@@ -54,10 +56,10 @@ static int add_segments(struct io *io, const struct version *version, const char
         r = copy_segment(io, segment, path, ret_error);
         free(path);
         if (r == 0 && manifest_add_segment(manifest, (struct manifest_segment){
-                          .id = segment_id(segment),
-                          .size = segment_file_size(segment),
-                          .checksum = segment_footer_checksum(segment),
-                      }) < 0)
+                                                         .id = segment_id(segment),
+                                                         .size = segment_file_size(segment),
+                                                         .checksum = segment_footer_checksum(segment),
+                                                     }) < 0)
             r = error_set(ret_error, ENOMEM, "out of memory for a backup");
     }
     return r;
@@ -88,7 +90,8 @@ static int add_journals(struct io *io, const struct files_moment *moment, const 
 }
 
 /* What was deleted at the snapshot's moment. */
-static int add_deletions(struct files *files, uint64_t sequence, struct manifest *manifest, struct error *ret_error)
+static int add_deletions(
+    struct files *files, uint64_t sequence, struct manifest *manifest, struct error *ret_error)
 {
     uint64_t *ids;
     size_t count;

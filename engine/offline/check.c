@@ -1,4 +1,5 @@
-/* Verifies a store directory that nobody has open: every checksum and every invariant that spans files. Reads only. */
+/* Verifies a store directory that nobody has open: every checksum and every invariant that spans files. Reads
+ * only. */
 #include "id_map.h"
 #include "journal_file.h"
 #include "manifest.h"
@@ -63,14 +64,15 @@ static int follow(struct check *check, const char *path, uint64_t series_id, uin
         }
     }
     if (first_index != end->length)
-        report(check, "%s: series %llu goes on at index %llu, expected %llu", path, (unsigned long long)series_id,
-            (unsigned long long)first_index, (unsigned long long)end->length);
+        report(check, "%s: series %llu goes on at index %llu, expected %llu", path,
+            (unsigned long long)series_id, (unsigned long long)first_index, (unsigned long long)end->length);
     if (end->length > 0 && time_first < end->time_last)
         report(check, "%s: series %llu goes on at time %.17g, before its last time %.17g", path,
             (unsigned long long)series_id, time_first, end->time_last);
     if (next->logical_bytes < end->logical_bytes)
         report(check, "%s: series %llu has %llu logical bytes, fewer than before (%llu)", path,
-            (unsigned long long)series_id, (unsigned long long)next->logical_bytes, (unsigned long long)end->logical_bytes);
+            (unsigned long long)series_id, (unsigned long long)next->logical_bytes,
+            (unsigned long long)end->logical_bytes);
     *end = *next;
     return 0;
 }
@@ -110,7 +112,8 @@ static int check_segment(struct check *check, const struct manifest_segment *nam
         report(check, "%s: is not the file the manifest names (size or footer checksum differ)", path);
     r = segment_check(segment, pass_on, check, ret_error);
     if (r >= 0)
-        r = segment_each_series(segment, follow_segment, &(struct in_segment){.check = check, .path = path}, &error);
+        r = segment_each_series(
+            segment, follow_segment, &(struct in_segment){.check = check, .path = path}, &error);
     if (r == -EBADMSG || r == -EIO) { /* a finding: the rest of the database is still to be looked at */
         report(check, "%s", error.message);
         r = 0;
@@ -138,15 +141,16 @@ static int follow_journal(void *context, const struct frame *frame)
     struct batch view;
     struct error error = {0};
     if (frame_view(map_data(in->file->map), frame, true, &view, &error) < 0) {
-        report(in->check, "%s: offset %llu: %s", in->file->path, (unsigned long long)frame->offset, error.message);
+        report(in->check, "%s: offset %llu: %s", in->file->path, (unsigned long long)frame->offset,
+            error.message);
         return 0;
     }
     const struct end *before = id_map_get(&in->check->ends, frame->series_id);
     uint64_t expected = (before ? before->logical_bytes : 0) + batch_logical_bytes(&view, 0, view.count);
     bool deleted = id_map_get(&in->check->deleted, frame->series_id) != NULL;
     if (!deleted && frame->logical_bytes != expected)
-        report(in->check, "%s: offset %llu: series %llu has %llu logical bytes, expected %llu", in->file->path,
-            (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
+        report(in->check, "%s: offset %llu: series %llu has %llu logical bytes, expected %llu",
+            in->file->path, (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
             (unsigned long long)frame->logical_bytes, (unsigned long long)expected);
     if (batch_time(&view, 0) != frame->time_first || batch_time(&view, view.count - 1) != frame->time_last)
         report(in->check, "%s: offset %llu: the frame's times are not those of its points", in->file->path,
@@ -159,16 +163,16 @@ static int follow_journal(void *context, const struct frame *frame)
     return follow(in->check, in->file->path, frame->series_id, frame->first_index, frame->time_first, &next);
 }
 
-static int check_journal(struct check *check, const struct manifest_journal *named, bool deletions,
-    struct error *ret_error)
+static int check_journal(
+    struct check *check, const struct manifest_journal *named, bool deletions, struct error *ret_error)
 {
     struct journal_file *file;
     struct error error = {0};
     int r = journal_file_open(check->directory, named->id, &file, &error);
     if (r == 0) {
         if (file->nonce != named->nonce && !deletions)
-            report(check, "%s: is not the file the manifest names (nonce %016llx, expected %016llx)", file->path,
-                (unsigned long long)file->nonce, (unsigned long long)named->nonce);
+            report(check, "%s: is not the file the manifest names (nonce %016llx, expected %016llx)",
+                file->path, (unsigned long long)file->nonce, (unsigned long long)named->nonce);
         struct in_journal in = {.check = check, .file = file, .deletions = deletions};
         struct journal_scan scan;
         r = journal_file_scan(file, named->clean_end, follow_journal, &in, &scan, &error);

@@ -19,7 +19,8 @@ struct inspect {
     void *context;
 };
 
-__attribute__((format(printf, 2, 3))) static void print(const struct inspect *inspect, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void print(
+    const struct inspect *inspect, const char *format, ...)
 {
     char text[ERROR_MESSAGE_BYTES];
     va_list arguments;
@@ -47,8 +48,8 @@ static int inspect_manifest(const struct inspect *inspect, struct error *ret_err
             print(inspect, "  %s, in use", store_journal_name(name, journal->id));
     }
     for (uint32_t i = 0; i < manifest.segment_count; i++)
-        print(inspect, "  %s, %llu bytes, footer checksum %016llx", store_segment_name(name,
-            manifest.segments[i].id), (unsigned long long)manifest.segments[i].size,
+        print(inspect, "  %s, %llu bytes, footer checksum %016llx",
+            store_segment_name(name, manifest.segments[i].id), (unsigned long long)manifest.segments[i].size,
             (unsigned long long)manifest.segments[i].checksum);
     for (uint64_t i = 0; i < manifest.deleted_count; i++)
         print(inspect, "  deleted series %llu", (unsigned long long)manifest.deleted[i]);
@@ -63,8 +64,10 @@ static int print_frame(void *context, const struct frame *frame)
         print(inspect, "  %10llu  series %llu deleted (group %llu)", (unsigned long long)frame->offset,
             (unsigned long long)frame->series_id, (unsigned long long)frame->group);
     else
-        print(inspect, "  %10llu  series %llu, points %llu..%llu, t %.17g..%.17g, %u bytes (group %llu, synced to %llu)",
-            (unsigned long long)frame->offset, (unsigned long long)frame->series_id, (unsigned long long)frame->first_index,
+        print(inspect,
+            "  %10llu  series %llu, points %llu..%llu, t %.17g..%.17g, %u bytes (group %llu, synced to %llu)",
+            (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
+            (unsigned long long)frame->first_index,
             (unsigned long long)(frame->first_index + frame->count - 1), frame->time_first, frame->time_last,
             frame->payload_bytes, (unsigned long long)frame->group, (unsigned long long)frame->synced_to);
     return 0;
@@ -106,14 +109,16 @@ struct in_segment {
 static int print_series(void *context, const struct segment_series *series)
 {
     const struct in_segment *in = context;
-    print(in->inspect, "  series %llu: points %llu..%llu in %u blocks, t %.17g..%.17g, %llu logical bytes up to here",
+    print(in->inspect,
+        "  series %llu: points %llu..%llu in %u blocks, t %.17g..%.17g, %llu logical bytes up to here",
         (unsigned long long)series->series_id, (unsigned long long)series->first_index,
-        (unsigned long long)(series->first_index + series->count - 1), series->block_count, series->time_first,
-        series->time_last, (unsigned long long)series->logical_bytes);
+        (unsigned long long)(series->first_index + series->count - 1), series->block_count,
+        series->time_first, series->time_last, (unsigned long long)series->logical_bytes);
     return 0;
 }
 
-static int open_segment(const struct inspect *inspect, uint64_t id, struct segment **ret_segment, struct error *ret_error)
+static int open_segment(
+    const struct inspect *inspect, uint64_t id, struct segment **ret_segment, struct error *ret_error)
 {
     char *path = store_segment_path(inspect->directory, id);
     if (!path)
@@ -134,8 +139,8 @@ static void print_segment(const struct inspect *inspect, uint64_t id, const stru
     char name[STORE_NAME_BYTES];
     print(inspect, "%s: tier %u, %llu bytes, %llu series, %llu points, %.3f bytes a point",
         store_segment_name(name, id), merger_tier(bytes), (unsigned long long)bytes,
-        (unsigned long long)segment_series_count(segment), (unsigned long long)points, bytes_a_point(bytes,
-        points));
+        (unsigned long long)segment_series_count(segment), (unsigned long long)points,
+        bytes_a_point(bytes, points));
 }
 
 static int inspect_segment(const struct inspect *inspect, uint64_t id, struct error *ret_error)
@@ -160,7 +165,8 @@ struct totals {
     uint64_t of_tier[TIERS_MAX];
 };
 
-static int add_segment(const struct inspect *inspect, uint64_t id, struct totals *totals, struct error *ret_error)
+static int add_segment(
+    const struct inspect *inspect, uint64_t id, struct totals *totals, struct error *ret_error)
 {
     struct segment *segment;
     int r = open_segment(inspect, id, &segment, ret_error);
@@ -183,17 +189,19 @@ static void print_totals(const struct inspect *inspect, const struct totals *tot
     size_t size = 0;
     for (unsigned tier = 0; tier < TIERS_MAX; tier++) {
         if (totals->of_tier[tier])
-            size += (size_t)snprintf(tiers + size, sizeof(tiers) - size, "%s%llu of tier %u", size ? ", " : " (",
-                (unsigned long long)totals->of_tier[tier], tier);
+            size += (size_t)snprintf(tiers + size, sizeof(tiers) - size, "%s%llu of tier %u",
+                size ? ", " : " (", (unsigned long long)totals->of_tier[tier], tier);
     }
-    print(inspect, "in all: %llu segment%s%s%s with %llu bytes, %llu points, %.3f bytes a point; %llu journal%s",
+    print(inspect,
+        "in all: %llu segment%s%s%s with %llu bytes, %llu points, %.3f bytes a point; %llu journal%s",
         (unsigned long long)totals->segments, totals->segments == 1 ? "" : "s", tiers, size ? ")" : "",
         (unsigned long long)totals->segment_bytes, (unsigned long long)totals->segment_points,
         bytes_a_point(totals->segment_bytes, totals->segment_points), (unsigned long long)totals->journals,
         totals->journals == 1 ? "" : "s");
 }
 
-/* Segments stand in the manifest by age, the oldest first: a dozen neighbours of one tier are what the merger will make one of. */
+/* Segments stand in the manifest by age, the oldest first: a dozen neighbours of one tier are what the merger
+ * will make one of. */
 static int inspect_all(const struct inspect *inspect, struct error *ret_error)
 {
     struct manifest manifest;
@@ -240,5 +248,6 @@ int store_inspect(const char *directory, const char *file, void (*line)(void *co
         return inspect_journal(&inspect, id, true, ret_error);
     if (store_name_is_segment(file, &id))
         return inspect_segment(&inspect, id, ret_error);
-    return error_set(ret_error, EINVAL, "'%s' is no file of a store; give MANIFEST, journal-N or segment-N", file);
+    return error_set(
+        ret_error, EINVAL, "'%s' is no file of a store; give MANIFEST, journal-N or segment-N", file);
 }

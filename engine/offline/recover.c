@@ -1,7 +1,7 @@
-/* Recovery: from a directory to a running store. Nothing is served before it is durable, an old journal is never
- * appended to: the end of the log is copied into a new, synced journal, and appending goes on there. (What the page
- * cache shows of a file whose sync failed or never came need not be on disk.) Journals that the manifest calls
- * durable to their end are kept as they are and wait for the sealer. */
+/* Recovery: from a directory to a running store. Nothing is served before it is durable, an old journal is
+ * never appended to: the end of the log is copied into a new, synced journal, and appending goes on there.
+ * (What the page cache shows of a file whose sync failed or never came need not be on disk.) Journals that
+ * the manifest calls durable to their end are kept as they are and wait for the sealer. */
 #include "recover.h"
 
 #include "bytes.h"
@@ -56,8 +56,8 @@ static int make_trash(struct recovery *recovery, struct error *ret_error)
 static bool is_named(const struct version *version, const char *name)
 {
     uint64_t id;
-    if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, TRASH_NAME) == 0 || strcmp(name,
-        RECYCLED_NAME) == 0 || store_name_is_import(name))
+    if (strcmp(name, MANIFEST_NAME) == 0 || strcmp(name, TRASH_NAME) == 0 ||
+        strcmp(name, RECYCLED_NAME) == 0 || store_name_is_import(name))
         return true;
     bool is_journal = store_name_is_journal(name, &id);
     for (uint32_t i = 0; is_journal && i < version->journal_count; i++) {
@@ -78,8 +78,8 @@ static int trash_file(struct recovery *recovery, const char *name, struct error 
     if (r < 0)
         return r;
     char *from = store_path(files_directory(recovery->files), name);
-    char *to = store_trash_path(files_directory(recovery->files), name,
-        files_manifest_version(recovery->files));
+    char *to =
+        store_trash_path(files_directory(recovery->files), name, files_manifest_version(recovery->files));
     if (from && to)
         r = io_rename(recovery->io, from, to, ret_error);
     else
@@ -90,7 +90,8 @@ static int trash_file(struct recovery *recovery, const char *name, struct error 
     return r;
 }
 
-/* Moves what the manifest does not name into trash: an interrupted segment, a spare journal, a foreign file. */
+/* Moves what the manifest does not name into trash: an interrupted segment, a spare journal, a foreign file.
+ */
 static int trash_unnamed(struct recovery *recovery, struct error *ret_error)
 {
     DIR *directory = opendir(files_directory(recovery->files));
@@ -108,21 +109,22 @@ static int trash_unnamed(struct recovery *recovery, struct error *ret_error)
 }
 
 /* Keeps a copy of the bytes that are cut off a journal's end. */
-static int trash_tail(struct recovery *recovery, const struct journal_file *file, const struct journal_scan *scan,
-    struct error *ret_error)
+static int trash_tail(struct recovery *recovery, const struct journal_file *file,
+    const struct journal_scan *scan, struct error *ret_error)
 {
     if (scan->torn_bytes == 0)
         return 0;
     int r = make_trash(recovery, ret_error);
     if (r < 0)
         return r;
-    char *path = store_trash_tail_path(files_directory(recovery->files), file->id, scan->end,
-        files_manifest_version(recovery->files));
+    char *path = store_trash_tail_path(
+        files_directory(recovery->files), file->id, scan->end, files_manifest_version(recovery->files));
     if (!path)
         return error_set(ret_error, ENOMEM, "out of memory");
     int copy = io_open_file(recovery->io, path, O_WRONLY | O_CREAT | O_TRUNC, 0600, ret_error);
-    r = copy < 0 ? copy : io_write_all(recovery->io, copy, path, map_data(file->map) + scan->end,
-        scan->torn_bytes, 0, ret_error);
+    r = copy < 0 ? copy
+                 : io_write_all(recovery->io, copy, path, map_data(file->map) + scan->end, scan->torn_bytes,
+                       0, ret_error);
     if (r == 0)
         r = io_sync(recovery->io, copy, path, ret_error);
     if (copy >= 0)
@@ -135,8 +137,8 @@ static int trash_tail(struct recovery *recovery, const struct journal_file *file
 /* ---- what is there ---- */
 
 /* One frame of a journal becomes known: to its journal's index, to the series' state, to the deletions. */
-static int take_frame(struct recovery *recovery, struct journal *journal, const struct frame *frame,
-    struct error *ret_error)
+static int take_frame(
+    struct recovery *recovery, struct journal *journal, const struct frame *frame, struct error *ret_error)
 {
     int r = head_index_add(&journal->index, frame);
     if (r == 0 && frame->kind == FRAME_TOMBSTONE) {
@@ -147,17 +149,19 @@ static int take_frame(struct recovery *recovery, struct journal *journal, const 
     } else if (r == 0) {
         const struct series_state *before = states_find(recovery->states, frame->series_id);
         if (before && before->length != frame->first_index)
-            return error_set(ret_error, EBADMSG, "%s: offset %llu: series %llu goes on at index %llu, expected %llu; see "
-                                                 "`connectordb repair`", journal->file->path,
-                (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
+            return error_set(ret_error, EBADMSG,
+                "%s: offset %llu: series %llu goes on at index %llu, expected %llu; see "
+                "`connectordb repair`",
+                journal->file->path, (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
                 (unsigned long long)frame->first_index, (unsigned long long)before->length);
-        r = states_put(recovery->states, frame->series_id, &(struct series_state){
-            .length = frame->first_index + frame->count,
-            .time_last = frame->time_last,
-            .logical_bytes = frame->logical_bytes,
-            .journal_id = journal->file->id,
-            .deleted = before && before->deleted,
-        });
+        r = states_put(recovery->states, frame->series_id,
+            &(struct series_state){
+                .length = frame->first_index + frame->count,
+                .time_last = frame->time_last,
+                .logical_bytes = frame->logical_bytes,
+                .journal_id = journal->file->id,
+                .deleted = before && before->deleted,
+            });
     }
     return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for the index of %s", journal->file->path) : 0;
 }
@@ -179,7 +183,8 @@ static int scan_journals(struct recovery *recovery, struct error *ret_error)
     for (uint32_t i = 0; i < recovery->version->journal_count; i++) {
         struct journal *journal = recovery->version->journals[i];
         struct visit visit = {.recovery = recovery, .journal = journal, .error = ret_error};
-        int r = journal_file_scan(journal->file, journal->clean_end, visit_frame, &visit, &recovery->scans[i], ret_error);
+        int r = journal_file_scan(
+            journal->file, journal->clean_end, visit_frame, &visit, &recovery->scans[i], ret_error);
         if (r < 0)
             return r;
         journal->reserved_end = recovery->scans[i].end;
@@ -192,8 +197,9 @@ static int scan_journals(struct recovery *recovery, struct error *ret_error)
     return 0;
 }
 
-/* How many of the oldest journals may stay as they are: all before the first whose end is not known to be durable. But what a clean
- * close left in small ones is copied together rather than made into tiny segments. */
+/* How many of the oldest journals may stay as they are: all before the first whose end is not known to be
+ * durable. But what a clean close left in small ones is copied together rather than made into tiny segments.
+ */
 static uint32_t count_kept(const struct recovery *recovery)
 {
     uint32_t kept = 0;
@@ -227,7 +233,8 @@ struct copy {
 static int copy_flush(struct copy *copy, bool sync)
 {
     struct journal_file *file = copy->to->file;
-    int r = io_write_sync(copy->recovery->io, file->file, file->path, copy->buffer, copy->used, copy->written, sync, copy->error);
+    int r = io_write_sync(copy->recovery->io, file->file, file->path, copy->buffer, copy->used, copy->written,
+        sync, copy->error);
     copy->written += copy->used;
     copy->used = 0;
     return r;
@@ -259,7 +266,9 @@ static struct journal *add_fresh(struct recovery *recovery, struct journal_file 
             recovery->fresh_capacity = capacity;
         }
     }
-    struct journal *journal = recovery->fresh_count < recovery->fresh_capacity ? journal_new(file, files_recycler(recovery->files)) : NULL;
+    struct journal *journal = recovery->fresh_count < recovery->fresh_capacity
+                                  ? journal_new(file, files_recycler(recovery->files))
+                                  : NULL;
     if (journal)
         recovery->fresh[recovery->fresh_count++] = journal;
     else
@@ -280,7 +289,8 @@ static int copy_begin(struct copy *copy, size_t frame_bytes_needed)
         size = align_up(frame_bytes_needed + JOURNAL_HEADER_BYTES, JOURNAL_HEADER_BYTES);
     struct journal_file *file;
     bool partly = size < recovery->options->journal_bytes;
-    r = growth_prepare(recovery->options, recovery->io, recovery->files, size, frame_bytes_needed, partly, &file, copy->error);
+    r = growth_prepare(recovery->options, recovery->io, recovery->files, size, frame_bytes_needed, partly,
+        &file, copy->error);
     if (r < 0)
         return r;
     copy->to = add_fresh(recovery, file);
@@ -323,7 +333,8 @@ static int copy_frame(void *context, const struct frame *old)
     frame_pack(to, copy->to->file->nonce, &frame, old->kind == FRAME_POINTS ? &view : NULL);
     int r = 0;
     if (large) {
-        r = io_write_all(copy->recovery->io, copy->to->file->file, copy->to->file->path, large, size, copy->written, copy->error);
+        r = io_write_all(copy->recovery->io, copy->to->file->file, copy->to->file->path, large, size,
+            copy->written, copy->error);
         copy->written += size;
         free(large);
     } else {
@@ -347,7 +358,8 @@ static int allocate_ahead(struct copy *copy)
         to = journal->file->size;
     if (journal->filled_end - journal->reserved_end >= GROWTH_FILL_BYTES / 2 || journal->filled_end >= to)
         return 0;
-    int r = journal_file_fill(copy->recovery->io, journal->file, journal->filled_end, to, &synced, copy->error);
+    int r =
+        journal_file_fill(copy->recovery->io, journal->file, journal->filled_end, to, &synced, copy->error);
     if (r == 0)
         journal->filled_end = to;
     return r;
@@ -364,7 +376,9 @@ static uint64_t log_bytes(const struct recovery *recovery)
 
 static int copy_journals(struct recovery *recovery, struct error *ret_error)
 {
-    struct copy copy = {.recovery = recovery, .error = ret_error, .size = growth_open_size(recovery->options, log_bytes(recovery))};
+    struct copy copy = {.recovery = recovery,
+        .error = ret_error,
+        .size = growth_open_size(recovery->options, log_bytes(recovery))};
     copy.buffer = malloc(COPY_BUFFER_BYTES);
     if (!copy.buffer)
         return error_set(ret_error, ENOMEM, "out of memory for recovery");
@@ -388,19 +402,22 @@ static int copy_journals(struct recovery *recovery, struct error *ret_error)
 
 /* ---- putting it together ---- */
 
-/* The manifest names the new journals instead of those that were copied. Without that it is as if the open had not been tried. */
+/* The manifest names the new journals instead of those that were copied. Without that it is as if the open
+ * had not been tried. */
 static int name_journals(struct recovery *recovery, struct error *ret_error)
 {
     for (uint32_t i = 0; i < recovery->fresh_count; i++) {
         if (recovery->fresh[i]->closed)
             recovery->fresh[i]->clean_end = recovery->fresh[i]->reserved_end;
     }
-    return files_apply(recovery->files, &(struct files_edit){
-        .add_journals = recovery->fresh,
-        .add_journal_count = recovery->fresh_count,
-        .remove_journals = recovery->version->journals + recovery->kept,
-        .remove_journal_count = recovery->version->journal_count - recovery->kept,
-    }, NULL, ret_error);
+    return files_apply(recovery->files,
+        &(struct files_edit){
+            .add_journals = recovery->fresh,
+            .add_journal_count = recovery->fresh_count,
+            .remove_journals = recovery->version->journals + recovery->kept,
+            .remove_journal_count = recovery->version->journal_count - recovery->kept,
+        },
+        NULL, ret_error);
 }
 
 static int assemble(struct recovery *recovery, struct error *ret_error)
@@ -425,8 +442,9 @@ static int assemble(struct recovery *recovery, struct error *ret_error)
             atomic_store(&recovery->fresh[i]->obsolete, true);
     }
     if (error_is_no_space(-r))
-        (void)error_prefix(ret_error, "no space to open the store: its journals need %llu free bytes (the folder %s/trash, if there is "
-                                      "one, holds nothing in use and may be removed)",
+        (void)error_prefix(ret_error,
+            "no space to open the store: its journals need %llu free bytes (the folder %s/trash, if there is "
+            "one, holds nothing in use and may be removed)",
             (unsigned long long)needed, files_directory(recovery->files));
     return r;
 }
@@ -435,10 +453,12 @@ int recover(const struct store_options *options, struct io *io, struct files *fi
     struct journal **ret_active, struct store_recovery *ret_recovery, struct error *ret_error)
 {
     uint64_t begun = clock_monotonic_ns();
-    struct recovery recovery = {.options = options, .io = io, .files = files, .states = states, .version = files_version(files)};
+    struct recovery recovery = {
+        .options = options, .io = io, .files = files, .states = states, .version = files_version(files)};
     recovery.result.clean = true;
     recovery.scans = calloc((size_t)recovery.version->journal_count + 1, sizeof(struct journal_scan));
-    int r = recovery.scans ? assemble(&recovery, ret_error) : error_set(ret_error, ENOMEM, "out of memory for recovery");
+    int r = recovery.scans ? assemble(&recovery, ret_error)
+                           : error_set(ret_error, ENOMEM, "out of memory for recovery");
     if (r == 0) {
         *ret_active = journal_hold(recovery.fresh[recovery.fresh_count - 1]);
         *ret_recovery = recovery.result;
@@ -452,14 +472,16 @@ int recover(const struct store_options *options, struct io *io, struct files *fi
     return r;
 }
 
-int recover_in_memory(const struct store_options *options, struct io *io, struct files *files, struct states *states,
-    struct store_recovery *ret_recovery, struct error *ret_error)
+int recover_in_memory(const struct store_options *options, struct io *io, struct files *files,
+    struct states *states, struct store_recovery *ret_recovery, struct error *ret_error)
 {
     uint64_t begun = clock_monotonic_ns();
-    struct recovery recovery = {.options = options, .io = io, .files = files, .states = states, .version = files_version(files)};
+    struct recovery recovery = {
+        .options = options, .io = io, .files = files, .states = states, .version = files_version(files)};
     recovery.result.clean = true;
     recovery.scans = calloc((size_t)recovery.version->journal_count + 1, sizeof(struct journal_scan));
-    int r = recovery.scans ? scan_journals(&recovery, ret_error) : error_set(ret_error, ENOMEM, "out of memory for recovery");
+    int r = recovery.scans ? scan_journals(&recovery, ret_error)
+                           : error_set(ret_error, ENOMEM, "out of memory for recovery");
     for (uint32_t i = 0; r == 0 && i < recovery.version->journal_count; i++)
         recovery.result.torn_bytes += recovery.scans[i].torn_bytes;
     if (r == 0) {

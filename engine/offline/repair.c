@@ -1,6 +1,7 @@
-/* Rebuilds a damaged store from what of its files is sound, block by block and frame by frame: every piece that
- * validates is taken, in order of index; what is lost is said; later points of a series with a hole move down to close
- * it (indexes are places in a sequence, times stay). The result is a new directory; the old one is kept whole. */
+/* Rebuilds a damaged store from what of its files is sound, block by block and frame by frame: every piece
+ * that validates is taken, in order of index; what is lost is said; later points of a series with a hole move
+ * down to close it (indexes are places in a sequence, times stay). The result is a new directory; the old one
+ * is kept whole. */
 #include "append_times.h"
 #include "bytes.h"
 #include "check.h"
@@ -27,7 +28,7 @@ struct source { /* one file */
     char *path;
     struct map *map;
     uint64_t id;
-    uint64_t nonce;  /* journals */
+    uint64_t nonce; /* journals */
     bool is_journal;
 };
 
@@ -112,8 +113,8 @@ static int add_named_sources(struct repair *repair, struct error *ret_error)
     }
     for (uint32_t i = 0; r == 0 && i < repair->manifest.journal_count; i++) {
         const struct manifest_journal *journal = &repair->manifest.journals[i];
-        r = add_source(repair, store_journal_name(name, journal->id), journal->id, true, journal->nonce,
-            ret_error);
+        r = add_source(
+            repair, store_journal_name(name, journal->id), journal->id, true, journal->nonce, ret_error);
     }
     return r;
 }
@@ -188,25 +189,29 @@ static uint64_t end_of_blocks(const struct source *source)
     if (size < sizeof(footer))
         return size;
     memcpy(&footer, map_data(source->map) + size - sizeof(footer), sizeof(footer));
-    return segment_footer_check(&footer, source->id, size, source->path, &layout, NULL) == 0 ? footer.blocks_end : size;
+    return segment_footer_check(&footer, source->id, size, source->path, &layout, NULL) == 0
+               ? footer.blocks_end
+               : size;
 }
 
 /* Whether a sound block starts at `offset`. */
-static bool block_at(const struct source *source, uint64_t offset, uint64_t end, struct block_header *ret_header)
+static bool block_at(
+    const struct source *source, uint64_t offset, uint64_t end, struct block_header *ret_header)
 {
     const uint8_t *data = map_data(source->map);
     uint64_t room = end - offset < BLOCK_BYTES_MAX ? end - offset : BLOCK_BYTES_MAX;
     uint64_t rest;
     const uint8_t *after;
-    if (room < BLOCK_HEADER_BYTES_MIN || !(after = varint_get(data + offset + 8, data + offset + room, &rest)))
+    if (room < BLOCK_HEADER_BYTES_MIN ||
+        !(after = varint_get(data + offset + 8, data + offset + room, &rest)))
         return false;
     uint64_t size = (uint64_t)(after - data) - offset;
     if (rest > room - size)
         return false;
     size += rest;
     return block_header_parse(data + offset, size, ret_header, NULL) == 0 && ret_header->size == size &&
-           columns_plausible(data + offset + ret_header->header_size, ret_header->times_size, ret_header->values_size,
-               ret_header->senders_size) &&
+           columns_plausible(data + offset + ret_header->header_size, ret_header->times_size,
+               ret_header->values_size, ret_header->senders_size) &&
            block_is_sealed(data + offset, size, source->id, offset);
 }
 
@@ -227,14 +232,18 @@ static int find_blocks(struct repair *repair, uint32_t number, struct error *ret
             say(repair, "%s: %llu bytes from offset %llu on are damaged", source->path,
                 (unsigned long long)(offset - bad_from), (unsigned long long)bad_from);
         bad_from = 0;
-        struct piece piece = {.series_id = header.series_id, .first_index = header.first_index, .count = header.count,
-            .source = number, .offset = offset, .size = header.size};
+        struct piece piece = {.series_id = header.series_id,
+            .first_index = header.first_index,
+            .count = header.count,
+            .source = number,
+            .offset = offset,
+            .size = header.size};
         r = add_piece(repair, &piece, ret_error);
         offset += header.size;
     }
     if (bad_from && end < map_size(source->map))
-        say(repair, "%s: %llu bytes from offset %llu on are damaged", source->path, (unsigned long long)(end - bad_from),
-            (unsigned long long)bad_from);
+        say(repair, "%s: %llu bytes from offset %llu on are damaged", source->path,
+            (unsigned long long)(end - bad_from), (unsigned long long)bad_from);
     return r;
 }
 
@@ -253,8 +262,12 @@ static int find_frames(struct repair *repair, uint32_t number, struct error *ret
             if (id_map_put(&repair->deleted, frame.series_id, repair) < 0)
                 r = no_memory(ret_error);
         } else {
-            struct piece piece = {.series_id = frame.series_id, .first_index = frame.first_index, .count = frame.count,
-                .source = number, .offset = offset, .size = frame_size(&frame)};
+            struct piece piece = {.series_id = frame.series_id,
+                .first_index = frame.first_index,
+                .count = frame.count,
+                .source = number,
+                .offset = offset,
+                .size = frame_size(&frame)};
             r = add_piece(repair, &piece, ret_error);
         }
         if (r < 0)
@@ -278,7 +291,8 @@ static int find_pieces(struct repair *repair, struct error *ret_error)
 {
     int r = 0;
     for (uint32_t i = 0; r == 0 && i < repair->source_count; i++)
-        r = repair->sources[i].is_journal ? find_frames(repair, i, ret_error) : find_blocks(repair, i, ret_error);
+        r = repair->sources[i].is_journal ? find_frames(repair, i, ret_error)
+                                          : find_blocks(repair, i, ret_error);
     if (r == 0 && repair->piece_count > 0)
         qsort(repair->pieces, repair->piece_count, sizeof(*repair->pieces), compare_pieces);
     return r;
@@ -286,9 +300,11 @@ static int find_pieces(struct repair *repair, struct error *ret_error)
 
 /* ---- writing ---- */
 
-/* Copies the piece to repair->bytes and looks at it once more. A page that the disk does not give back turns to zeros for good (map.h):
- * what is sound after it was copied was sound while it was. The rest of the file may be anything. */
-static int copy_piece(struct repair *repair, const struct piece *piece, struct frame *ret_frame, struct error *ret_error)
+/* Copies the piece to repair->bytes and looks at it once more. A page that the disk does not give back turns
+ * to zeros for good (map.h): what is sound after it was copied was sound while it was. The rest of the file
+ * may be anything. */
+static int copy_piece(
+    struct repair *repair, const struct piece *piece, struct frame *ret_frame, struct error *ret_error)
 {
     const struct source *source = &repair->sources[piece->source];
     const uint8_t *data = map_data(source->map);
@@ -304,8 +320,8 @@ static int copy_piece(struct repair *repair, const struct piece *piece, struct f
 }
 
 /* The piece's points, in repair->bytes or repair->batch until the next one is read. */
-static int read_piece(struct repair *repair, const struct piece *piece, struct batch *ret_view,
-    struct error *ret_error)
+static int read_piece(
+    struct repair *repair, const struct piece *piece, struct batch *ret_view, struct error *ret_error)
 {
     struct frame frame;
     struct block_header header;
@@ -319,7 +335,8 @@ static int read_piece(struct repair *repair, const struct piece *piece, struct b
     batch_clear(&repair->batch);
     r = block_header_parse(repair->bytes.data, piece->size, &header, ret_error);
     if (r == 0)
-        r = segment_decode_block(repair->bytes.data, &header, repair->columns, false, &repair->batch, ret_error);
+        r = segment_decode_block(
+            repair->bytes.data, &header, repair->columns, false, &repair->batch, ret_error);
     if (r == 0) /* a frame's view tells by itself */
         r = batch_check_times(&repair->batch, -INFINITY, ret_error);
     if (r == 0)
@@ -344,8 +361,8 @@ static int end_writer(struct repair *repair, struct error *ret_error)
     if (r == 0)
         r = segment_open(path, id, &segment, ret_error);
     if (r == 0 && segment_point_count(segment) > 0) {
-        struct manifest_segment named = {.id = id, .size = segment_file_size(segment),
-            .checksum = segment_footer_checksum(segment)};
+        struct manifest_segment named = {
+            .id = id, .size = segment_file_size(segment), .checksum = segment_footer_checksum(segment)};
         if (manifest_add_segment(&repair->result, named) < 0)
             r = no_memory(ret_error);
     } else if (r == 0) {
@@ -376,8 +393,8 @@ static int begin_series(struct repair *repair, uint64_t series_id, struct error 
 
 static void lose(struct repair *repair, uint64_t series_id, uint64_t from, uint64_t to)
 {
-    say(repair, "series %llu: points %llu to %llu are lost; later ones move down", (unsigned long long)series_id,
-        (unsigned long long)from, (unsigned long long)to - 1);
+    say(repair, "series %llu: points %llu to %llu are lost; later ones move down",
+        (unsigned long long)series_id, (unsigned long long)from, (unsigned long long)to - 1);
     repair->counts.lost_points += to - from;
 }
 
@@ -422,7 +439,8 @@ static int write_all(struct repair *repair, struct error *ret_error)
 {
     int r = 0;
     for (size_t from = 0, to; r == 0 && from < repair->piece_count; from = to) {
-        for (to = from + 1; to < repair->piece_count && repair->pieces[to].series_id == repair->pieces[from].series_id;)
+        for (to = from + 1;
+             to < repair->piece_count && repair->pieces[to].series_id == repair->pieces[from].series_id;)
             to++;
         if (id_map_get(&repair->deleted, repair->pieces[from].series_id))
             continue;
@@ -459,7 +477,8 @@ static void remove_target(const struct repair *repair)
     (void)rmdir(repair->target);
 }
 
-/* The last step, also of a repair that was interrupted before it: the rebuilt directory gets its name, durably. */
+/* The last step, also of a repair that was interrupted before it: the rebuilt directory gets its name,
+ * durably. */
 static int move_into_place(struct repair *repair, struct error *ret_error)
 {
     char *parent = strdup(repair->directory);

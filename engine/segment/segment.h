@@ -24,8 +24,8 @@ struct segment; /* an open segment; any number of threads may read it */
 struct segment_writer; /* used by one thread at a time */
 
 /* Creates the file. 0 or -errno. */
-int segment_writer_open(struct io *io, const char *path, uint64_t segment_id, struct segment_writer **ret_writer,
-    struct error *ret_error);
+int segment_writer_open(struct io *io, const char *path, uint64_t segment_id,
+    struct segment_writer **ret_writer, struct error *ret_error);
 
 /* Ends the current series and starts the next. A series without points leaves no trace in the file.
  * series_id      greater than the one before
@@ -67,7 +67,8 @@ void segment_writer_close(struct segment_writer *writer);
 /* Maps the file; verifies header, footer, block index, aggregates and directory. Blocks are verified when
  * read.
  * 0; -EBADMSG damaged; -ENOTSUP newer version or unknown flag; -errno. */
-int segment_open(const char *path, uint64_t segment_id, struct segment **ret_segment, struct error *ret_error);
+int segment_open(
+    const char *path, uint64_t segment_id, struct segment **ret_segment, struct error *ret_error);
 void segment_close(struct segment *segment); /* accepts NULL */
 uint64_t segment_id(const struct segment *segment);
 const char *segment_path(const struct segment *segment);
@@ -105,8 +106,8 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
     const struct segment_block *block, struct columns *columns, bool times_only, struct batch *batch,
     struct error *ret_error);
 
-int segment_block_aggregate(const struct segment *segment, const struct segment_series *series, uint32_t number,
-    struct block_aggregate *ret_aggregate, struct error *ret_error);
+int segment_block_aggregate(const struct segment *segment, const struct segment_series *series,
+    uint32_t number, struct block_aggregate *ret_aggregate, struct error *ret_error);
 
 /* Starts to read [offset, offset + size) of the file into memory. A range that crosses a multiple of 2 MiB is
  * extended by two to four MiB, so that sequential scans are read ahead; the kernel's own read-ahead is off
@@ -122,7 +123,7 @@ void segment_forget(const struct segment *segment, const struct segment_block *b
  * right, blocks leave no gaps and do not overlap.
  * found  called once per finding
  * Returns the number of findings, or -errno. */
-int segment_check(const struct segment *segment, void (*found)(void *context, const char *message), void *context,
-    struct error *ret_error);
+int segment_check(const struct segment *segment, void (*found)(void *context, const char *message),
+    void *context, struct error *ret_error);
 
 #endif

@@ -43,8 +43,8 @@ __attribute__((format(printf, 2, 3))) static void report(struct check *check, co
     check->found(check->context, message);
 }
 
-static void report_block(struct check *check, const struct series_check *at, const struct segment_block *block,
-    const char *what)
+static void report_block(
+    struct check *check, const struct series_check *at, const struct segment_block *block, const char *what)
 {
     report(check, "%s: block at offset %llu (series %llu, index %llu): %s", segment_path(check->segment),
         (unsigned long long)block->offset, (unsigned long long)at->series->series_id,
@@ -66,13 +66,14 @@ static void check_times(struct check *check, struct series_check *at, const stru
     double first = batch_time(batch, 0), last = batch_time(batch, batch->count - 1);
     if (!times_ordered(batch) || (at->next_index != at->series->first_index && !(at->time_last <= first)))
         report_block(check, at, block, "times decrease");
-    if (double_bits(first) != double_bits(block->time_first) || double_bits(last) != double_bits(block->time_last))
+    if (double_bits(first) != double_bits(block->time_first) ||
+        double_bits(last) != double_bits(block->time_last))
         report_block(check, at, block, "its times are not those of the index");
     at->time_last = last;
 }
 
-static void check_aggregate(struct check *check, const struct series_check *at, const struct segment_block *block,
-    uint32_t number)
+static void check_aggregate(
+    struct check *check, const struct series_check *at, const struct segment_block *block, uint32_t number)
 {
     struct block_aggregate stored = {0}, computed = {0};
     struct error error = {0};
@@ -104,7 +105,8 @@ static void check_block(struct check *check, struct series_check *at, uint32_t n
     if (block.first_index != at->next_index)
         report_block(check, at, &block, "points are missing before it");
     check->offset = block.offset + block.size;
-    if (segment_read_block(check->segment, at->series, &block, check->columns, false, &check->batch, &error) < 0) {
+    if (segment_read_block(check->segment, at->series, &block, check->columns, false, &check->batch, &error) <
+        0) {
         report(check, "%s", error.message);
         at->complete = false;
     } else {
@@ -125,10 +127,11 @@ static void check_series_end(struct check *check, const struct series_check *at)
     else if (double_bits(at->time_last) != double_bits(series->time_last))
         what = "its last time is not that of the directory";
     else if (at->logical_bytes > series->logical_bytes ||
-        (series->first_index == 0 && at->logical_bytes != series->logical_bytes))
+             (series->first_index == 0 && at->logical_bytes != series->logical_bytes))
         what = "its logical bytes are not those of the directory";
     if (what && at->complete)
-        report(check, "%s: series %llu: %s", segment_path(check->segment), (unsigned long long)series->series_id, what);
+        report(check, "%s: series %llu: %s", segment_path(check->segment),
+            (unsigned long long)series->series_id, what);
 }
 
 static int check_series(void *context, const struct segment_series *series)
@@ -140,15 +143,15 @@ static int check_series(void *context, const struct segment_series *series)
         report(check, "%s: series %llu does not ascend", segment_path(check->segment),
             (unsigned long long)series->series_id);
     if (series->block_offset != check->offset || series->block_index_start != check->index_start)
-        report(check, "%s: series %llu: the directory leaves a gap before its blocks", segment_path(check->segment),
-            (unsigned long long)series->series_id);
+        report(check, "%s: series %llu: the directory leaves a gap before its blocks",
+            segment_path(check->segment), (unsigned long long)series->series_id);
     check->offset = series->block_offset;
     for (uint32_t number = 0; number < series->block_count; number++)
         check_block(check, &at, number);
     if (segment_block(check->segment, series, 0, &block, NULL) == 0 &&
         double_bits(block.time_first) != double_bits(series->time_first))
-        report(check, "%s: series %llu: its first time is not that of the directory", segment_path(check->segment),
-            (unsigned long long)series->series_id);
+        report(check, "%s: series %llu: its first time is not that of the directory",
+            segment_path(check->segment), (unsigned long long)series->series_id);
     check_series_end(check, &at);
     check->started = true;
     check->series_id = series->series_id;
@@ -174,17 +177,17 @@ static void check_padding(struct check *check)
     const uint8_t *data = map_data(segment->map);
     for (uint64_t i = segment->footer.blocks_end; i < segment->layout.index_offset; i++) {
         if (data[i] != 0)
-            report(check, "%s: the byte at offset %llu, behind the blocks, is %u instead of 0", segment_path(segment),
-                (unsigned long long)i, data[i]);
+            report(check, "%s: the byte at offset %llu, behind the blocks, is %u instead of 0",
+                segment_path(segment), (unsigned long long)i, data[i]);
     }
 }
 
-int segment_check(const struct segment *segment, void (*found)(void *context, const char *message), void *context,
-    struct error *ret_error)
+int segment_check(const struct segment *segment, void (*found)(void *context, const char *message),
+    void *context, struct error *ret_error)
 {
     struct error error = {0};
-    struct check check = {.segment = segment, .found = found, .context = context,
-        .offset = sizeof(struct segment_header)};
+    struct check check = {
+        .segment = segment, .found = found, .context = context, .offset = sizeof(struct segment_header)};
     map_expect(segment->map, false); /* all of it will be read */
     if (columns_open(&check.columns) < 0)
         return error_set(ret_error, ENOMEM, "%s: out of memory", segment_path(segment));

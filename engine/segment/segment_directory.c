@@ -2,7 +2,8 @@
 
 #include "bytes.h"
 
-uint8_t *directory_entry_put(uint8_t *to, const struct segment_series *series, struct directory_cursor *cursor)
+uint8_t *directory_entry_put(
+    uint8_t *to, const struct segment_series *series, struct directory_cursor *cursor)
 {
     uint64_t first_bits = double_bits(series->time_first), last_bits = double_bits(series->time_last);
     to = varint_put(to, series->series_id - cursor->series_id);
@@ -53,9 +54,9 @@ const uint8_t *directory_entry_get(const uint8_t *from, const uint8_t *end, stru
     struct segment_series series = {0};
     uint64_t step = 0, more_points = 0, more_blocks = 0;
     if (!(from = varint_get(from, end, &step)) || !(from = varint_get(from, end, &series.first_index)) ||
-        !(from = varint_get(from, end, &more_points)) || !(from = varint_get(from, end, &series.logical_bytes)) ||
-        !(from = get_times(from, end, &series)) || !(from = varint_get(from, end, &more_blocks)) ||
-        !(from = varint_get(from, end, &series.block_size)))
+        !(from = varint_get(from, end, &more_points)) ||
+        !(from = varint_get(from, end, &series.logical_bytes)) || !(from = get_times(from, end, &series)) ||
+        !(from = varint_get(from, end, &more_blocks)) || !(from = varint_get(from, end, &series.block_size)))
         return NULL;
     if (step > UINT64_MAX - cursor->series_id || more_points == UINT64_MAX || more_blocks >= UINT32_MAX)
         return NULL;

@@ -7,14 +7,17 @@
 
 /* ---- header and footer ---- */
 
-/* Magic, checksum, version and flags keep their places in every version: a newer file is told from a damaged one. */
+/* Magic, checksum, version and flags keep their places in every version: a newer file is told from a damaged
+ * one. */
 static int check_version(uint32_t version, uint32_t flags, const char *path, struct error *ret_error)
 {
     if (version != SEGMENT_VERSION)
-        return error_set(ret_error, ENOTSUP, "%s: segment format %u; this program reads up to %d: use a newer one",
-            path, version, SEGMENT_VERSION);
+        return error_set(ret_error, ENOTSUP,
+            "%s: segment format %u; this program reads up to %d: use a newer one", path, version,
+            SEGMENT_VERSION);
     if ((flags & ~(uint32_t)SEGMENT_FLAGS_KNOWN) != 0)
-        return error_set(ret_error, ENOTSUP, "%s: unknown segment flags %08x: use a newer program", path, flags);
+        return error_set(
+            ret_error, ENOTSUP, "%s: unknown segment flags %08x: use a newer program", path, flags);
     return 0;
 }
 
@@ -22,8 +25,8 @@ static int check_id(uint64_t expected, uint64_t found, const char *path, struct 
 {
     if (expected == found)
         return 0;
-    return error_set(ret_error, EBADMSG, "%s: expected segment %llu, found %llu", path, (unsigned long long)expected,
-        (unsigned long long)found);
+    return error_set(ret_error, EBADMSG, "%s: expected segment %llu, found %llu", path,
+        (unsigned long long)expected, (unsigned long long)found);
 }
 
 /* `found` in the file at `offset` should be `expected`. */
@@ -41,12 +44,13 @@ static uint64_t header_checksum(const struct segment_header *header)
 
 void segment_header_pack(struct segment_header *header, uint64_t segment_id)
 {
-    *header = (struct segment_header){.magic = SEGMENT_MAGIC, .version = SEGMENT_VERSION, .segment_id = segment_id};
+    *header =
+        (struct segment_header){.magic = SEGMENT_MAGIC, .version = SEGMENT_VERSION, .segment_id = segment_id};
     header->checksum = header_checksum(header);
 }
 
-int segment_header_check(const struct segment_header *header, uint64_t segment_id, const char *path,
-    struct error *ret_error)
+int segment_header_check(
+    const struct segment_header *header, uint64_t segment_id, const char *path, struct error *ret_error)
 {
     uint64_t expected = header_checksum(header);
     if (header->magic != SEGMENT_MAGIC)
@@ -94,7 +98,8 @@ int segment_footer_check(const struct segment_footer *footer, uint64_t segment_i
         footer->series_count <= file_size && footer->blocks_end >= sizeof(struct segment_header)) {
         layout.index_offset = align_up(footer->blocks_end, SEGMENT_ALIGNMENT);
         layout.aggregates_offset = layout.index_offset + footer->index_count * sizeof(struct index_entry);
-        layout.directory_offset = layout.aggregates_offset + footer->index_count * sizeof(struct aggregate_entry);
+        layout.directory_offset =
+            layout.aggregates_offset + footer->index_count * sizeof(struct aggregate_entry);
         layout.page_count = (footer->series_count + DIRECTORY_PAGE_ENTRIES - 1) / DIRECTORY_PAGE_ENTRIES;
         uint64_t table_size = layout.page_count * sizeof(struct page_entry);
         uint64_t directory_end = layout.directory_offset + footer->directory_size;
@@ -104,8 +109,9 @@ int segment_footer_check(const struct segment_footer *footer, uint64_t segment_i
             return 0;
         }
     }
-    return error_set(ret_error, EBADMSG, "%s: the footer at offset %llu names parts that do not make up %llu bytes",
-        path, (unsigned long long)footer_offset, (unsigned long long)file_size);
+    return error_set(ret_error, EBADMSG,
+        "%s: the footer at offset %llu names parts that do not make up %llu bytes", path,
+        (unsigned long long)footer_offset, (unsigned long long)file_size);
 }
 
 /* ---- blocks ---- */
@@ -156,8 +162,9 @@ static const uint8_t *parse_fields(const uint8_t *from, const uint8_t *end, stru
     if (!from || *ret_rest > (uint64_t)(end - from))
         return NULL;
     end = fields + *ret_rest;
-    if (!(from = varint_get(from, end, &header->series_id)) || !(from = varint_get(from, end, &header->first_index)) ||
-        !(from = varint_get(from, end, ret_count)) || !(from = varint_get(from, end, &header->times_size)))
+    if (!(from = varint_get(from, end, &header->series_id)) ||
+        !(from = varint_get(from, end, &header->first_index)) || !(from = varint_get(from, end, ret_count)) ||
+        !(from = varint_get(from, end, &header->times_size)))
         return NULL;
     from = varint_get(from, end, &header->values_size);
     if (from)
@@ -165,7 +172,8 @@ static const uint8_t *parse_fields(const uint8_t *from, const uint8_t *end, stru
     return from;
 }
 
-int block_header_parse(const uint8_t *data, uint64_t size, struct block_header *header, struct error *ret_error)
+int block_header_parse(
+    const uint8_t *data, uint64_t size, struct block_header *header, struct error *ret_error)
 {
     uint64_t rest = 0, count = 0;
     if (size < BLOCK_HEADER_BYTES_MIN)
@@ -190,8 +198,8 @@ int block_header_parse(const uint8_t *data, uint64_t size, struct block_header *
 
 /* ---- aggregates ---- */
 
-void aggregate_compute(const struct numbers *numbers, uint32_t from, uint32_t count,
-    struct block_aggregate *ret_aggregate)
+void aggregate_compute(
+    const struct numbers *numbers, uint32_t from, uint32_t count, struct block_aggregate *ret_aggregate)
 {
     *ret_aggregate = (struct block_aggregate){0};
     if (numbers->kind != NUMBERS_AS_DECIMALS)
@@ -205,8 +213,12 @@ void aggregate_compute(const struct numbers *numbers, uint32_t from, uint32_t co
         sum += integers[i];
     }
     double power = POWERS_OF_TEN[numbers->exponent];
-    *ret_aggregate = (struct block_aggregate){.valid = true, .count = count, .min = (double)min / power,
-        .max = (double)max / power, .exponent = numbers->exponent, .sum = sum};
+    *ret_aggregate = (struct block_aggregate){.valid = true,
+        .count = count,
+        .min = (double)min / power,
+        .max = (double)max / power,
+        .exponent = numbers->exponent,
+        .sum = sum};
 }
 
 void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_entry *entry)
@@ -214,9 +226,13 @@ void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_en
     *entry = (struct aggregate_entry){0};
     if (!aggregate->valid)
         return;
-    *entry = (struct aggregate_entry){.min = aggregate->min, .max = aggregate->max,
-        .sum_low = (uint64_t)aggregate->sum, .sum_high = (uint64_t)((uint128)aggregate->sum >> 64),
-        .count = aggregate->count, .exponent = aggregate->exponent, .valid = 1};
+    *entry = (struct aggregate_entry){.min = aggregate->min,
+        .max = aggregate->max,
+        .sum_low = (uint64_t)aggregate->sum,
+        .sum_high = (uint64_t)((uint128)aggregate->sum >> 64),
+        .count = aggregate->count,
+        .exponent = aggregate->exponent,
+        .valid = 1};
 }
 
 void aggregate_unpack(const struct aggregate_entry *entry, struct block_aggregate *ret_aggregate)
@@ -224,7 +240,10 @@ void aggregate_unpack(const struct aggregate_entry *entry, struct block_aggregat
     *ret_aggregate = (struct block_aggregate){0};
     if (!entry->valid)
         return;
-    *ret_aggregate = (struct block_aggregate){.valid = true, .count = entry->count, .min = entry->min,
-        .max = entry->max, .exponent = entry->exponent,
+    *ret_aggregate = (struct block_aggregate){.valid = true,
+        .count = entry->count,
+        .min = entry->min,
+        .max = entry->max,
+        .exponent = entry->exponent,
         .sum = (int128)((uint128)entry->sum_high << 64 | entry->sum_low)};
 }

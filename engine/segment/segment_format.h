@@ -17,7 +17,7 @@
 enum {
     SEGMENT_VERSION = 1,
     SEGMENT_FLAGS_KNOWN = 0,
-    SEGMENT_ALIGNMENT = 8,          /* of the block index */
+    SEGMENT_ALIGNMENT = 8, /* of the block index */
     DIRECTORY_PAGE_ENTRIES = 128,
     DIRECTORY_ENTRY_BYTES_MAX = 7 * VARINT_BYTES_MAX + 8,
     BLOCK_HEADER_BYTES_MAX = 8 + 6 * VARINT_BYTES_MAX,
@@ -30,9 +30,9 @@ enum {
 
 struct segment_header {
     uint64_t magic;
-    uint64_t checksum;   /* of what follows; seed 0 */
+    uint64_t checksum; /* of what follows; seed 0 */
     uint32_t version;
-    uint32_t flags;      /* an unknown one: refuse */
+    uint32_t flags; /* an unknown one: refuse */
     uint64_t segment_id;
 };
 static_assert(sizeof(struct segment_header) == 32, "no hidden padding on disk");
@@ -41,7 +41,7 @@ struct index_entry {
     uint64_t first_index;
     double time_first;
     double time_last;
-    uint64_t extent;     /* offset | size << BLOCK_OFFSET_BITS */
+    uint64_t extent; /* offset | size << BLOCK_OFFSET_BITS */
 };
 static_assert(sizeof(struct index_entry) == 32, "no hidden padding on disk");
 
@@ -52,8 +52,8 @@ struct aggregate_entry {
     uint64_t sum_high;
     uint32_t count;
     uint8_t exponent;
-    uint8_t valid;       /* 0 or 1; 0: all else is 0 */
-    uint16_t reserved;   /* 0 */
+    uint8_t valid;     /* 0 or 1; 0: all else is 0 */
+    uint16_t reserved; /* 0 */
 };
 static_assert(sizeof(struct aggregate_entry) == 40, "no hidden padding on disk");
 
@@ -67,20 +67,20 @@ static_assert(sizeof(struct page_entry) == 32, "no hidden padding on disk");
 
 struct segment_footer {
     uint64_t magic;
-    uint64_t checksum;           /* of what follows, seeded with the segment id */
+    uint64_t checksum; /* of what follows, seeded with the segment id */
     uint32_t version;
-    uint32_t flags;              /* an unknown one: refuse */
+    uint32_t flags; /* an unknown one: refuse */
     uint64_t segment_id;
     uint64_t file_size;
-    uint64_t blocks_end;         /* blocks are [sizeof(header), blocks_end) */
-    uint64_t index_count;        /* entries of the index and of the aggregates */
+    uint64_t blocks_end;  /* blocks are [sizeof(header), blocks_end) */
+    uint64_t index_count; /* entries of the index and of the aggregates */
     uint64_t index_checksum;
     uint64_t aggregates_checksum;
-    uint64_t directory_size;     /* pages and page table */
+    uint64_t directory_size; /* pages and page table */
     uint64_t directory_checksum;
     uint64_t series_count;
     uint64_t point_count;
-    uint64_t reserved[3];        /* 0 */
+    uint64_t reserved[3]; /* 0 */
 };
 static_assert(sizeof(struct segment_footer) == 128, "no hidden padding on disk");
 
@@ -103,8 +103,8 @@ static inline uint64_t block_seed(uint64_t segment_id, uint64_t offset)
 
 void segment_header_pack(struct segment_header *header, uint64_t segment_id);
 /* 0; -EBADMSG; -ENOTSUP newer version or unknown flag. path: for the message. */
-int segment_header_check(const struct segment_header *header, uint64_t segment_id, const char *path,
-    struct error *ret_error);
+int segment_header_check(
+    const struct segment_header *header, uint64_t segment_id, const char *path, struct error *ret_error);
 void segment_footer_seal(struct segment_footer *footer);
 /* Verifies the footer against the size of the file and sets the layout: the parts are adjacent and fill the
  * file.
@@ -114,7 +114,7 @@ int segment_footer_check(const struct segment_footer *footer, uint64_t segment_i
 
 /* ---- blocks ---- */
 struct block_header {
-    uint64_t size;        /* of the whole block */
+    uint64_t size; /* of the whole block */
     uint64_t series_id;
     uint64_t first_index;
     uint32_t count;
@@ -131,7 +131,8 @@ uint8_t *block_header_pack(uint8_t *columns, struct block_header *header);
 void block_seal(uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
 /* Parses the header of the block at data; header->size is at most `size`. Does not verify the checksum. 0 or
  * -EBADMSG. */
-int block_header_parse(const uint8_t *data, uint64_t size, struct block_header *header, struct error *ret_error);
+int block_header_parse(
+    const uint8_t *data, uint64_t size, struct block_header *header, struct error *ret_error);
 /* Returns whether the checksum of the block is right. */
 bool block_is_sealed(const uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
 
@@ -145,7 +146,8 @@ struct directory_cursor {
 
 /* Writes an entry and advances the cursor. Returns the end of the entry, at most DIRECTORY_ENTRY_BYTES_MAX
  * after `to`. */
-uint8_t *directory_entry_put(uint8_t *to, const struct segment_series *series, struct directory_cursor *cursor);
+uint8_t *directory_entry_put(
+    uint8_t *to, const struct segment_series *series, struct directory_cursor *cursor);
 /* Reads an entry from [from, end) and advances the cursor. Returns the end of the entry, NULL if it is
  * damaged.
  * blocks_end, index_count  limits of the offsets and index entries it may refer to */
@@ -154,8 +156,8 @@ const uint8_t *directory_entry_get(const uint8_t *from, const uint8_t *end, stru
 
 /* ---- aggregates ---- */
 /* Computes the aggregate of points [from, from + count); it is not valid for doubles. */
-void aggregate_compute(const struct numbers *numbers, uint32_t from, uint32_t count,
-    struct block_aggregate *ret_aggregate);
+void aggregate_compute(
+    const struct numbers *numbers, uint32_t from, uint32_t count, struct block_aggregate *ret_aggregate);
 void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_entry *entry);
 void aggregate_unpack(const struct aggregate_entry *entry, struct block_aggregate *ret_aggregate);
 

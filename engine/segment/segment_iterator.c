@@ -19,14 +19,15 @@ int segment_iterator_next(struct segment_iterator *iterator, struct error *ret_e
             return r;
         iterator->page++;
     }
-    iterator->from = directory_entry_get(iterator->from, iterator->end, &iterator->cursor, segment->footer.blocks_end,
-        segment->footer.index_count, &iterator->series);
+    iterator->from = directory_entry_get(iterator->from, iterator->end, &iterator->cursor,
+        segment->footer.blocks_end, segment->footer.index_count, &iterator->series);
     if (map_faulted(segment->map))
-        return error_set(ret_error, EIO, "%s: the file cannot be read (I/O error, or it was cut off while in use)",
+        return error_set(ret_error, EIO,
+            "%s: the file cannot be read (I/O error, or it was cut off while in use)",
             map_path(segment->map));
     if (!iterator->from)
-        return error_set(ret_error, EBADMSG, "%s: page %llu of the series directory is damaged", map_path(segment->map),
-            (unsigned long long)iterator->page - 1);
+        return error_set(ret_error, EBADMSG, "%s: page %llu of the series directory is damaged",
+            map_path(segment->map), (unsigned long long)iterator->page - 1);
     iterator->left--;
     return 1;
 }

@@ -7,11 +7,11 @@
 
 struct segment_iterator {
     const struct segment *segment;
-    uint64_t page;                  /* the next one to read */
+    uint64_t page; /* the next one to read */
     struct directory_cursor cursor;
     const uint8_t *from, *end;
-    uint32_t left;                  /* unread entries of the current page */
-    struct segment_series series;   /* the current one */
+    uint32_t left;                /* unread entries of the current page */
+    struct segment_series series; /* the current one */
 };
 
 void segment_iterator_start(struct segment_iterator *iterator, const struct segment *segment);

@@ -16,7 +16,8 @@ struct segment {
 /* Copy entry `number` (CHECKed) of a table; entries in the map may be unaligned. */
 void segment_page_entry(const struct segment *segment, uint64_t page, struct page_entry *ret_entry);
 void segment_index_entry(const struct segment *segment, uint64_t number, struct index_entry *ret_entry);
-void segment_aggregate_entry(const struct segment *segment, uint64_t number, struct aggregate_entry *ret_entry);
+void segment_aggregate_entry(
+    const struct segment *segment, uint64_t number, struct aggregate_entry *ret_entry);
 
 /* Decodes the columns of a parsed block, whose checksum the caller has verified, into a cleared batch. 0,
  * -EBADMSG, -ENOMEM. */

@@ -17,7 +17,8 @@ static int check_part(const struct segment *segment, const char *name, uint64_t 
     uint64_t found = checksum(map_data(segment->map) + offset, (size_t)size, segment->id);
     if (found == expected)
         return 0;
-    return error_set(ret_error, EBADMSG, "%s: the %s at offset %llu is damaged: expected checksum %016llx, found %016llx",
+    return error_set(ret_error, EBADMSG,
+        "%s: the %s at offset %llu is damaged: expected checksum %016llx, found %016llx",
         map_path(segment->map), name, (unsigned long long)offset, (unsigned long long)expected,
         (unsigned long long)found);
 }
@@ -26,8 +27,8 @@ static int check_faulted(const struct segment *segment, struct error *ret_error)
 {
     if (!map_faulted(segment->map))
         return 0;
-    return error_set(ret_error, EIO, "%s: the file cannot be read (I/O error, or it was cut off while in use)",
-        map_path(segment->map));
+    return error_set(ret_error, EIO,
+        "%s: the file cannot be read (I/O error, or it was cut off while in use)", map_path(segment->map));
 }
 
 static int check_parts(struct segment *segment, struct error *ret_error)
@@ -37,7 +38,8 @@ static int check_parts(struct segment *segment, struct error *ret_error)
     uint64_t size = map_size(segment->map);
     struct segment_header header;
     if (size < sizeof(header) + sizeof(segment->footer))
-        return error_set(ret_error, EBADMSG, "%s: no segment: only %llu bytes", path, (unsigned long long)size);
+        return error_set(
+            ret_error, EBADMSG, "%s: no segment: only %llu bytes", path, (unsigned long long)size);
     memcpy(&header, data, sizeof(header));
     memcpy(&segment->footer, data + size - sizeof(segment->footer), sizeof(segment->footer));
     const struct segment_footer *footer = &segment->footer;
@@ -146,10 +148,12 @@ void segment_index_entry(const struct segment *segment, uint64_t number, struct 
         sizeof(*ret_entry));
 }
 
-void segment_aggregate_entry(const struct segment *segment, uint64_t number, struct aggregate_entry *ret_entry)
+void segment_aggregate_entry(
+    const struct segment *segment, uint64_t number, struct aggregate_entry *ret_entry)
 {
     CHECK(number < segment->footer.index_count);
-    memcpy(ret_entry, map_data(segment->map) + segment->layout.aggregates_offset + number * sizeof(*ret_entry),
+    memcpy(ret_entry,
+        map_data(segment->map) + segment->layout.aggregates_offset + number * sizeof(*ret_entry),
         sizeof(*ret_entry));
 }
 
@@ -161,7 +165,8 @@ static int directory_damaged(const struct segment *segment, uint64_t page, struc
     if (r < 0)
         return r;
     return error_set(ret_error, EBADMSG, "%s: page %llu of the series directory at offset %llu is damaged",
-        map_path(segment->map), (unsigned long long)page, (unsigned long long)segment->layout.directory_offset);
+        map_path(segment->map), (unsigned long long)page,
+        (unsigned long long)segment->layout.directory_offset);
 }
 
 int segment_page(const struct segment *segment, uint64_t page, struct directory_cursor *ret_cursor,
@@ -213,8 +218,8 @@ static int each_of_page(const struct segment *segment, uint64_t page,
     int r = segment_page(segment, page, &cursor, &from, &end, &count, ret_error);
     for (uint32_t i = 0; i < count && r == 0; i++) {
         struct segment_series series;
-        from = directory_entry_get(from, end, &cursor, segment->footer.blocks_end, segment->footer.index_count,
-            &series);
+        from = directory_entry_get(
+            from, end, &cursor, segment->footer.blocks_end, segment->footer.index_count, &series);
         if (!from)
             return directory_damaged(segment, page, ret_error);
         r = visit(context, &series);
@@ -275,16 +280,21 @@ static int index_damaged(const struct segment *segment, const struct segment_ser
     int r = check_faulted(segment, ret_error);
     if (r < 0)
         return r;
-    return error_set(ret_error, EBADMSG, "%s: entry %llu of the block index at offset %llu (series %llu) is damaged",
-        map_path(segment->map), (unsigned long long)number, (unsigned long long)(segment->layout.index_offset +
-        number * sizeof(struct index_entry)), (unsigned long long)series->series_id);
+    return error_set(ret_error, EBADMSG,
+        "%s: entry %llu of the block index at offset %llu (series %llu) is damaged", map_path(segment->map),
+        (unsigned long long)number,
+        (unsigned long long)(segment->layout.index_offset + number * sizeof(struct index_entry)),
+        (unsigned long long)series->series_id);
 }
 
 /* The only block of its series: all that there is to know is in the directory. */
 static void only_block(const struct segment_series *series, struct segment_block *ret_block)
 {
-    *ret_block = (struct segment_block){.first_index = series->first_index, .count = (uint32_t)series->count,
-        .time_first = series->time_first, .time_last = series->time_last, .offset = series->block_offset,
+    *ret_block = (struct segment_block){.first_index = series->first_index,
+        .count = (uint32_t)series->count,
+        .time_first = series->time_first,
+        .time_last = series->time_last,
+        .offset = series->block_offset,
         .size = (uint32_t)series->block_size};
 }
 
@@ -304,13 +314,18 @@ int segment_block(const struct segment *segment, const struct segment_series *se
         end = next.first_index;
     }
     uint64_t offset = entry.extent & (SEGMENT_BYTES_MAX - 1), size = entry.extent >> BLOCK_OFFSET_BITS;
-    uint64_t series_end = series->block_offset + series->block_size; /* within the blocks: the directory was checked */
+    uint64_t series_end =
+        series->block_offset + series->block_size; /* within the blocks: the directory was checked */
     if (entry.first_index < series->first_index || end <= entry.first_index ||
         end - entry.first_index > BLOCK_POINTS_MAX || end > series->first_index + series->count ||
         offset < series->block_offset || offset > series_end || size > series_end - offset)
         return index_damaged(segment, series, at, ret_error);
-    *ret_block = (struct segment_block){.first_index = entry.first_index, .count = (uint32_t)(end - entry.first_index),
-        .time_first = entry.time_first, .time_last = entry.time_last, .offset = offset, .size = (uint32_t)size};
+    *ret_block = (struct segment_block){.first_index = entry.first_index,
+        .count = (uint32_t)(end - entry.first_index),
+        .time_first = entry.time_first,
+        .time_last = entry.time_last,
+        .offset = offset,
+        .size = (uint32_t)size};
     return check_faulted(segment, ret_error);
 }
 
@@ -367,12 +382,12 @@ int segment_decode_block(const uint8_t *data, const struct block_header *header,
     r = columns_decode_times(columns, column, (size_t)header->times_size, header->count, batch, ret_error);
     column += header->times_size;
     if (r == 0 && !times_only)
-        r = columns_decode_values(columns, column, (size_t)header->values_size, header->count, batch,
-            ret_error);
+        r = columns_decode_values(
+            columns, column, (size_t)header->values_size, header->count, batch, ret_error);
     column += header->values_size;
     if (r == 0 && !times_only && header->senders_size > 0)
-        r = columns_decode_senders(columns, column, (size_t)header->senders_size, header->count, batch,
-            ret_error);
+        r = columns_decode_senders(
+            columns, column, (size_t)header->senders_size, header->count, batch, ret_error);
     if (r == 0)
         batch->count = header->count;
     else if (r == -ENOMEM)
@@ -386,10 +401,11 @@ static int check_block_header(const struct block_header *header, const struct se
     if (header->size != block->size || header->series_id != series->series_id ||
         header->first_index != block->first_index || header->count != block->count)
         return error_set(ret_error, EBADMSG,
-            "expected series %llu, index %llu, %u points, %u bytes; found series %llu, index %llu, %u points, %llu bytes",
-            (unsigned long long)series->series_id, (unsigned long long)block->first_index, block->count, block->size,
-            (unsigned long long)header->series_id, (unsigned long long)header->first_index, header->count,
-            (unsigned long long)header->size);
+            "expected series %llu, index %llu, %u points, %u bytes; found series %llu, index %llu, %u "
+            "points, %llu bytes",
+            (unsigned long long)series->series_id, (unsigned long long)block->first_index, block->count,
+            block->size, (unsigned long long)header->series_id, (unsigned long long)header->first_index,
+            header->count, (unsigned long long)header->size);
     return 0;
 }
 
@@ -415,7 +431,8 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
     const struct segment_block *block, struct columns *columns, bool times_only, struct batch *batch,
     struct error *ret_error)
 {
-    CHECK(block->offset <= segment->footer.blocks_end && block->size <= segment->footer.blocks_end - block->offset);
+    CHECK(block->offset <= segment->footer.blocks_end &&
+          block->size <= segment->footer.blocks_end - block->offset);
     batch_clear(batch);
     segment_prefetch(segment, block->offset, block->size);
     int r = read_block(segment, series, block, columns, times_only, batch, ret_error);
@@ -430,8 +447,8 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
     return r;
 }
 
-int segment_block_aggregate(const struct segment *segment, const struct segment_series *series, uint32_t number,
-    struct block_aggregate *ret_aggregate, struct error *ret_error)
+int segment_block_aggregate(const struct segment *segment, const struct segment_series *series,
+    uint32_t number, struct block_aggregate *ret_aggregate, struct error *ret_error)
 {
     CHECK(number < series->block_count);
     struct aggregate_entry entry = {0};

@@ -12,8 +12,9 @@
 
 enum {
     SEGMENT_MODE = 0600,
-    NUMBER_BYTES_MAX = 9,        /* msgpack of one number */
-    FORM_CHANGE_POINTS = 1024,   /* gathered points that make a block of their own when values change their form */
+    NUMBER_BYTES_MAX = 9, /* msgpack of one number */
+    FORM_CHANGE_POINTS =
+        1024, /* gathered points that make a block of their own when values change their form */
 };
 
 struct segment_writer {
@@ -23,13 +24,14 @@ struct segment_writer {
     uint64_t segment_id;
     int failed; /* the first failure stays */
 
-    struct batch pending;  /* points of the current series that are in no block yet */
-    struct buffer block;   /* the block under construction */
+    struct batch pending; /* points of the current series that are in no block yet */
+    struct buffer block;  /* the block under construction */
     struct buffer index, aggregates, directory, page_table;
 
     bool series_open;
     struct segment_series series; /* the current one: what is in blocks so far */
-    struct index_entry first_entry; /* its first block, which gets an index entry only if a second one comes */
+    struct index_entry
+        first_entry; /* its first block, which gets an index entry only if a second one comes */
     struct aggregate_entry first_aggregate;
     struct directory_cursor cursor;
 
@@ -49,8 +51,8 @@ static int fail_memory(struct segment_writer *writer, struct error *ret_error)
     return fail(writer, error_set(ret_error, ENOMEM, "%s: out of memory", writer->path));
 }
 
-int segment_writer_open(struct io *io, const char *path, uint64_t segment_id, struct segment_writer **ret_writer,
-    struct error *ret_error)
+int segment_writer_open(struct io *io, const char *path, uint64_t segment_id,
+    struct segment_writer **ret_writer, struct error *ret_error)
 {
     struct segment_header header;
     struct segment_writer *writer = calloc(1, sizeof(*writer));
@@ -96,8 +98,8 @@ void segment_writer_close(struct segment_writer *writer)
 /* ---- one block ---- */
 
 /* Encodes the points behind room for a header; fills in the sizes. */
-static int encode_columns(struct segment_writer *writer, const struct batch *batch, uint32_t from, uint32_t count,
-    struct block_header *header, struct block_aggregate *ret_aggregate)
+static int encode_columns(struct segment_writer *writer, const struct batch *batch, uint32_t from,
+    uint32_t count, struct block_header *header, struct block_aggregate *ret_aggregate)
 {
     struct buffer *block = &writer->block;
     struct numbers numbers;
@@ -120,8 +122,8 @@ static int encode_columns(struct segment_writer *writer, const struct batch *bat
     return r;
 }
 
-static int add_index_entry(struct segment_writer *writer, const struct index_entry *entry,
-    const struct aggregate_entry *aggregate)
+static int add_index_entry(
+    struct segment_writer *writer, const struct index_entry *entry, const struct aggregate_entry *aggregate)
 {
     int r = buffer_append(&writer->index, entry, sizeof(*entry));
     if (r == 0)
@@ -130,8 +132,8 @@ static int add_index_entry(struct segment_writer *writer, const struct index_ent
 }
 
 /* Counts a written block in for series and index. */
-static int note_block(struct segment_writer *writer, const struct index_entry *entry, uint64_t size, uint32_t count,
-    const struct block_aggregate *aggregate)
+static int note_block(struct segment_writer *writer, const struct index_entry *entry, uint64_t size,
+    uint32_t count, const struct block_aggregate *aggregate)
 {
     struct segment_series *series = &writer->series;
     struct aggregate_entry aggregate_entry;
@@ -155,25 +157,29 @@ static int note_block(struct segment_writer *writer, const struct index_entry *e
     return r;
 }
 
-static int write_block(struct segment_writer *writer, const struct batch *batch, uint32_t from, uint32_t count,
-    struct error *ret_error)
+static int write_block(struct segment_writer *writer, const struct batch *batch, uint32_t from,
+    uint32_t count, struct error *ret_error)
 {
     struct block_aggregate aggregate;
     struct block_header header = {.series_id = writer->series.series_id,
-        .first_index = writer->series.first_index + writer->series.count, .count = count};
+        .first_index = writer->series.first_index + writer->series.count,
+        .count = count};
     if (encode_columns(writer, batch, from, count, &header, &aggregate) < 0)
         return fail_memory(writer, ret_error);
     uint8_t *block = block_header_pack(writer->block.data + BLOCK_HEADER_BYTES_MAX, &header);
     uint64_t offset = file_writer_offset(writer->file);
     if (header.size > BLOCK_BYTES_MAX || offset + header.size > SEGMENT_BYTES_MAX)
-        return fail(writer, error_set(ret_error, EFBIG, "%s: a block of %llu bytes at offset %llu is too large",
-            writer->path, (unsigned long long)header.size, (unsigned long long)offset));
+        return fail(
+            writer, error_set(ret_error, EFBIG, "%s: a block of %llu bytes at offset %llu is too large",
+                        writer->path, (unsigned long long)header.size, (unsigned long long)offset));
     block_seal(block, header.size, writer->segment_id, offset);
     int r = file_writer_append(writer->file, block, (size_t)header.size, ret_error);
     if (r < 0)
         return fail(writer, r);
-    struct index_entry entry = {.first_index = header.first_index, .time_first = batch_time(batch, from),
-        .time_last = batch_time(batch, from + count - 1), .extent = offset | header.size << BLOCK_OFFSET_BITS};
+    struct index_entry entry = {.first_index = header.first_index,
+        .time_first = batch_time(batch, from),
+        .time_last = batch_time(batch, from + count - 1),
+        .extent = offset | header.size << BLOCK_OFFSET_BITS};
     if (note_block(writer, &entry, header.size, count, &aggregate) < 0)
         return fail_memory(writer, ret_error);
     return 0;
@@ -192,8 +198,10 @@ static int flush_pending(struct segment_writer *writer, struct error *ret_error)
 
 static int start_page(struct segment_writer *writer)
 {
-    struct page_entry page = {.first_series = writer->series.series_id, .blocks_offset = writer->cursor.block_offset,
-        .index_start = writer->cursor.index_start, .page_offset = writer->directory.size};
+    struct page_entry page = {.first_series = writer->series.series_id,
+        .blocks_offset = writer->cursor.block_offset,
+        .index_start = writer->cursor.index_start,
+        .page_offset = writer->directory.size};
     writer->cursor.series_id = writer->series.series_id;
     return buffer_append(&writer->page_table, &page, sizeof(page));
 }
@@ -226,8 +234,8 @@ int segment_writer_series(struct segment_writer *writer, uint64_t series_id, uin
         return r;
     if (writer->series_count == 0)
         writer->cursor.block_offset = sizeof(struct segment_header);
-    writer->series = (struct segment_series){.series_id = series_id, .first_index = first_index,
-        .logical_bytes = logical_bytes};
+    writer->series = (struct segment_series){
+        .series_id = series_id, .first_index = first_index, .logical_bytes = logical_bytes};
     writer->series_open = true;
     return 0;
 }
@@ -245,14 +253,15 @@ static void check_times(const struct segment_writer *writer, const struct batch 
         ordered &= writer->series.time_last <= batch_time(batch, 0);
     for (uint32_t i = 1; i < batch->count; i++)
         ordered &= times->kind == NUMBERS_AS_DECIMALS ? times->integers[i - 1] <= times->integers[i]
-                                               : times->doubles[i - 1] <= times->doubles[i];
+                                                      : times->doubles[i - 1] <= times->doubles[i];
     CHECK(ordered);
 }
 
 /* The msgpack that the gathered points take at most, if they had to become msgpack. */
 static size_t pending_bytes(const struct batch *pending)
 {
-    return pending->form == VALUES_MSGPACK ? pending->msgpack.size : (size_t)pending->count * NUMBER_BYTES_MAX;
+    return pending->form == VALUES_MSGPACK ? pending->msgpack.size
+                                           : (size_t)pending->count * NUMBER_BYTES_MAX;
 }
 
 /* How many of points [from, ...) may join a block that holds `used` bytes already. */
@@ -261,7 +270,8 @@ static uint32_t points_that_fit(const struct batch *batch, uint32_t from, uint32
     uint32_t left = batch->count - from;
     uint32_t low = 0, high = left < room ? left : room;
     if (batch->form != VALUES_MSGPACK) {
-        uint32_t limit = used < BLOCK_PAYLOAD_BYTES ? (uint32_t)(BLOCK_PAYLOAD_BYTES - used) / NUMBER_BYTES_MAX : 0;
+        uint32_t limit =
+            used < BLOCK_PAYLOAD_BYTES ? (uint32_t)(BLOCK_PAYLOAD_BYTES - used) / NUMBER_BYTES_MAX : 0;
         return high < limit ? high : limit;
     }
     uint32_t start = batch_msgpack_offset(batch, from);
@@ -276,8 +286,8 @@ static uint32_t points_that_fit(const struct batch *batch, uint32_t from, uint32
 }
 
 /* Handles some points from `from` on; *ret_count is how many (0: only the gathered ones were written). */
-static int append_some(struct segment_writer *writer, const struct batch *batch, uint32_t from, uint32_t *ret_count,
-    struct error *ret_error)
+static int append_some(struct segment_writer *writer, const struct batch *batch, uint32_t from,
+    uint32_t *ret_count, struct error *ret_error)
 {
     struct batch *pending = &writer->pending;
     *ret_count = 0;
@@ -316,8 +326,9 @@ int segment_writer_append(struct segment_writer *writer, const struct batch *bat
 }
 
 /* Reads the block's bytes out of `from` after verifying them; *header is what they say. */
-static int fetch_block(struct segment_writer *writer, const struct segment *from, const struct segment_series *series,
-    const struct segment_block *block, struct block_header *header, struct error *ret_error)
+static int fetch_block(struct segment_writer *writer, const struct segment *from,
+    const struct segment_series *series, const struct segment_block *block, struct block_header *header,
+    struct error *ret_error)
 {
     const uint8_t *data = map_data(from->map) + block->offset;
     segment_prefetch(from, block->offset, block->size);
@@ -332,7 +343,7 @@ static int fetch_block(struct segment_writer *writer, const struct segment *from
     if (r == 0)
         r = block_header_parse(writer->block.data, block->size, header, ret_error);
     if (r == 0 && (header->series_id != series->series_id || header->first_index != block->first_index ||
-                           header->count != block->count || header->size != block->size))
+                      header->count != block->count || header->size != block->size))
         r = error_set(ret_error, EBADMSG, "%s: block at offset %llu: is not the block that the index names",
             map_path(from->map), (unsigned long long)block->offset);
     return r;
@@ -360,13 +371,15 @@ int segment_writer_copy_block(struct segment_writer *writer, const struct segmen
     uint64_t offset = file_writer_offset(writer->file);
     if (offset + block.size > SEGMENT_BYTES_MAX)
         return fail(writer, error_set(ret_error, EFBIG, "%s: larger than %llu bytes", writer->path,
-            (unsigned long long)SEGMENT_BYTES_MAX));
+                                (unsigned long long)SEGMENT_BYTES_MAX));
     block_seal(writer->block.data, block.size, writer->segment_id, offset);
     r = file_writer_append(writer->file, writer->block.data, block.size, ret_error);
     if (r < 0)
         return fail(writer, r);
-    struct index_entry entry = {.first_index = block.first_index, .time_first = block.time_first,
-        .time_last = block.time_last, .extent = offset | (uint64_t)block.size << BLOCK_OFFSET_BITS};
+    struct index_entry entry = {.first_index = block.first_index,
+        .time_first = block.time_first,
+        .time_last = block.time_last,
+        .extent = offset | (uint64_t)block.size << BLOCK_OFFSET_BITS};
     if (note_block(writer, &entry, block.size, block.count, &aggregate) < 0)
         return fail_memory(writer, ret_error);
     return 0;
@@ -381,8 +394,8 @@ void segment_writer_set_logical_bytes(struct segment_writer *writer, uint64_t lo
 uint64_t segment_writer_size(const struct segment_writer *writer)
 {
     return file_writer_offset(writer->file) + writer->index.size + writer->aggregates.size +
-        writer->directory.size + writer->page_table.size + pending_bytes(&writer->pending) +
-        sizeof(struct segment_footer);
+           writer->directory.size + writer->page_table.size + pending_bytes(&writer->pending) +
+           sizeof(struct segment_footer);
 }
 
 uint64_t segment_writer_points(const struct segment_writer *writer)
@@ -407,14 +420,18 @@ static int write_parts(struct segment_writer *writer, struct error *ret_error)
 static int write_footer(struct segment_writer *writer, uint64_t blocks_end, struct error *ret_error)
 {
     uint64_t id = writer->segment_id;
-    struct segment_footer footer = {.magic = SEGMENT_FOOTER_MAGIC, .version = SEGMENT_VERSION, .segment_id = id,
-        .file_size = file_writer_offset(writer->file) + sizeof(footer), .blocks_end = blocks_end,
+    struct segment_footer footer = {.magic = SEGMENT_FOOTER_MAGIC,
+        .version = SEGMENT_VERSION,
+        .segment_id = id,
+        .file_size = file_writer_offset(writer->file) + sizeof(footer),
+        .blocks_end = blocks_end,
         .index_count = writer->index.size / sizeof(struct index_entry),
         .index_checksum = checksum(writer->index.data, writer->index.size, id),
         .aggregates_checksum = checksum(writer->aggregates.data, writer->aggregates.size, id),
         .directory_size = writer->directory.size,
         .directory_checksum = checksum(writer->directory.data, writer->directory.size, id),
-        .series_count = writer->series_count, .point_count = writer->point_count};
+        .series_count = writer->series_count,
+        .point_count = writer->point_count};
     segment_footer_seal(&footer);
     return file_writer_append(writer->file, &footer, sizeof(footer), ret_error);
 }

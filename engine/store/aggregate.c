@@ -1,5 +1,5 @@
-/* Count, extremes and sum of the numbers in a range: from the blocks' stored aggregates where whole blocks are asked
- * for, from decoded points elsewhere. */
+/* Count, extremes and sum of the numbers in a range: from the blocks' stored aggregates where whole blocks
+ * are asked for, from decoded points elsewhere. */
 #include "bytes.h"
 #include "snapshot.h"
 
@@ -135,8 +135,8 @@ static int add_by_cursor(struct store_snapshot *snapshot, uint64_t series_id, ui
 }
 
 /* The range [*position, to) within one part that is in a segment. */
-static int add_segment_part(struct store_snapshot *snapshot, const struct part *part, uint64_t position, uint64_t to,
-    struct store_aggregate *aggregate, struct error *ret_error)
+static int add_segment_part(struct store_snapshot *snapshot, const struct part *part, uint64_t position,
+    uint64_t to, struct store_aggregate *aggregate, struct error *ret_error)
 {
     uint32_t number;
     int r = segment_block_by_index(part->segment, &part->series, position, &number, ret_error);
@@ -151,7 +151,8 @@ static int add_segment_part(struct store_snapshot *snapshot, const struct part *
         uint64_t end = block.first_index + block.count < to ? block.first_index + block.count : to;
         if (known.valid && position == block.first_index && end == block.first_index + block.count) {
             aggregate->points += known.count;
-            add_range(aggregate, known.count, known.min, known.max, (double)known.sum / POWERS_OF_TEN[known.exponent]);
+            add_range(aggregate, known.count, known.min, known.max,
+                (double)known.sum / POWERS_OF_TEN[known.exponent]);
             if (aggregate->exact)
                 add_exact(aggregate, known.sum, known.exponent);
         } else {

@@ -1,4 +1,5 @@
-/* The times of a batch on its way into the store: checked, stamped where they are missing, moved where asked. */
+/* The times of a batch on its way into the store: checked, stamped where they are missing, moved where asked.
+ */
 #include "clock.h"
 #include "append_times.h"
 #include "store.h"
@@ -18,7 +19,8 @@ static void times_to_doubles(struct batch *batch)
 
 static int order_error(uint32_t point, double time, double before, struct error *ret_error)
 {
-    return error_set(ret_error, EINVAL, "times must not decrease: point %u has t=%.17g after t=%.17g", point, time, before);
+    return error_set(ret_error, EINVAL, "times must not decrease: point %u has t=%.17g after t=%.17g", point,
+        time, before);
 }
 
 int batch_check_times(const struct batch *batch, double previous, struct error *ret_error)
@@ -86,7 +88,9 @@ int batch_settle_times(struct batch *batch, double last, unsigned flags, struct 
     if (flags & STORE_APPEND_RESTAMP)
         restamp(batch, last);
     if (batch_time(batch, 0) < last)
-        return error_set(ret_error, EINVAL, "Greater timestamp already exists for this stream: first time %.17g, "
-                                            "last stored time %.17g", batch_time(batch, 0), last);
+        return error_set(ret_error, EINVAL,
+            "Greater timestamp already exists for this stream: first time %.17g, "
+            "last stored time %.17g",
+            batch_time(batch, 0), last);
     return 0;
 }

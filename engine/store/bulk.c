@@ -1,5 +1,5 @@
-/* Bulk load: series go straight into segments in a staging directory, which then move into the store in one step.
- * The staging's own small manifest names what is finished there, so that a killed load can go on. */
+/* Bulk load: series go straight into segments in a staging directory, which then move into the store in one
+ * step. The staging's own small manifest names what is finished there, so that a killed load can go on. */
 #include "bulk.h"
 
 #include "append_times.h"
@@ -22,7 +22,8 @@
 
 enum {
     BULK_NAME_BYTES_MAX = 64,
-    BULK_SEGMENT_BYTES = 64 << 20, /* a segment this large is finished before the next series: what resuming may lose */
+    BULK_SEGMENT_BYTES =
+        64 << 20, /* a segment this large is finished before the next series: what resuming may lose */
     STAGING_BYTES_MAX = 1 << 30,
     FILE_IDS_PER_BULK = 1 << 16, /* taken in advance: one change of the set of files for so many */
 };
@@ -73,7 +74,8 @@ static int parse_staging(struct store_bulk *bulk, const uint8_t *bytes, size_t s
     if (size < sizeof(header))
         return -EBADMSG;
     memcpy(&header, bytes, sizeof(header));
-    if (header.magic != STAGING_MAGIC || header.count != (size - sizeof(header)) / sizeof(struct staging_entry) ||
+    if (header.magic != STAGING_MAGIC ||
+        header.count != (size - sizeof(header)) / sizeof(struct staging_entry) ||
         header.checksum != checksum(bytes + sizeof(uint64_t), size - sizeof(uint64_t), 0))
         return -EBADMSG;
     bulk->entries = malloc((header.count + 1) * sizeof(struct staging_entry));
@@ -179,10 +181,12 @@ static int take_file_ids(struct store_bulk *bulk, struct error *ret_error)
 {
     bulk->next_file_id = files_take_ids(bulk->files, FILE_IDS_PER_BULK);
     bulk->file_id_end = bulk->next_file_id + FILE_IDS_PER_BULK;
-    return files_apply(bulk->files, &(struct files_edit){0}, NULL, ret_error); /* the staging keeps its files over a crash */
+    return files_apply(
+        bulk->files, &(struct files_edit){0}, NULL, ret_error); /* the staging keeps its files over a crash */
 }
 
-static int bulk_new(struct io *io, struct files *files, const char *name, struct store_bulk **ret_bulk, struct error *ret_error)
+static int bulk_new(struct io *io, struct files *files, const char *name, struct store_bulk **ret_bulk,
+    struct error *ret_error)
 {
     if (!name_is_valid(name))
         return error_set(ret_error, EINVAL, "'%s' is no name for a staging", name);
@@ -200,8 +204,8 @@ static int bulk_new(struct io *io, struct files *files, const char *name, struct
     return 0;
 }
 
-int bulk_open(struct io *io, struct files *files, struct wake wake, const char *name, bool resume, struct store_bulk **ret_bulk,
-    struct error *ret_error)
+int bulk_open(struct io *io, struct files *files, struct wake wake, const char *name, bool resume,
+    struct store_bulk **ret_bulk, struct error *ret_error)
 {
     struct store_bulk *bulk;
     int r = bulk_new(io, files, name, &bulk, ret_error);
@@ -276,7 +280,8 @@ bool store_bulk_find(struct store_bulk *bulk, uint64_t tag, uint64_t *ret_series
 
 /* ---- writing ---- */
 
-int store_bulk_writer_open(struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error)
+int store_bulk_writer_open(
+    struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error)
 {
     struct store_bulk_writer *writer = calloc(1, sizeof(*writer));
     if (!writer)
@@ -339,7 +344,8 @@ static int end_segment(struct store_bulk_writer *writer, struct error *ret_error
         }
     }
     if (r == 0) {
-        memcpy(bulk->entries + bulk->entry_count, writer->pending, writer->pending_count * sizeof(*writer->pending));
+        memcpy(bulk->entries + bulk->entry_count, writer->pending,
+            writer->pending_count * sizeof(*writer->pending));
         bulk->entry_count = needed;
         r = write_staging(bulk, ret_error);
     }
@@ -368,10 +374,13 @@ static int check_is_new(struct files *files, uint64_t series_id, struct error *r
     struct version *version = files_version(files);
     bool holds = version_holds(version, series_id) && !files_is_deleted(files, series_id);
     version_release(version);
-    return holds ? error_set(ret_error, EEXIST, "series %llu holds points already", (unsigned long long)series_id) : 0;
+    return holds ? error_set(
+                       ret_error, EEXIST, "series %llu holds points already", (unsigned long long)series_id)
+                 : 0;
 }
 
-int store_bulk_series(struct store_bulk_writer *writer, uint64_t series_id, uint64_t tag, struct error *ret_error)
+int store_bulk_series(
+    struct store_bulk_writer *writer, uint64_t series_id, uint64_t tag, struct error *ret_error)
 {
     int r = check_is_new(writer->bulk->files, series_id, ret_error);
     if (r == 0 && writer->segment && writer->pending_count > 0 &&
@@ -486,8 +495,8 @@ static int move_segment(struct io *io, struct move *move, struct error *ret_erro
     return 0;
 }
 
-static int name_segments(struct files *files, struct move *moves, uint32_t count, enum files_outcome *ret_outcome,
-    struct error *ret_error)
+static int name_segments(struct files *files, struct move *moves, uint32_t count,
+    enum files_outcome *ret_outcome, struct error *ret_error)
 {
     *ret_outcome = FILES_REFUSED;
     struct segment_file **segments = calloc((size_t)count + 1, sizeof(struct segment_file *));
@@ -500,11 +509,13 @@ static int name_segments(struct files *files, struct move *moves, uint32_t count
     }
     int r = 0;
     if (segment_count > 0)
-        r = files_apply(files, &(struct files_edit){
-            .add_segments = segments,
-            .add_segment_count = segment_count,
-            .keep_refused = true, /* they go back to the staging */
-        }, ret_outcome, ret_error);
+        r = files_apply(files,
+            &(struct files_edit){
+                .add_segments = segments,
+                .add_segment_count = segment_count,
+                .keep_refused = true, /* they go back to the staging */
+            },
+            ret_outcome, ret_error);
     free(segments);
     return r;
 }
@@ -527,7 +538,8 @@ int store_bulk_publish(struct store_bulk *bulk, struct error *ret_error)
         bulk->published = r == 0;
         bulk->wake.call(bulk->wake.context);
     }
-    for (uint32_t i = 0; r < 0 && outcome == FILES_REFUSED && i < count; i++) { /* back into the staging, so that a resumed load finds them */
+    for (uint32_t i = 0; r < 0 && outcome == FILES_REFUSED && i < count;
+         i++) { /* back into the staging, so that a resumed load finds them */
         if (moves[i].moved)
             (void)io_rename(bulk->io, moves[i].to, moves[i].from, NULL);
     }

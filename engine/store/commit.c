@@ -1,12 +1,13 @@
-/* Group commit: appenders reserve room in the filling group, pack their frame into it outside the lock, and one
- * of them, the leader, writes and syncs the whole group, publishes its frames and wakes the others. While group N
- * is on its way to the disk, group N+1 fills: the device's speed is the clock, there is no timer.
+/* Group commit: appenders reserve room in the filling group, pack their frame into it outside the lock, and
+ * one of them, the leader, writes and syncs the whole group, publishes its frames and wakes the others. While
+ * group N is on its way to the disk, group N+1 fills: the device's speed is the clock, there is no timer.
  * (DeWitt et al., "Implementation techniques for main memory database systems", SIGMOD 1984, section 5.2.)
  *
- * Why an acknowledged batch is on disk: `done` with result 0 is set only after io_write_sync returned 0 for a range
- * that includes the frame, and no sync of the same file by another thread had failed by then. Why order holds: first index and offset in the journal are given in one critical
- * section, groups are written one after the other, and published in that order. commit_group.c has the groups' memory,
- * states.c what is known of the series. */
+ * Why an acknowledged batch is on disk: `done` with result 0 is set only after io_write_sync returned 0 for a
+ * range that includes the frame, and no sync of the same file by another thread had failed by then. Why order
+ * holds: first index and offset in the journal are given in one critical section, groups are written one
+ * after the other, and published in that order. commit_group.c has the groups' memory, states.c what is known
+ * of the series. */
 #include "append_times.h"
 #include "check.h"
 #include "clock.h"
@@ -27,8 +28,8 @@ enum {
 
 /* ---- life ---- */
 
-int commit_new(const struct store_options *options, struct io *io, struct files *files, struct wake wake, struct states *states,
-    struct journal *active, struct commit **ret_commit, struct error *ret_error)
+int commit_new(const struct store_options *options, struct io *io, struct files *files, struct wake wake,
+    struct states *states, struct journal *active, struct commit **ret_commit, struct error *ret_error)
 {
     struct commit *commit = calloc(1, sizeof(*commit));
     if (!commit) {
@@ -89,8 +90,10 @@ struct append {
 
 static int dead_error(const struct commit *commit, struct error *ret_error)
 {
-    return error_set(ret_error, EIO, "%s; whether inserts that were under way are stored is unknown until the "
-                                     "database is opened again", commit->dead_error.message);
+    return error_set(ret_error, EIO,
+        "%s; whether inserts that were under way are stored is unknown until the "
+        "database is opened again",
+        commit->dead_error.message);
 }
 
 /* Waits for room to change. 0 = look again; -EAGAIN = waited long enough. */
@@ -102,8 +105,10 @@ static int wait_for_room(struct commit *commit, struct append *append, struct er
         commit->waited++;
     }
     if (now >= append->deadline_ns)
-        return error_set(ret_error, EAGAIN, "the store cannot keep up at the moment (waited %u ms for a free journal); "
-                                            "try again", commit->options->wait_ms_max);
+        return error_set(ret_error, EAGAIN,
+            "the store cannot keep up at the moment (waited %u ms for a free journal); "
+            "try again",
+            commit->options->wait_ms_max);
     struct timespec deadline = {
         .tv_sec = (time_t)(append->deadline_ns / 1000000000u),
         .tv_nsec = (long)(append->deadline_ns % 1000000000u),
@@ -130,7 +135,8 @@ static int rotate(struct commit *commit, struct error *ret_error)
     return r < 0 ? r : 1;
 }
 
-/* The active journal has room for the append, but no blocks are allocated there yet: asks for them. 1 or what is in the way. */
+/* The active journal has room for the append, but no blocks are allocated there yet: asks for them. 1 or what
+ * is in the way. */
 static int ask_for_blocks(struct commit *commit, const struct append *append, struct error *ret_error)
 {
     uint64_t end = commit->active->reserved_end + append->size;
@@ -141,8 +147,10 @@ static int ask_for_blocks(struct commit *commit, const struct append *append, st
     return r < 0 ? r : 1;
 }
 
-/* Whether the append fits into the active journal: 0 = it does; 1 = not yet, or *ret_rotated; negative: what is in the way. */
-static int find_journal(struct commit *commit, const struct append *append, bool *ret_rotated, struct error *ret_error)
+/* Whether the append fits into the active journal: 0 = it does; 1 = not yet, or *ret_rotated; negative: what
+ * is in the way. */
+static int find_journal(
+    struct commit *commit, const struct append *append, bool *ret_rotated, struct error *ret_error)
 {
     const struct journal *active = commit->active;
     if (active->file->size - active->reserved_end < append->size) {
@@ -152,11 +160,13 @@ static int find_journal(struct commit *commit, const struct append *append, bool
         *ret_rotated = r == 0;
         return r < 0 ? r : 1;
     }
-    return active->filled_end - active->reserved_end < append->size ? ask_for_blocks(commit, append, ret_error) : 0;
+    return active->filled_end - active->reserved_end < append->size
+               ? ask_for_blocks(commit, append, ret_error)
+               : 0;
 }
 
-/* Makes sure that the append's frames fit into the filling group. 0 = they do; 1 = the lock was let go of, look at
- * everything again; negative: error. */
+/* Makes sure that the append's frames fit into the filling group. 0 = they do; 1 = the lock was let go of,
+ * look at everything again; negative: error. */
 static int find_room(struct commit *commit, struct append *append, struct error *ret_error)
 {
     struct group *group = commit->filling;
@@ -181,10 +191,12 @@ static int find_room(struct commit *commit, struct append *append, struct error 
 
 /* ---- reserving ---- */
 
-/* The state of a series; loaded from the segments when it has none in memory. The lock is let go of for the loading: look at everything
- * else again. An eviction meanwhile means that a journal has become a segment, and that what was read from the segments before it may miss
- * points: then it is read again. *ret_state is valid until the lock is let go of. */
-static int get_state(struct commit *commit, uint64_t series_id, struct series_state **ret_state, struct error *ret_error)
+/* The state of a series; loaded from the segments when it has none in memory. The lock is let go of for the
+ * loading: look at everything else again. An eviction meanwhile means that a journal has become a segment,
+ * and that what was read from the segments before it may miss points: then it is read again. *ret_state is
+ * valid until the lock is let go of. */
+static int get_state(
+    struct commit *commit, uint64_t series_id, struct series_state **ret_state, struct error *ret_error)
 {
     while (!(*ret_state = states_find(commit->states, series_id))) {
         uint64_t generation = states_generation(commit->states);
@@ -201,8 +213,8 @@ static int get_state(struct commit *commit, uint64_t series_id, struct series_st
     return 0;
 }
 
-static void reserve_points(struct commit *commit, struct append *append, struct series_state *state,
-    struct frame *ret_frame)
+static void reserve_points(
+    struct commit *commit, struct append *append, struct series_state *state, struct frame *ret_frame)
 {
     struct batch *batch = append->batch;
     struct frame *frame = group_add_frame(commit->filling, commit->active, append->size);
@@ -238,8 +250,8 @@ static void reserve_tombstones(struct commit *commit, const struct append *appen
     }
 }
 
-/* A deletion needs a state for each of its series: a reader that loads the state before the deletion is published would consider the
- * series live. The lock is held until the states say that it is deleted. */
+/* A deletion needs a state for each of its series: a reader that loads the state before the deletion is
+ * published would consider the series live. The lock is held until the states say that it is deleted. */
 static int reserve_states(struct commit *commit, const struct append *append)
 {
     int r = 0;
@@ -250,8 +262,8 @@ static int reserve_states(struct commit *commit, const struct append *append)
     return r;
 }
 
-/* What publishing will need. An append that memory is short for is refused here: once it is written there is no way back, and the
- * journal would have to die. */
+/* What publishing will need. An append that memory is short for is refused here: once it is written there is
+ * no way back, and the journal would have to die. */
 static int reserve_memory(struct commit *commit, const struct append *append, struct error *ret_error)
 {
     int r = 0;
@@ -265,11 +277,13 @@ static int reserve_memory(struct commit *commit, const struct append *append, st
         for (uint32_t i = 0; r < 0 && i < append->frames; i++)
             states_remove_unused(commit->states, append->series_ids[i]);
     }
-    return r < 0 ? error_set(ret_error, ENOMEM, "out of memory for the index of %s", commit->active->file->path) : 0;
+    return r < 0
+               ? error_set(ret_error, ENOMEM, "out of memory for the index of %s", commit->active->file->path)
+               : 0;
 }
 
-/* Reserves room for the append; the lock is held. On success the group holds a reference for the caller and counts
- * it as packing. */
+/* Reserves room for the append; the lock is held. On success the group holds a reference for the caller and
+ * counts it as packing. */
 static int reserve(struct commit *commit, struct append *append, struct group **ret_group,
     struct frame *ret_frame, struct error *ret_error)
 {
@@ -283,10 +297,11 @@ static int reserve(struct commit *commit, struct append *append, struct group **
             if (r < 0)
                 return r;
             if (state->deleted)
-                return error_set(ret_error, ENOENT, "series %llu was deleted",
-                    (unsigned long long)append->series_ids[0]);
+                return error_set(
+                    ret_error, ENOENT, "series %llu was deleted", (unsigned long long)append->series_ids[0]);
             if (state->frozen)
-                return error_set(ret_error, EAGAIN, "series %llu is being rewritten and takes no points meanwhile; try again",
+                return error_set(ret_error, EAGAIN,
+                    "series %llu is being rewritten and takes no points meanwhile; try again",
                     (unsigned long long)append->series_ids[0]);
         }
         r = find_room(commit, append, ret_error);
@@ -317,7 +332,8 @@ static void tell_listener(struct commit *commit, const struct group *group)
     for (uint32_t i = 0; commit->listener && i < group->frame_count; i++) {
         const struct frame *frame = &group->frames[i];
         if (frame->kind == FRAME_POINTS)
-            commit->listener(commit->listener_context, frame->series_id, frame->first_index, group->batches[i]);
+            commit->listener(
+                commit->listener_context, frame->series_id, frame->first_index, group->batches[i]);
     }
     (void)pthread_mutex_unlock(&commit->listener_lock);
 }
@@ -340,9 +356,9 @@ static int publish(struct commit *commit, struct group *group, bool synced)
     return 0;
 }
 
-/* Without a sync per group, the end of a full journal may still be on its way when its successor gets frames: power
- * loss could then leave the successor's frames and a hole before them. So the first group of a journal waits until
- * its predecessor is on disk: what power loss costs is always the end of the log. */
+/* Without a sync per group, the end of a full journal may still be on its way when its successor gets frames:
+ * power loss could then leave the successor's frames and a hole before them. So the first group of a journal
+ * waits until its predecessor is on disk: what power loss costs is always the end of the log. */
 static int sync_predecessor(struct commit *commit, const struct journal *journal, struct error *ret_error)
 {
     struct version *version = files_version(commit->files);
@@ -358,8 +374,9 @@ static int sync_predecessor(struct commit *commit, const struct journal *journal
     return r;
 }
 
-/* A deletion is synced whatever the setting: sealing and merging drop the series' points for good, and a tombstone that
- * power loss took back would leave the points that were not yet dropped with a hole before them. */
+/* A deletion is synced whatever the setting: sealing and merging drop the series' points for good, and a
+ * tombstone that power loss took back would leave the points that were not yet dropped with a hole before
+ * them. */
 static bool needs_sync(const struct commit *commit, const struct group *group)
 {
     bool sync = commit->options->fsync == STORE_FSYNC_ALWAYS;
@@ -377,7 +394,8 @@ static int write_group(struct commit *commit, struct group *group, struct error 
         r = sync_predecessor(commit, group->journal, ret_error);
     if (r < 0)
         return r;
-    r = io_write_sync(commit->io, file->file, file->path, group->data, group->size, group->offset, sync, ret_error);
+    r = io_write_sync(
+        commit->io, file->file, file->path, group->data, group->size, group->offset, sync, ret_error);
     if (r == 0 && sync)
         r = journal_check_syncs(group->journal, ret_error);
     if (r < 0)
@@ -397,8 +415,8 @@ static void die(struct commit *commit, const struct error *error)
     group_wake(commit->filling, INT_MAX);
 }
 
-/* Whether the filling group can go to the disk. the lock is held: no frame comes meanwhile, so that nothing is
- * packing stays true. */
+/* Whether the filling group can go to the disk. the lock is held: no frame comes meanwhile, so that nothing
+ * is packing stays true. */
 static bool is_ready(const struct commit *commit)
 {
     return !commit->committing && !commit->dead && commit->filling->frame_count > 0 &&
@@ -420,8 +438,8 @@ static void release_group(struct commit *commit, struct group *group)
         group_free(group);
 }
 
-/* Makes an empty group the filling one. Returns the one that was, or NULL: memory is short, and one may have come
- * back by now. the lock is held, and let go of meanwhile in that case. */
+/* Makes an empty group the filling one. Returns the one that was, or NULL: memory is short, and one may have
+ * come back by now. the lock is held, and let go of meanwhile in that case. */
 static struct group *take_filling(struct commit *commit)
 {
     struct group *group = commit->filling;
@@ -429,7 +447,8 @@ static struct group *take_filling(struct commit *commit)
     if (!next)
         next = group_new(commit->options->journal_bytes);
     if (!next) {
-        (void)pthread_cond_wait(&commit->room, &commit->lock); /* a group comes back when its appenders are done */
+        (void)pthread_cond_wait(
+            &commit->room, &commit->lock); /* a group comes back when its appenders are done */
         return NULL;
     }
     next->number = ++commit->group_number;
@@ -472,9 +491,11 @@ static void lead(struct commit *commit)
     (void)pthread_mutex_lock(&commit->lock);
 }
 
-/* Leads the group if it is ready and nobody else does. Returns the state of `changes` to wait for a change of, taken
- * before anybody could miss it. 0 or, when the journal has died and the group will never be written, the error. */
-static int try_to_lead(struct commit *commit, struct group *group, uint32_t *ret_seen, struct error *ret_error)
+/* Leads the group if it is ready and nobody else does. Returns the state of `changes` to wait for a change
+ * of, taken before anybody could miss it. 0 or, when the journal has died and the group will never be
+ * written, the error. */
+static int try_to_lead(
+    struct commit *commit, struct group *group, uint32_t *ret_seen, struct error *ret_error)
 {
     int r = 0;
     (void)pthread_mutex_lock(&commit->lock);
@@ -483,7 +504,8 @@ static int try_to_lead(struct commit *commit, struct group *group, uint32_t *ret
     /* Nobody will lead it. One that is under way is waited for: its batches are in use. */
     if (group == commit->filling && commit->dead) {
         r = dead_error(commit, ret_error);
-        group_wake(group, INT_MAX); /* who packed after the journal had died and was not the last waits for a change */
+        group_wake(group,
+            INT_MAX); /* who packed after the journal had died and was not the last waits for a change */
     }
     *ret_seen = atomic_load(&group->changes);
     (void)pthread_mutex_unlock(&commit->lock);
@@ -491,8 +513,8 @@ static int try_to_lead(struct commit *commit, struct group *group, uint32_t *ret
 }
 
 /* The frame is packed: waits until its group is done, leading it if nobody else does. Drops the reference.
- * Who packs last tries to lead; if another group is under way then, its leader wakes one of this group's appenders.
- * Who is woken because the group is done needs no lock: many would stand in line for it. */
+ * Who packs last tries to lead; if another group is under way then, its leader wakes one of this group's
+ * appenders. Who is woken because the group is done needs no lock: many would stand in line for it. */
 static int await_group(struct commit *commit, struct group *group, struct error *ret_error)
 {
     uint32_t seen = atomic_load(&group->changes);
@@ -516,8 +538,10 @@ static int await_group(struct commit *commit, struct group *group, struct error 
 static int run(struct commit *commit, struct append *append, struct frame *ret_frame, struct error *ret_error)
 {
     if (append->size > commit->options->journal_bytes - JOURNAL_HEADER_BYTES)
-        return error_set(ret_error, E2BIG, "a batch of %zu bytes does not fit into a journal of %llu bytes; insert fewer "
-                                           "points at once", append->size, (unsigned long long)commit->options->journal_bytes);
+        return error_set(ret_error, E2BIG,
+            "a batch of %zu bytes does not fit into a journal of %llu bytes; insert fewer "
+            "points at once",
+            append->size, (unsigned long long)commit->options->journal_bytes);
     uint64_t flight = atomic_fetch_add(&commit->flight_bytes, append->size) + append->size;
     if (flight > commit->options->flight_bytes_max && flight != append->size) {
         atomic_fetch_sub(&commit->flight_bytes, append->size);
@@ -569,8 +593,9 @@ int commit_append(struct commit *commit, uint64_t series_id, struct batch *batch
         .logical_bytes = batch_logical_bytes(batch, 0, batch->count),
     };
     if (append.size == 0)
-        return error_set(ret_error, E2BIG, "a batch of %u points is larger than %d bytes; insert fewer points at once",
-            batch->count, FRAME_BYTES_MAX);
+        return error_set(ret_error, E2BIG,
+            "a batch of %u points is larger than %d bytes; insert fewer points at once", batch->count,
+            FRAME_BYTES_MAX);
     struct frame frame;
     r = run(commit, &append, &frame, ret_error);
     if (r == 0 && ret_first_index)
@@ -578,7 +603,8 @@ int commit_append(struct commit *commit, uint64_t series_id, struct batch *batch
     return r;
 }
 
-int commit_delete_series(struct commit *commit, const uint64_t *series_ids, size_t count, struct error *ret_error)
+int commit_delete_series(
+    struct commit *commit, const uint64_t *series_ids, size_t count, struct error *ret_error)
 {
     size_t each = frame_size(&(struct frame){.kind = FRAME_TOMBSTONE});
     size_t at_once = (JOURNAL_BYTES_MIN - JOURNAL_HEADER_BYTES) / each;
@@ -598,11 +624,12 @@ int commit_delete_series(struct commit *commit, const uint64_t *series_ids, size
     return 0;
 }
 
-/* The lock is held. Groups are written in the order of their numbers: waits for the last one that may hold frames by now. Their
- * appenders write them. */
+/* The lock is held. Groups are written in the order of their numbers: waits for the last one that may hold
+ * frames by now. Their appenders write them. */
 static int await_reserved(struct commit *commit, struct error *ret_error)
 {
-    uint64_t number = commit->filling->frame_count > 0 ? commit->filling->number : commit->filling->number - 1;
+    uint64_t number =
+        commit->filling->frame_count > 0 ? commit->filling->number : commit->filling->number - 1;
     commit->freezing++;
     while (commit->written_number < number && !commit->dead)
         (void)pthread_cond_wait(&commit->room, &commit->lock);
@@ -610,7 +637,8 @@ static int await_reserved(struct commit *commit, struct error *ret_error)
     return commit->written_number < number ? dead_error(commit, ret_error) : 0;
 }
 
-/* Whoever reserves later sees the mark under the same lock; what was reserved before is published when this returns. */
+/* Whoever reserves later sees the mark under the same lock; what was reserved before is published when this
+ * returns. */
 int commit_freeze_series(struct commit *commit, uint64_t series_id, struct error *ret_error)
 {
     struct series_state *state;

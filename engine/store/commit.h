@@ -1,4 +1,5 @@
-/* Group commit: makes appended frames durable and then visible, many inserts with one device flush. commit.c explains how. */
+/* Group commit: makes appended frames durable and then visible, many inserts with one device flush. commit.c
+ * explains how. */
 #ifndef CONNECTORDB_COMMIT_H
 #define CONNECTORDB_COMMIT_H
 
@@ -9,17 +10,18 @@
 
 struct commit;
 
-/* Appends to `active`, the newest journal. options, io and files are borrowed; `wake` tells the background of a journal to seal or
- * to prepare; `states` and a reference to `active` are taken over, also
- * on failure. */
-int commit_new(const struct store_options *options, struct io *io, struct files *files, struct wake wake, struct states *states,
-    struct journal *active, struct commit **ret_commit, struct error *ret_error);
+/* Appends to `active`, the newest journal. options, io and files are borrowed; `wake` tells the background of
+ * a journal to seal or to prepare; `states` and a reference to `active` are taken over, also on failure. */
+int commit_new(const struct store_options *options, struct io *io, struct files *files, struct wake wake,
+    struct states *states, struct journal *active, struct commit **ret_commit, struct error *ret_error);
 void commit_free(struct commit *commit); /* accepts NULL */
 
-/* What store_append, store_delete_series, store_freeze_series, store_unfreeze_series and store_set_listener promise (store.h). */
-int commit_append(struct commit *commit, uint64_t series_id, struct batch *batch, unsigned flags, uint64_t *ret_first_index,
-    struct error *ret_error);
-int commit_delete_series(struct commit *commit, const uint64_t *series_ids, size_t count, struct error *ret_error);
+/* What store_append, store_delete_series, store_freeze_series, store_unfreeze_series and store_set_listener
+ * promise (store.h). */
+int commit_append(struct commit *commit, uint64_t series_id, struct batch *batch, unsigned flags,
+    uint64_t *ret_first_index, struct error *ret_error);
+int commit_delete_series(
+    struct commit *commit, const uint64_t *series_ids, size_t count, struct error *ret_error);
 int commit_freeze_series(struct commit *commit, uint64_t series_id, struct error *ret_error);
 void commit_unfreeze_series(struct commit *commit, uint64_t series_id);
 void commit_set_listener(struct commit *commit, store_listener listener, void *context);
@@ -38,14 +40,17 @@ struct journal_wish {
 bool commit_wants_spare(struct commit *commit, struct journal_wish *ret_wish);
 /* Gives it a prepared journal (the reference is taken over), or says why there is none. */
 void commit_offer_spare(struct commit *commit, struct journal *spare, const struct error *prepare_error);
-/* The active journal, with a reference, if inserts come near the end of its allocated blocks, and the next piece to allocate; or NULL. */
+/* The active journal, with a reference, if inserts come near the end of its allocated blocks, and the next
+ * piece to allocate; or NULL. */
 struct journal *commit_wants_blocks(struct commit *commit, uint64_t *ret_from, uint64_t *ret_to);
 /* The blocks up to `to` are there, or why not. */
-void commit_offer_blocks(struct commit *commit, struct journal *journal, uint64_t to, const struct error *fill_error);
+void commit_offer_blocks(
+    struct commit *commit, struct journal *journal, uint64_t to, const struct error *fill_error);
 /* Whether the journal takes no more frames; its end then. */
 bool commit_is_closed(struct commit *commit, const struct journal *journal, uint64_t *ret_end);
 struct journal *commit_active(struct commit *commit); /* a reference */
-/* A journal has become a segment: lets waiting appenders look again, and drops the states that only the journal accounted for. */
+/* A journal has become a segment: lets waiting appenders look again, and drops the states that only the
+ * journal accounted for. */
 void commit_sealed(struct commit *commit, struct journal *journal);
 /* A write or sync of a journal failed: no insert will be acknowledged any more. */
 void commit_kill(struct commit *commit, const struct error *error);

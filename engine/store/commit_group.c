@@ -1,5 +1,5 @@
-/* Commit groups: where frames gather on their way to the journal. A group is used again and again, from a pool: the
- * memory for its frames is mapped once and what a usual group needs of it stays. */
+/* Commit groups: where frames gather on their way to the journal. A group is used again and again, from a
+ * pool: the memory for its frames is mapped once and what a usual group needs of it stays. */
 #include "commit_private.h"
 #include "futex.h"
 
@@ -14,7 +14,8 @@ struct group *group_new(size_t capacity)
     struct group *group = calloc(1, sizeof(*group));
     if (!group)
         return NULL;
-    group->data = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    group->data =
+        mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (group->data == MAP_FAILED) {
         free(group);
         return NULL;

@@ -16,11 +16,12 @@ struct group {
     struct frame *frames;
     const struct batch **batches; /* for the listener; borrowed from the waiting appenders */
     uint32_t frame_count, frame_capacity;
-    _Atomic uint32_t packing;    /* frames reserved but not yet packed; rises under commit.c's lock only */
-    _Atomic uint32_t references; /* appenders that still look at it, and the commit while it is the filling group */
-    int result;                  /* to be read once it is done */
+    _Atomic uint32_t packing; /* frames reserved but not yet packed; rises under commit.c's lock only */
+    _Atomic uint32_t
+        references; /* appenders that still look at it, and the commit while it is the filling group */
+    int result;     /* to be read once it is done */
     atomic_bool done;
-    _Atomic uint32_t changes;    /* futex word: incremented to wake appenders */
+    _Atomic uint32_t changes; /* futex word: incremented to wake appenders */
 };
 
 struct commit {
@@ -38,14 +39,15 @@ struct commit {
     bool committing; /* a thread has the token: it alone writes, syncs and publishes a group */
     bool dead;
     struct error dead_error;
-    uint64_t group_number;   /* of the filling group */
-    uint64_t written_number; /* of the last group that was written and published */
-    uint32_t freezing;       /* threads that wait for a group to be written */
+    uint64_t group_number;      /* of the filling group */
+    uint64_t written_number;    /* of the last group that was written and published */
+    uint32_t freezing;          /* threads that wait for a group to be written */
     struct error prepare_error; /* code 0 = none: why there is no spare, or no more of the active journal */
-    uint64_t frame_needed;      /* the size of the largest frame that waits for a journal it fits in; 0 = none */
-    uint64_t blocks_needed;     /* where the farthest frame ends that waits for blocks of the active journal; 0 = none */
-    bool spare_needed;          /* the active journal is full, or is to be sealed */
-    bool work_asked_for;        /* journals_need_work said so */
+    uint64_t frame_needed;  /* the size of the largest frame that waits for a journal it fits in; 0 = none */
+    uint64_t blocks_needed; /* where the farthest frame ends that waits for blocks of the active journal; 0 =
+                               none */
+    bool spare_needed;      /* the active journal is full, or is to be sealed */
+    bool work_asked_for;    /* journals_need_work said so */
     uint64_t appended_points, appended_batches, commits, written_bytes, waited;
 
     _Atomic uint64_t flight_bytes;
@@ -59,7 +61,8 @@ struct commit {
 
 /* True once when inserts come near the end of what is prepared for them: the background is to be woken. */
 bool journals_need_work(struct commit *commit);
-/* Preparing a journal or blocks found no space, and inserts need not wait for it in vain: the error; else 0. */
+/* Preparing a journal or blocks found no space, and inserts need not wait for it in vain: the error; else 0.
+ */
 int journals_check_space(const struct commit *commit, struct error *ret_error);
 
 /* ---- commit_group.c; the lock of commit.c is held where it says so ---- */
@@ -69,7 +72,8 @@ struct group *group_new(size_t capacity);
 void group_free(struct group *group); /* accepts NULL */
 /* Empties a group that nobody looks at any more. */
 void group_clear(struct group *group);
-/* The pool of empty groups: take gives it one reference, NULL = the pool is empty; put: false = it is full. Locked. */
+/* The pool of empty groups: take gives it one reference, NULL = the pool is empty; put: false = it is full.
+ * Locked. */
 struct group *group_pool_take(struct group **pool);
 bool group_pool_put(struct group **pool, struct group *group);
 /* Gets the memory for so many more frames. Locked. 0 or -ENOMEM. */

@@ -7,22 +7,22 @@
 struct store_cursor {
     struct scratch_pool *pool;
     struct parts parts;
-    uint32_t part;       /* the part that holds `position` */
-    uint64_t position;   /* index of the next point */
+    uint32_t part;     /* the part that holds `position` */
+    uint64_t position; /* index of the next point */
     uint64_t end;
     bool forget;
-    uint32_t number;     /* next block or frame of the part */
+    uint32_t number; /* next block or frame of the part */
     bool number_known;
     const struct segment *prefetched; /* the last one whose blocks were */
     struct read_scratch *scratch;
-    struct batch frame;  /* view of the large frame being handed out in slices */
+    struct batch frame; /* view of the large frame being handed out in slices */
     uint64_t frame_first;
     const struct part *lent; /* a journal's part: what was handed out last is in its file; NULL = it is not */
-    struct batch slice;  /* what the caller looks at */
+    struct batch slice;      /* what the caller looks at */
 };
 
-int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to, bool forget,
-    struct store_cursor **ret_cursor, struct error *ret_error)
+int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
+    bool forget, struct store_cursor **ret_cursor, struct error *ret_error)
 {
     struct store_cursor *cursor = calloc(1, sizeof(*cursor));
     if (!cursor)
@@ -66,7 +66,8 @@ static void hand_out(struct store_cursor *cursor, const struct batch *batch, uin
 }
 
 /* A range of many blocks is read ahead from its first one on; where it ends is only estimated. */
-static void prefetch(const struct store_cursor *cursor, const struct part *part, const struct segment_block *block)
+static void prefetch(
+    const struct store_cursor *cursor, const struct part *part, const struct segment_block *block)
 {
     enum { BLOCKS_FEW = 4, PREFETCH_BYTES_MAX = 4 << 20 };
     uint64_t end = cursor->end < part->end_index ? cursor->end : part->end_index;
@@ -82,7 +83,8 @@ static int next_from_segment(struct store_cursor *cursor, const struct part *par
     struct segment_block block;
     int r = 0;
     if (!cursor->number_known)
-        r = segment_block_by_index(part->segment, &part->series, cursor->position, &cursor->number, ret_error);
+        r = segment_block_by_index(
+            part->segment, &part->series, cursor->position, &cursor->number, ret_error);
     if (r == 0)
         r = segment_block(part->segment, &part->series, cursor->number, &block, ret_error);
     if (r == 0 && cursor->prefetched != part->segment) {
@@ -90,14 +92,15 @@ static int next_from_segment(struct store_cursor *cursor, const struct part *par
         prefetch(cursor, part, &block);
     }
     if (r == 0)
-        r = segment_read_block(part->segment, &part->series, &block, cursor->scratch->columns, false, &cursor->scratch->batch,
-            ret_error);
+        r = segment_read_block(part->segment, &part->series, &block, cursor->scratch->columns, false,
+            &cursor->scratch->batch, ret_error);
     if (r < 0)
         return r;
     if (cursor->position < block.first_index || cursor->position >= block.first_index + block.count)
-        return error_set(ret_error, EBADMSG, "%s: the block at offset %llu does not hold index %llu of series %llu",
-            segment_path(part->segment), (unsigned long long)block.offset, (unsigned long long)cursor->position,
-            (unsigned long long)part->series.series_id);
+        return error_set(ret_error, EBADMSG,
+            "%s: the block at offset %llu does not hold index %llu of series %llu",
+            segment_path(part->segment), (unsigned long long)block.offset,
+            (unsigned long long)cursor->position, (unsigned long long)part->series.series_id);
     hand_out(cursor, &cursor->scratch->batch, block.first_index);
     cursor->number++;
     cursor->number_known = true;
@@ -192,7 +195,8 @@ int store_cursor_next(struct store_cursor *cursor, const struct batch **ret_batc
         cursor->number = 0;
         cursor->number_known = true;
     }
-    int r = part->segment ? next_from_segment(cursor, part, ret_error) : next_from_journal(cursor, part, ret_error);
+    int r = part->segment ? next_from_segment(cursor, part, ret_error)
+                          : next_from_journal(cursor, part, ret_error);
     if (r == 0)
         *ret_batch = &cursor->slice;
     return r;

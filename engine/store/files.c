@@ -1,5 +1,5 @@
-/* One owner of the set of files, as RocksDB's VersionSet::LogAndApply: a change is prepared beside what is current, written, and made
- * current by swapping two pointers, so that there is nothing to undo. */
+/* One owner of the set of files, as RocksDB's VersionSet::LogAndApply: a change is prepared beside what is
+ * current, written, and made current by swapping two pointers, so that there is nothing to undo. */
 #include "files.h"
 #include "store_layout.h"
 
@@ -14,10 +14,12 @@ struct files {
     struct recycler recycler;
 
     pthread_mutex_t apply_lock; /* one change at a time; taken before `lock`. The fields below: */
-    struct manifest manifest;   /* as last written successfully, but for the number of the version, which counts attempts */
-    struct version *in_doubt;   /* versions whose manifest may come back after a power loss; a list */
+    struct manifest
+        manifest; /* as last written successfully, but for the number of the version, which counts attempts */
+    struct version *in_doubt; /* versions whose manifest may come back after a power loss; a list */
 
-    pthread_mutex_t lock;    /* innermost but for heads, recycler and journal syncs. The fields below, and published ends: */
+    pthread_mutex_t
+        lock; /* innermost but for heads, recycler and journal syncs. The fields below, and published ends: */
     struct version *version; /* changes under both locks */
     uint64_t next_id;
     uint64_t delete_sequence;
@@ -31,12 +33,16 @@ static int open_segment(struct files *files, const struct manifest_segment *name
 {
     struct segment *segment = NULL;
     char *path = store_segment_path(files->directory, named->id);
-    int r = path ? segment_open(path, named->id, &segment, ret_error) : error_set(ret_error, ENOMEM, "out of memory");
-    if (r == 0 && (segment_file_size(segment) != named->size || segment_footer_checksum(segment) != named->checksum)) {
-        r = error_set(ret_error, EBADMSG, "%s: is not the file the manifest names: expected %llu bytes with footer checksum "
-                                          "%016llx, found %llu bytes with %016llx; see `connectordb repair`", path,
-            (unsigned long long)named->size, (unsigned long long)named->checksum,
-            (unsigned long long)segment_file_size(segment), (unsigned long long)segment_footer_checksum(segment));
+    int r = path ? segment_open(path, named->id, &segment, ret_error)
+                 : error_set(ret_error, ENOMEM, "out of memory");
+    if (r == 0 &&
+        (segment_file_size(segment) != named->size || segment_footer_checksum(segment) != named->checksum)) {
+        r = error_set(ret_error, EBADMSG,
+            "%s: is not the file the manifest names: expected %llu bytes with footer checksum "
+            "%016llx, found %llu bytes with %016llx; see `connectordb repair`",
+            path, (unsigned long long)named->size, (unsigned long long)named->checksum,
+            (unsigned long long)segment_file_size(segment),
+            (unsigned long long)segment_footer_checksum(segment));
     }
     struct segment_file *file = r == 0 ? segment_file_new(files->io, segment) : NULL;
     if (r == 0 && !file)
@@ -57,9 +63,10 @@ static int open_journal(struct files *files, const struct manifest_journal *name
     if (r < 0)
         return r;
     if (file->nonce != named->nonce)
-        r = error_set(ret_error, EBADMSG, "%s: is not the file the manifest names: expected nonce %016llx, found %016llx; "
-                                          "see `connectordb repair`", file->path, (unsigned long long)named->nonce,
-            (unsigned long long)file->nonce);
+        r = error_set(ret_error, EBADMSG,
+            "%s: is not the file the manifest names: expected nonce %016llx, found %016llx; "
+            "see `connectordb repair`",
+            file->path, (unsigned long long)named->nonce, (unsigned long long)file->nonce);
     struct journal *journal = r == 0 ? journal_new(file, &files->recycler) : NULL;
     if (!journal) {
         journal_file_close(file);
@@ -198,14 +205,15 @@ static bool has_journal(struct journal *const *journals, uint32_t count, const s
 /* NULL = no memory. */
 static struct version *edit_version(const struct version *old, const struct files_edit *edit)
 {
-    struct version *version =
-        version_new(old->segment_count + edit->add_segment_count, old->journal_count + edit->add_journal_count);
+    struct version *version = version_new(
+        old->segment_count + edit->add_segment_count, old->journal_count + edit->add_journal_count);
     if (!version)
         return NULL;
     bool added = false;
     for (uint32_t i = 0; i <= old->segment_count; i++) {
         bool end = i == old->segment_count;
-        bool removed = !end && has_segment(edit->remove_segments, edit->remove_segment_count, old->segments[i]);
+        bool removed =
+            !end && has_segment(edit->remove_segments, edit->remove_segment_count, old->segments[i]);
         for (uint32_t n = 0; !added && (removed || end) && n < edit->add_segment_count; n++)
             version_add_segment(version, edit->add_segments[n]);
         added = added || removed;
@@ -232,7 +240,8 @@ static void forget_tombstones(struct manifest *manifest, const struct version *v
 }
 
 /* The manifest that names the version's files. 0 or -ENOMEM; manifest_free in either case. */
-static int describe(struct files *files, const struct version *version, const struct files_edit *edit, struct manifest *ret_manifest)
+static int describe(struct files *files, const struct version *version, const struct files_edit *edit,
+    struct manifest *ret_manifest)
 {
     int r = manifest_copy(&files->manifest, ret_manifest);
     ret_manifest->next_file_id = files_next_id(files);
@@ -240,19 +249,20 @@ static int describe(struct files *files, const struct version *version, const st
     for (uint32_t i = 0; r == 0 && i < version->journal_count; i++) {
         struct journal *journal = version->journals[i];
         bool ended = has_journal(edit->ended_journals, edit->ended_journal_count, journal);
-        r = manifest_add_journal(ret_manifest, (struct manifest_journal){
-            .id = journal->file->id,
-            .clean_end = ended ? files_published_end(files, journal) : journal->clean_end,
-            .nonce = journal->file->nonce,
-        });
+        r = manifest_add_journal(
+            ret_manifest, (struct manifest_journal){
+                              .id = journal->file->id,
+                              .clean_end = ended ? files_published_end(files, journal) : journal->clean_end,
+                              .nonce = journal->file->nonce,
+                          });
     }
     for (uint32_t i = 0; r == 0 && i < version->segment_count; i++) {
         const struct segment *segment = version->segments[i]->segment;
         r = manifest_add_segment(ret_manifest, (struct manifest_segment){
-            .id = segment_id(segment),
-            .size = segment_file_size(segment),
-            .checksum = segment_footer_checksum(segment),
-        });
+                                                   .id = segment_id(segment),
+                                                   .size = segment_file_size(segment),
+                                                   .checksum = segment_footer_checksum(segment),
+                                               });
     }
     for (size_t i = 0; r == 0 && i < edit->tombstone_count; i++) {
         if (version_holds(version, edit->tombstones[i]))
@@ -281,7 +291,8 @@ static void make_current(struct files *files, struct version *version, struct ma
 {
     struct version *old = files->version;
     for (uint32_t i = 0; i < version->journal_count; i++) {
-        if (version->journals[i]->clean_end != manifest->journals[i].clean_end) /* its sealer may be reading it */
+        if (version->journals[i]->clean_end !=
+            manifest->journals[i].clean_end) /* its sealer may be reading it */
             version->journals[i]->clean_end = manifest->journals[i].clean_end;
     }
     retire(old, version);
@@ -297,7 +308,8 @@ static void make_current(struct files *files, struct version *version, struct ma
     version_release(old);
 }
 
-int files_apply(struct files *files, const struct files_edit *edit, enum files_outcome *ret_outcome, struct error *ret_error)
+int files_apply(struct files *files, const struct files_edit *edit, enum files_outcome *ret_outcome,
+    struct error *ret_error)
 {
     enum files_outcome outcome = FILES_REFUSED;
     struct manifest manifest = {0};

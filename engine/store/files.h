@@ -1,8 +1,10 @@
-/* The set of files that make up the store: the manifest on disk, the version in memory that says the same, the ids of files, the
- * deleted series, and the journal kept for recycling. files_apply is the only way to change the set.
+/* The set of files that make up the store: the manifest on disk, the version in memory that says the same,
+ * the ids of files, the deleted series, and the journal kept for recycling. files_apply is the only way to
+ * change the set.
  *
- * Any thread, unless a function says otherwise. Two locks, both of files.c: apply_lock is held while a change is written to the disk;
- * `lock` guards what readers take (the current version, published ends, deletions) and is held for a few instructions. */
+ * Any thread, unless a function says otherwise. Two locks, both of files.c: apply_lock is held while a change
+ * is written to the disk; `lock` guards what readers take (the current version, published ends, deletions)
+ * and is held for a few instructions. */
 #ifndef CONNECTORDB_FILES_H
 #define CONNECTORDB_FILES_H
 
@@ -11,15 +13,15 @@
 
 struct files;
 
-/* Reads the manifest and opens every file it names: that is the first version. One thread until files_open and recovery are done.
- * 0; -EBADMSG damage, or a file that is not the one the manifest names; -errno. */
+/* Reads the manifest and opens every file it names: that is the first version. One thread until files_open
+ * and recovery are done. 0; -EBADMSG damage, or a file that is not the one the manifest names; -errno. */
 int files_open(struct io *io, const char *directory, struct files **ret_files, struct error *ret_error);
 void files_close(struct files *files); /* accepts NULL; all journals and versions must have been released */
 
 const char *files_directory(const struct files *files);
 struct recycler *files_recycler(struct files *files);
-/* The first of `count` new file ids. A crash gives ids back that no manifest accounts for, together with their files: to keep unnamed
- * files over a crash, apply an (empty) edit after taking their ids. */
+/* The first of `count` new file ids. A crash gives ids back that no manifest accounts for, together with
+ * their files: to keep unnamed files over a crash, apply an (empty) edit after taking their ids. */
 uint64_t files_take_ids(struct files *files, uint64_t count);
 uint64_t files_next_id(struct files *files);
 uint64_t files_manifest_version(struct files *files); /* counts the changes of the set of files */
@@ -29,27 +31,32 @@ uint64_t files_manifest_version(struct files *files); /* counts the changes of t
 enum files_outcome {
     FILES_REFUSED,  /* nothing changed, on disk neither */
     FILES_APPLIED,  /* the new manifest is durable and its version is current */
-    FILES_IN_DOUBT, /* nothing changed here, but after a power loss either manifest may be found: the files of both stay */
+    FILES_IN_DOUBT, /* nothing changed here, but after a power loss either manifest may be found: the files of
+                       both stay */
 };
 
 struct files_edit {
     struct journal *const *add_journals; /* as the newest */
     struct journal *const *remove_journals;
-    struct journal *const *ended_journals; /* wholly on disk up to their published ends: recovery takes damage below for damage */
+    struct journal *const *ended_journals; /* wholly on disk up to their published ends: recovery takes damage
+                                              below for damage */
     uint32_t add_journal_count, remove_journal_count, ended_journal_count;
     struct segment_file *const *add_segments;    /* in place of the removed ones, else as the newest */
     struct segment_file *const *remove_segments; /* neighbours */
     uint32_t add_segment_count, remove_segment_count;
-    const uint64_t *tombstones; /* of removed journals: remembered in the manifest for as long as a file may hold the series */
+    const uint64_t *tombstones; /* of removed journals: remembered in the manifest for as long as a file may
+                                   hold the series */
     size_t tombstone_count;
     bool forget_tombstones; /* forgets remembered ones of series that no file holds any more */
-    bool keep_refused;      /* refused: the files to be added stay on disk; else they go when they are released */
+    bool keep_refused; /* refused: the files to be added stay on disk; else they go when they are released */
 };
 
-/* Writes the manifest that the edit leads to and makes it and its version current together, in one step. Files that are named no more
- * become obsolete. Everything that can fail is done before the manifest is written. 0 with FILES_APPLIED, else the error. ret_outcome may
- * be NULL. Blocks for the disk; one caller at a time. */
-int files_apply(struct files *files, const struct files_edit *edit, enum files_outcome *ret_outcome, struct error *ret_error);
+/* Writes the manifest that the edit leads to and makes it and its version current together, in one step.
+ * Files that are named no more become obsolete. Everything that can fail is done before the manifest is
+ * written. 0 with FILES_APPLIED, else the error. ret_outcome may be NULL. Blocks for the disk; one caller at
+ * a time. */
+int files_apply(struct files *files, const struct files_edit *edit, enum files_outcome *ret_outcome,
+    struct error *ret_error);
 
 /* ---- reading it ---- */
 

@@ -74,7 +74,8 @@ static int prepare_new(struct io *io, struct files *files, uint64_t size, bool p
     struct journal_file **ret_file, struct error *ret_error)
 {
     partly = partly && size > GROWTH_FILL_BYTES;
-    int r = space_check(files_directory(files), partly ? GROWTH_FILL_BYTES : size, "the next journal", ret_error);
+    int r =
+        space_check(files_directory(files), partly ? GROWTH_FILL_BYTES : size, "the next journal", ret_error);
     if (r < 0)
         return r;
     uint64_t id = files_take_ids(files, 1);

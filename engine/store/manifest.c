@@ -163,14 +163,15 @@ static void pack(uint8_t *image, const struct manifest *manifest, struct manifes
     store_u64(image + offsetof(struct manifest_header, checksum), image_checksum(image, header.file_size));
 }
 
-int manifest_write(struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error)
+int manifest_write(
+    struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error)
 {
     bool in_doubt;
     return manifest_write_result(io, directory, manifest, &in_doubt, ret_error);
 }
 
-int manifest_write_result(struct io *io, const char *directory, const struct manifest *manifest, bool *ret_in_doubt,
-    struct error *ret_error)
+int manifest_write_result(struct io *io, const char *directory, const struct manifest *manifest,
+    bool *ret_in_doubt, struct error *ret_error)
 {
     bool renamed = false;
     *ret_in_doubt = false;
@@ -191,8 +192,8 @@ int manifest_write_result(struct io *io, const char *directory, const struct man
     if (!image)
         return error_set(ret_error, ENOMEM, "out of memory");
     pack(image, manifest, header);
-    int r = io_replace_file_result(io, directory, MANIFEST_NAME, image, header.file_size, &renamed,
-        ret_error);
+    int r =
+        io_replace_file_result(io, directory, MANIFEST_NAME, image, header.file_size, &renamed, ret_error);
     *ret_in_doubt = r < 0 && renamed;
     free(image);
     return r;
@@ -209,14 +210,14 @@ static int read_image(const char *path, struct buffer *image, struct error *ret_
     return r;
 }
 
-/* Position of magic, checksum, format version and flags and the checksum's rule are the same in every version, so
- * that a newer file is told from a damaged one. */
+/* Position of magic, checksum, format version and flags and the checksum's rule are the same in every
+ * version, so that a newer file is told from a damaged one. */
 static int verify(const char *path, const uint8_t *image, uint64_t size, const struct manifest_header *header,
     struct error *ret_error)
 {
     if (memcmp(header->magic, MANIFEST_MAGIC, sizeof(header->magic)) != 0)
-        return error_set(ret_error, EBADMSG, "%s: offset 0: not a manifest (no \"%s\"); `connectordb repair` helps",
-            path, MANIFEST_MAGIC);
+        return error_set(ret_error, EBADMSG,
+            "%s: offset 0: not a manifest (no \"%s\"); `connectordb repair` helps", path, MANIFEST_MAGIC);
     uint64_t found = image_checksum(image, size);
     if (found != header->checksum)
         return error_set(ret_error, EBADMSG,
@@ -225,12 +226,13 @@ static int verify(const char *path, const uint8_t *image, uint64_t size, const s
             (unsigned long long)header->checksum);
     if (header->format_version != MANIFEST_FORMAT_VERSION || header->flags != 0)
         return error_set(ret_error, ENOTSUP,
-            "%s: manifest version %u, flags %#x: written by a newer ConnectorDB; this one reads version %d", path,
-            header->format_version, header->flags, MANIFEST_FORMAT_VERSION);
+            "%s: manifest version %u, flags %#x: written by a newer ConnectorDB; this one reads version %d",
+            path, header->format_version, header->flags, MANIFEST_FORMAT_VERSION);
     uint64_t claimed = claimed_size(header);
     if (claimed != size || header->file_size != size)
         return error_set(ret_error, EBADMSG,
-            "%s: offset %zu: %llu bytes by its header, %llu by its counts, found %llu; `connectordb repair` helps",
+            "%s: offset %zu: %llu bytes by its header, %llu by its counts, found %llu; `connectordb repair` "
+            "helps",
             path, offsetof(struct manifest_header, file_size), (unsigned long long)header->file_size,
             (unsigned long long)claimed, (unsigned long long)size);
     return 0;
@@ -248,8 +250,9 @@ static int check_deleted(const char *path, const struct manifest *manifest, stru
 {
     for (uint64_t i = 1; i < manifest->deleted_count; i++) {
         if (manifest->deleted[i] <= manifest->deleted[i - 1])
-            return error_set(ret_error, EBADMSG, "%s: deleted series %llu follows %llu; `connectordb repair` helps",
-                path, (unsigned long long)manifest->deleted[i], (unsigned long long)manifest->deleted[i - 1]);
+            return error_set(ret_error, EBADMSG,
+                "%s: deleted series %llu follows %llu; `connectordb repair` helps", path,
+                (unsigned long long)manifest->deleted[i], (unsigned long long)manifest->deleted[i - 1]);
     }
     return 0;
 }

@@ -20,14 +20,16 @@ struct manifest {
     uint64_t deleted_count;
 };
 
-/* Reads DIRECTORY/MANIFEST. 0; -ENOENT; -EBADMSG damaged (file, offset, expected, found); -ENOTSUP newer version.
- * Counts are bounded by the file's size before anything is allocated. */
+/* Reads DIRECTORY/MANIFEST. 0; -ENOENT; -EBADMSG damaged (file, offset, expected, found); -ENOTSUP newer
+ * version. Counts are bounded by the file's size before anything is allocated. */
 int manifest_read(const char *directory, struct manifest *ret_manifest, struct error *ret_error);
-/* Replaces it: write new, fsync, rename, fsync directory. manifest->version is written as it is. 0 or -errno. */
-int manifest_write(struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error);
+/* Replaces it: write new, fsync, rename, fsync directory. manifest->version is written as it is. 0 or -errno.
+ */
+int manifest_write(
+    struct io *io, const char *directory, const struct manifest *manifest, struct error *ret_error);
 /* The same; *ret_in_doubt: it failed, and nobody knows whether the new one or the one before is in force. */
-int manifest_write_result(struct io *io, const char *directory, const struct manifest *manifest, bool *ret_in_doubt,
-    struct error *ret_error);
+int manifest_write_result(struct io *io, const char *directory, const struct manifest *manifest,
+    bool *ret_in_doubt, struct error *ret_error);
 /* 0 or -ENOMEM; manifest_free(ret_to) in either case. */
 int manifest_copy(const struct manifest *from, struct manifest *ret_to);
 void manifest_free(struct manifest *manifest); /* accepts a zeroed one */

@@ -15,8 +15,10 @@ enum {
 
 struct manifest_journal {
     uint64_t id;
-    uint64_t clean_end; /* end recorded by a clean close, or by closing the journal with all of it durable; 0 = none */
-    uint64_t nonce;     /* of the journal's header: the right file, and its frames readable without the header page */
+    uint64_t clean_end; /* end recorded by a clean close, or by closing the journal with all of it durable; 0
+                           = none */
+    uint64_t
+        nonce; /* of the journal's header: the right file, and its frames readable without the header page */
 };
 
 struct manifest_segment {

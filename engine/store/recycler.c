@@ -28,8 +28,8 @@ void recycler_free(struct recycler *recycler)
 void recycler_put(struct recycler *recycler, const char *path, bool whole)
 {
     (void)pthread_mutex_lock(&recycler->lock);
-    if (whole && recycler->state == RECYCLER_EMPTY && io_rename(recycler->io, path, recycler->path,
-        NULL) == 0)
+    if (whole && recycler->state == RECYCLER_EMPTY &&
+        io_rename(recycler->io, path, recycler->path, NULL) == 0)
         recycler->state = RECYCLER_FULL;
     else
         (void)io_unlink(recycler->io, path, NULL);

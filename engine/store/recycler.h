@@ -1,5 +1,5 @@
-/* Keeps the file of one retired journal for the next journal to be prepared from: its blocks are allocated, so that commits to it
- * change no metadata. The file is DIRECTORY/recycled; nobody reads what it holds. */
+/* Keeps the file of one retired journal for the next journal to be prepared from: its blocks are allocated,
+ * so that commits to it change no metadata. The file is DIRECTORY/recycled; nobody reads what it holds. */
 #ifndef CONNECTORDB_RECYCLER_H
 #define CONNECTORDB_RECYCLER_H
 
@@ -24,7 +24,8 @@ void recycler_put(struct recycler *recycler, const char *path, bool whole);
 uint64_t recycler_size(struct recycler *recycler);
 /* Unlinks the file kept, if there is one. */
 void recycler_discard(struct recycler *recycler);
-/* The path of the file kept, to prepare a journal from, or NULL. Call recycler_done afterwards, whatever became of it. */
+/* The path of the file kept, to prepare a journal from, or NULL. Call recycler_done afterwards, whatever
+ * became of it. */
 const char *recycler_take(struct recycler *recycler);
 void recycler_done(struct recycler *recycler);
 

@@ -54,7 +54,8 @@ void scratch_give(struct scratch_pool *pool, struct read_scratch *scratch)
 {
     if (!scratch)
         return;
-    bool keep = scratch->batch.msgpack.capacity <= SCRATCH_BYTES_KEPT && scratch->batch.capacity <= 2 * BLOCK_POINTS_MAX;
+    bool keep = scratch->batch.msgpack.capacity <= SCRATCH_BYTES_KEPT &&
+                scratch->batch.capacity <= 2 * BLOCK_POINTS_MAX;
     (void)pthread_mutex_lock(&pool->lock);
     keep = keep && pool->count < SCRATCH_POOL;
     if (keep) {

@@ -13,7 +13,7 @@ struct read_scratch {
     struct read_scratch *next; /* in the pool */
 };
 
-struct scratch_pool *scratch_pool_new(void);      /* NULL = no memory */
+struct scratch_pool *scratch_pool_new(void);       /* NULL = no memory */
 void scratch_pool_free(struct scratch_pool *pool); /* accepts NULL; all scratch must have been given back */
 /* Any thread. NULL = no memory. */
 struct read_scratch *scratch_take(struct scratch_pool *pool);

@@ -6,8 +6,8 @@
 
 /* ---- life ---- */
 
-int snapshot_open(struct io *io, struct files *files, struct scratch_pool *scratch, struct store_snapshot **ret_snapshot,
-    struct error *ret_error)
+int snapshot_open(struct io *io, struct files *files, struct scratch_pool *scratch,
+    struct store_snapshot **ret_snapshot, struct error *ret_error)
 {
     struct store_snapshot *snapshot = malloc(sizeof(*snapshot));
     struct files_moment *moment = snapshot ? files_moment_take(files) : NULL;
@@ -30,7 +30,8 @@ void store_snapshot_close(struct store_snapshot *snapshot)
 
 /* ---- parts ---- */
 
-static void add_segment_part(struct parts *parts, struct segment *segment, const struct segment_series *series)
+static void add_segment_part(
+    struct parts *parts, struct segment *segment, const struct segment_series *series)
 {
     parts->list[parts->count++] = (struct part){
         .segment = segment,
@@ -42,8 +43,8 @@ static void add_segment_part(struct parts *parts, struct segment *segment, const
     };
 }
 
-static void add_journal_part(struct parts *parts, struct journal *journal, const struct head_series *head,
-    uint32_t reference_count)
+static void add_journal_part(
+    struct parts *parts, struct journal *journal, const struct head_series *head, uint32_t reference_count)
 {
     const struct frame_reference *last = head_reference(head, reference_count - 1);
     parts->list[parts->count++] = (struct part){
@@ -63,16 +64,18 @@ static int check_parts(const struct parts *parts, uint64_t series_id, struct err
     for (uint32_t i = 0; i < parts->count; i++) {
         const struct part *part = &parts->list[i];
         if (part->first_index != expected)
-            return error_set(ret_error, EBADMSG, "%s: series %llu begins at index %llu, expected %llu; see `connectordb check`",
-                part->segment ? segment_path(part->segment) : part->journal->file->path, (unsigned long long)series_id,
-                (unsigned long long)part->first_index, (unsigned long long)expected);
+            return error_set(ret_error, EBADMSG,
+                "%s: series %llu begins at index %llu, expected %llu; see `connectordb check`",
+                part->segment ? segment_path(part->segment) : part->journal->file->path,
+                (unsigned long long)series_id, (unsigned long long)part->first_index,
+                (unsigned long long)expected);
         expected = part->end_index;
     }
     return 0;
 }
 
-int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts *ret_parts,
-    struct error *ret_error)
+int parts_find(
+    struct store_snapshot *snapshot, uint64_t series_id, struct parts *ret_parts, struct error *ret_error)
 {
     const struct version *version = snapshot->moment->version;
     struct parts parts = {0};
@@ -91,7 +94,8 @@ int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts
     }
     for (uint32_t i = 0; r >= 0 && i < version->journal_count; i++) {
         const struct head_series *head;
-        uint32_t count = head_index_find(&version->journals[i]->index, series_id, snapshot->moment->ends[i], &head);
+        uint32_t count =
+            head_index_find(&version->journals[i]->index, series_id, snapshot->moment->ends[i], &head);
         if (count > 0)
             add_journal_part(&parts, version->journals[i], head, count);
     }
@@ -108,7 +112,9 @@ int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts
 int part_check_journal(const struct part *part, struct error *ret_error)
 {
     const struct journal_file *file = part->journal->file;
-    return map_faulted(file->map) ? error_set(ret_error, EIO, "%s: cannot be read: I/O error, or the file was cut", file->path) : 0;
+    return map_faulted(file->map)
+               ? error_set(ret_error, EIO, "%s: cannot be read: I/O error, or the file was cut", file->path)
+               : 0;
 }
 
 int part_read_frame(const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error)
@@ -131,8 +137,8 @@ static int time_of_first(const struct part *part, double *ret_time, struct error
     return part_check_journal(part, ret_error);
 }
 
-int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id, struct store_series *ret_series,
-    struct error *ret_error)
+int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id,
+    struct store_series *ret_series, struct error *ret_error)
 {
     struct parts parts;
     int r = parts_find(snapshot, series_id, &parts, ret_error);
@@ -168,8 +174,8 @@ static uint32_t count_until(const struct batch *batch, double time)
     return low;
 }
 
-static int index_in_segment(struct scratch_pool *pool, const struct part *part, double time, uint64_t *ret_index,
-    struct error *ret_error)
+static int index_in_segment(struct scratch_pool *pool, const struct part *part, double time,
+    uint64_t *ret_index, struct error *ret_error)
 {
     struct segment_block block;
     uint32_t number;
@@ -180,14 +186,16 @@ static int index_in_segment(struct scratch_pool *pool, const struct part *part, 
     if (r == 0)
         r = segment_block(part->segment, &part->series, number, &block, ret_error);
     if (r == 0)
-        r = segment_read_block(part->segment, &part->series, &block, scratch->columns, true, &scratch->batch, ret_error);
+        r = segment_read_block(
+            part->segment, &part->series, &block, scratch->columns, true, &scratch->batch, ret_error);
     if (r == 0)
         *ret_index = block.first_index + count_until(&scratch->batch, time);
     scratch_give(pool, scratch);
     return r;
 }
 
-static int index_in_journal(const struct part *part, double time, uint64_t *ret_index, struct error *ret_error)
+static int index_in_journal(
+    const struct part *part, double time, uint64_t *ret_index, struct error *ret_error)
 {
     uint32_t low = 0, high = part->reference_count - 1; /* the last one has time_last > time */
     while (low < high) {

@@ -1,5 +1,5 @@
-/* A snapshot, and where a series is in it. A series is a row of parts, each of which continues the one before: what
- * segments hold of it, oldest first, then what journals hold of it. */
+/* A snapshot, and where a series is in it. A series is a row of parts, each of which continues the one
+ * before: what segments hold of it, oldest first, then what journals hold of it. */
 #ifndef CONNECTORDB_SNAPSHOT_H
 #define CONNECTORDB_SNAPSHOT_H
 
@@ -15,8 +15,8 @@ struct store_snapshot {
 };
 
 /* What store_snapshot_open promises (store.h). All are borrowed. */
-int snapshot_open(struct io *io, struct files *files, struct scratch_pool *scratch, struct store_snapshot **ret_snapshot,
-    struct error *ret_error);
+int snapshot_open(struct io *io, struct files *files, struct scratch_pool *scratch,
+    struct store_snapshot **ret_snapshot, struct error *ret_error);
 
 struct part {
     struct segment *segment; /* NULL: the part is in a journal */
@@ -35,13 +35,15 @@ struct parts {
     uint32_t count;
 };
 
-/* Where the series is, in order and without gaps; no parts for an unknown or deleted one. Free ret_parts->list. 0,
- * -EBADMSG, -ENOMEM. */
-int parts_find(struct store_snapshot *snapshot, uint64_t series_id, struct parts *ret_parts, struct error *ret_error);
+/* Where the series is, in order and without gaps; no parts for an unknown or deleted one. Free
+ * ret_parts->list. 0, -EBADMSG, -ENOMEM. */
+int parts_find(
+    struct store_snapshot *snapshot, uint64_t series_id, struct parts *ret_parts, struct error *ret_error);
 /* Frame `number` of a part in a journal, verified, as a view into the journal. 0 or -EBADMSG. */
-int part_read_frame(const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error);
-/* What was taken from views of the part's journal is what is in the file: no page of it had to be replaced meanwhile (it was cut, or
- * cannot be read). To be asked after they were used. */
+int part_read_frame(
+    const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error);
+/* What was taken from views of the part's journal is what is in the file: no page of it had to be replaced
+ * meanwhile (it was cut, or cannot be read). To be asked after they were used. */
 int part_check_journal(const struct part *part, struct error *ret_error);
 
 #endif

@@ -70,7 +70,8 @@ uint64_t states_generation(const struct states *states)
     return states->generation;
 }
 
-int states_load(struct files *files, uint64_t series_id, struct series_state *ret_state, struct error *ret_error)
+int states_load(
+    struct files *files, uint64_t series_id, struct series_state *ret_state, struct error *ret_error)
 {
     *ret_state = (struct series_state){.deleted = files_is_deleted(files, series_id)};
     struct version *version = files_version(files);

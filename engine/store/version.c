@@ -45,7 +45,8 @@ void journal_release(struct journal *journal)
 /* The lock is held. */
 static int earlier_syncs(const struct journal *journal, struct error *ret_error)
 {
-    return journal->sync_failed ? error_set(ret_error, EIO, "%s: an earlier sync failed", journal->file->path) : 0;
+    return journal->sync_failed ? error_set(ret_error, EIO, "%s: an earlier sync failed", journal->file->path)
+                                : 0;
 }
 
 int journal_sync(struct journal *journal, struct io *io, uint64_t end, struct error *ret_error)
@@ -62,7 +63,8 @@ int journal_sync(struct journal *journal, struct io *io, uint64_t end, struct er
     return r;
 }
 
-int journal_fill(struct journal *journal, struct io *io, uint64_t from, uint64_t to, bool *ret_sync_failed, struct error *ret_error)
+int journal_fill(struct journal *journal, struct io *io, uint64_t from, uint64_t to, bool *ret_sync_failed,
+    struct error *ret_error)
 {
     bool synced = false;
     (void)pthread_mutex_lock(&journal->sync_lock);
@@ -94,8 +96,8 @@ struct segment_file *segment_file_new(struct io *io, struct segment *segment)
     return file;
 }
 
-int segment_file_finish(struct io *io, const char *directory, struct segment_writer *writer, const char *path, uint64_t id,
-    struct segment_file **ret_file, struct error *ret_error)
+int segment_file_finish(struct io *io, const char *directory, struct segment_writer *writer, const char *path,
+    uint64_t id, struct segment_file **ret_file, struct error *ret_error)
 {
     struct segment *segment = NULL;
     struct segment_file *file = NULL;
@@ -187,8 +189,8 @@ bool version_holds(const struct version *version, uint64_t series_id)
     if (version_find_segment(version, series_id, &found, NULL) != 0)
         return true; /* also when a segment cannot tell */
     for (uint32_t i = 0; i < version->journal_count; i++) {
-        if (head_index_find(&version->journals[i]->index, series_id, version->journals[i]->file->size,
-            &series) > 0)
+        if (head_index_find(
+                &version->journals[i]->index, series_id, version->journals[i]->file->size, &series) > 0)
             return true;
     }
     return false;

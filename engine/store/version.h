@@ -1,5 +1,6 @@
-/* Versions: the list of files that make up the data at one moment. A version never changes and is counted: readers hold one, and a file
- * that no version names any more is unlinked (a journal: recycled) when its last holder lets go. files.c makes them. */
+/* Versions: the list of files that make up the data at one moment. A version never changes and is counted:
+ * readers hold one, and a file that no version names any more is unlinked (a journal: recycled) when its last
+ * holder lets go. files.c makes them. */
 #ifndef CONNECTORDB_VERSION_H
 #define CONNECTORDB_VERSION_H
 
@@ -16,12 +17,12 @@ struct journal {
     atomic_uint references;
     struct journal_file *file;
     struct head_index index;
-    uint64_t reserved_end;       /* commit.c's lock */
-    uint64_t filled_end;         /* commit.c's lock: blocks are allocated up to here, and no frame goes further */
-    bool closed;                 /* commit.c's lock: takes no more frames */
-    uint64_t published_end;      /* files.c's lock */
-    uint64_t clean_end;          /* files.c's apply_lock, and read by its sealer, whose edits alone change it: what the manifest
-                                    says; 0 = nothing */
+    uint64_t reserved_end;  /* commit.c's lock */
+    uint64_t filled_end;    /* commit.c's lock: blocks are allocated up to here, and no frame goes further */
+    bool closed;            /* commit.c's lock: takes no more frames */
+    uint64_t published_end; /* files.c's lock */
+    uint64_t clean_end; /* files.c's apply_lock, and read by its sealer, whose edits alone change it: what the
+                           manifest says; 0 = nothing */
     _Atomic uint64_t synced_end; /* everything below is known to be on disk */
     pthread_mutex_t sync_lock;   /* version.c: one sync at a time outside commits; sync_failed. Innermost */
     bool sync_failed;            /* what it holds is not known to be on disk, whatever a later sync says */
@@ -50,20 +51,24 @@ struct version {
 struct journal *journal_new(struct journal_file *file, struct recycler *recycler);
 struct journal *journal_hold(struct journal *journal);
 void journal_release(struct journal *journal); /* accepts NULL */
-/* Makes everything below `end` durable if it is not yet. A sync that failed is not tried again: the next one would succeed without
- * having written what was lost. Any thread. */
+/* Makes everything below `end` durable if it is not yet. A sync that failed is not tried again: the next one
+ * would succeed without having written what was lost. Any thread. */
 int journal_sync(struct journal *journal, struct io *io, uint64_t end, struct error *ret_error);
-/* Allocates the blocks of [from, to): journal_file_fill. *ret_sync_failed: it was the sync that failed, and the journal is of no more use. */
-int journal_fill(struct journal *journal, struct io *io, uint64_t from, uint64_t to, bool *ret_sync_failed, struct error *ret_error);
-/* For a commit whose own sync of the file has succeeded: waits for one of the two above that is under way. 0, or the error when one has
- * failed. The kernel tells of a lost page once for each open file, so that the other sync may have taken the report of the commit's pages. */
+/* Allocates the blocks of [from, to): journal_file_fill. *ret_sync_failed: it was the sync that failed, and
+ * the journal is of no more use. */
+int journal_fill(struct journal *journal, struct io *io, uint64_t from, uint64_t to, bool *ret_sync_failed,
+    struct error *ret_error);
+/* For a commit whose own sync of the file has succeeded: waits for one of the two above that is under way. 0,
+ * or the error when one has failed. The kernel tells of a lost page once for each open file, so that the
+ * other sync may have taken the report of the commit's pages. */
 int journal_check_syncs(struct journal *journal, struct error *ret_error);
 
 /* One reference. Takes the segment over, unless memory is short: then NULL. */
 struct segment_file *segment_file_new(struct io *io, struct segment *segment);
-/* Finishes the writer's file `path`, makes its name in `directory` durable and opens it. On failure the file is unlinked. */
-int segment_file_finish(struct io *io, const char *directory, struct segment_writer *writer, const char *path, uint64_t id,
-    struct segment_file **ret_file, struct error *ret_error);
+/* Finishes the writer's file `path`, makes its name in `directory` durable and opens it. On failure the file
+ * is unlinked. */
+int segment_file_finish(struct io *io, const char *directory, struct segment_writer *writer, const char *path,
+    uint64_t id, struct segment_file **ret_file, struct error *ret_error);
 void segment_file_release(struct segment_file *file); /* accepts NULL */
 
 /* An empty version with one reference and memory for so many files. NULL = no memory. */

@@ -39,10 +39,10 @@ struct live_range {
     uint64_t first, end;
 };
 
-/* Called by the dispatcher thread, or by live_end_series, when live_next has something to return again: once after each time that
- * live_next returned 0 (also once after live_subscribe when there was nothing to return yet; call live_next
- * first in any case). It may only signal another thread (post a semaphore, write an eventfd): it must not
- * block, because all subscribers wait for it, and must not call functions of live.h. */
+/* Called by the dispatcher thread, or by live_end_series, when live_next has something to return again: once
+ * after each time that live_next returned 0 (also once after live_subscribe when there was nothing to return
+ * yet; call live_next first in any case). It may only signal another thread (post a semaphore, write an
+ * eventfd): it must not block, because all subscribers wait for it, and must not call functions of live.h. */
 typedef void (*live_wake)(void *context);
 
 /* Starts the dispatcher and becomes the store's listener. The store must stay open until live_stop has

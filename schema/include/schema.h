@@ -29,7 +29,7 @@ enum {
         32, /* allOf, anyOf, oneOf, not, $ref, dependencies applied to one value, one inside the other */
     SCHEMA_POINT_STEPS_MAX = 1 << 20, /* subschemas applied to one datapoint */
     SCHEMA_SPARE_BYTES = 4 << 10,
-    SCHEMA_CHECK_MS_MAX = 5000,       /* for one batch */
+    SCHEMA_CHECK_MS_MAX = 5000, /* for one batch */
 };
 
 struct schema;
@@ -40,7 +40,8 @@ int schema_compile(const char *text, size_t size, struct schema **ret_schema, st
 /* No check may be running. Accepts NULL. */
 void schema_free(struct schema *schema);
 
-/* The memory it takes, with its patterns; what checks use beside it is at most SCHEMA_SPARE_BYTES between them. */
+/* The memory it takes, with its patterns; what checks use beside it is at most SCHEMA_SPARE_BYTES between
+ * them. */
 size_t schema_bytes(const struct schema *schema);
 
 /* True: every value conforms ({} and the like); schema_check is then free. */

@@ -90,7 +90,8 @@ const char *request_path(const struct request *request, char to[PATH_BYTES_MAX +
 void request_log(const struct request *request, const char *what)
 {
     char path[PATH_BYTES_MAX + 1], name[CLIENT_NAME_BYTES], address[CLIENT_ADDRESS_BYTES];
-    log_info("%s %s, by %s from %s", what, request_path(request, path), client_name(request_acting(request), name),
+    log_info("%s %s, by %s from %s", what, request_path(request, path),
+        client_name(request_acting(request), name),
         client_address(request->exchange, request->server->configuration, address));
 }
 
@@ -110,10 +111,12 @@ bool request_missing(const struct request *request, int status, struct problem *
 {
     char path[PATH_BYTES_MAX + 1];
     even_out(request->exchange->started_ns);
-    return problem_set(problem, status, "%s was not found, or you may not access it", request_path(request, path));
+    return problem_set(
+        problem, status, "%s was not found, or you may not access it", request_path(request, path));
 }
 
-bool request_failed(const struct request *request, int code, const struct error *error, struct problem *problem)
+bool request_failed(
+    const struct request *request, int code, const struct error *error, struct problem *problem)
 {
     return problem_failed(problem, request->exchange->path, code, error);
 }

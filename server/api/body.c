@@ -138,7 +138,8 @@ bool body_object_read(struct body_object *object, struct request *request, struc
     if (limit > OBJECT_BODY_BYTES_MAX)
         limit = OBJECT_BODY_BYTES_MAX;
     *object = (struct body_object){0};
-    bool done = body_open(&object->body, request, limit, problem) && read_whole(&object->body, &text, problem);
+    bool done =
+        body_open(&object->body, request, limit, problem) && read_whole(&object->body, &text, problem);
     if (done) {
         size_t mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
         done = parse(object, (const char *)text.data + mark, text.size - mark, problem);
@@ -211,15 +212,16 @@ static const struct field *find_field(const struct object_kind *kind, const char
 {
     for (size_t i = 0; i < kind->count; i++) {
         const struct field *field = &kind->fields[i];
-        bool known = field->type != FIELD_ID && (!(field->flags & FIELD_INTERNAL) || (field->flags & FIELD_SECRET));
+        bool known =
+            field->type != FIELD_ID && (!(field->flags & FIELD_INTERNAL) || (field->flags & FIELD_SECRET));
         if (known && strcmp(field->name, name) == 0)
             return field;
     }
     return NULL;
 }
 
-static bool take_change(const struct object_kind *kind, const struct field *field, const json_t *value, const void *current,
-    void *changes, struct problem *problem)
+static bool take_change(const struct object_kind *kind, const struct field *field, const json_t *value,
+    const void *current, void *changes, struct problem *problem)
 {
     bool is_text = field->type == FIELD_TEXT;
     if (is_text ? !json_is_string(value) : !json_is_boolean(value))
@@ -235,8 +237,8 @@ static bool take_change(const struct object_kind *kind, const struct field *fiel
     return true;
 }
 
-bool body_changes(const json_t *object, const struct object_kind *kind, const void *current, uint32_t writable, void *changes,
-    uint32_t *ret_fields, struct problem *problem)
+bool body_changes(const json_t *object, const struct object_kind *kind, const void *current,
+    uint32_t writable, void *changes, uint32_t *ret_fields, struct problem *problem)
 {
     const char *key;
     json_t *value;
@@ -247,7 +249,8 @@ bool body_changes(const json_t *object, const struct object_kind *kind, const vo
         if (!field)
             return problem_set(problem, 403, "Unrecognized field '%.60s'", key);
         if (!(writable & field_bit(kind, field)))
-            return problem_set(problem, 403, "This device does not have permissions to write %s", field->name);
+            return problem_set(
+                problem, 403, "This device does not have permissions to write %s", field->name);
         if (!take_change(kind, field, value, current, changes, problem))
             return false;
         fields |= field_bit(kind, field);

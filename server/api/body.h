@@ -1,4 +1,5 @@
-/* Bodies of requests. They are opened after the request was allowed: nothing is read for who may not do what he asks. */
+/* Bodies of requests. They are opened after the request was allowed: nothing is read for who may not do what
+ * he asks. */
 #ifndef CONNECTORDB_BODY_H
 #define CONNECTORDB_BODY_H
 
@@ -25,15 +26,17 @@ struct body {
     struct problem *problem; /* where body_read says what is wrong */
 };
 
-/* Prepares to read the body of a request that has been allowed: 415 for an encoding that is not known, 413 for one that
- * announces more than `limit` bytes, 503 while too much is being read. False: *problem is set, nothing was read. Close it in
- * any case, and only when what was read from it has been freed. problem is borrowed. */
+/* Prepares to read the body of a request that has been allowed: 415 for an encoding that is not known, 413
+ * for one that announces more than `limit` bytes, 503 while too much is being read. False: *problem is set,
+ * nothing was read. Close it in any case, and only when what was read from it has been freed. problem is
+ * borrowed. */
 bool body_open(struct body *body, struct request *request, uint64_t limit, struct problem *problem);
 /* A json_source (context is the struct body): on failure the problem is set. */
 long body_read(void *body, void *buffer, size_t size, struct error *ret_error);
 void body_close(struct body *body);
 
-/* A body that is one JSON object. It counts as being read until it is freed: its parsed form takes more than its text. */
+/* A body that is one JSON object. It counts as being read until it is freed: its parsed form takes more than
+ * its text. */
 struct body_object {
     struct body body;
     struct json_arena arena;
@@ -51,18 +54,18 @@ struct member {
     void *to; /* const char **, bool *, const json_t **: unchanged when the member is absent or null */
 };
 
-/* Takes the members out of the object: keys match without case, unknown ones are ignored, the last of several counts. Texts
- * are borrowed. False, with 400, for a member of a wrong type. */
+/* Takes the members out of the object: keys match without case, unknown ones are ignored, the last of several
+ * counts. Texts are borrowed. False, with 400, for a member of a wrong type. */
 bool body_members(const json_t *object, const struct member *members, size_t count, struct problem *problem);
 
-/* The members that set an object's fields, all but its name; texts of the object that are NULL become "". Texts are
- * borrowed from the body then. Returns how many. */
+/* The members that set an object's fields, all but its name; texts of the object that are NULL become "".
+ * Texts are borrowed from the body then. Returns how many. */
 size_t body_field_members(const struct object_kind *kind, void *object, struct member members[FIELDS_MAX]);
 
-/* The changes of an object that a PUT asks for: sets the fields in *changes and their bits in *ret_fields. Keys are exact, unknown
- * ones are refused, and so are values of a wrong type, fields that are not `writable` and a name other than that of `current` (all
- * 403). Texts are borrowed. */
-bool body_changes(const json_t *object, const struct object_kind *kind, const void *current, uint32_t writable, void *changes,
-    uint32_t *ret_fields, struct problem *problem);
+/* The changes of an object that a PUT asks for: sets the fields in *changes and their bits in *ret_fields.
+ * Keys are exact, unknown ones are refused, and so are values of a wrong type, fields that are not `writable`
+ * and a name other than that of `current` (all 403). Texts are borrowed. */
+bool body_changes(const json_t *object, const struct object_kind *kind, const void *current,
+    uint32_t writable, void *changes, uint32_t *ret_fields, struct problem *problem);
 
 #endif

@@ -1,7 +1,9 @@
-/* How much of request bodies may be in memory at once, over all requests, and that no account takes all of it.
+/* How much of request bodies may be in memory at once, over all requests, and that no account takes all of
+ * it.
  *
- * What a body costs is counted while it comes, not when it is announced: who announces much and sends nothing holds
- * nothing. The first BODY_UNCOUNTED_BYTES of each are free; there are no more of them than connections. Any thread. */
+ * What a body costs is counted while it comes, not when it is announced: who announces much and sends nothing
+ * holds nothing. The first BODY_UNCOUNTED_BYTES of each are free; there are no more of them than connections.
+ * Any thread. */
 #ifndef CONNECTORDB_BODY_BUDGET_H
 #define CONNECTORDB_BODY_BUDGET_H
 
@@ -31,8 +33,8 @@ struct body_budget {
 void body_budget_init(struct body_budget *budget, uint64_t body_bytes_max);
 void body_budget_destroy(struct body_budget *budget);
 
-/* Enlarges the share of a body of this account to `bytes`. 0; -EBUSY: all are reading too much; -EDQUOT: this account
- * does. The share is unchanged then. */
+/* Enlarges the share of a body of this account to `bytes`. 0; -EBUSY: all are reading too much; -EDQUOT: this
+ * account does. The share is unchanged then. */
 int body_budget_take(struct body_budget *budget, struct body_share *share, uint64_t bytes);
 /* What body_budget_take would answer now. */
 int body_budget_ask(struct body_budget *budget, int64_t account, uint64_t bytes);

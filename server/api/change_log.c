@@ -47,7 +47,8 @@ static void entry_make(struct entry *entry, const char *verb, const char *kind, 
 
 /* ---- appending ---- */
 
-static int append(const struct request *request, uint64_t series_id, const struct entry *entry, struct error *ret_error)
+static int append(
+    const struct request *request, uint64_t series_id, const struct entry *entry, struct error *ret_error)
 {
     static const char SENDER[] = "ConnectorDB";
     struct batch batch;
@@ -58,13 +59,15 @@ static int append(const struct request *request, uint64_t series_id, const struc
     if (r < 0)
         (void)error_set(ret_error, -r, "out of memory");
     else
-        r = store_append(request->server->database->store, series_id, &batch, STORE_APPEND_RESTAMP, NULL, ret_error);
+        r = store_append(
+            request->server->database->store, series_id, &batch, STORE_APPEND_RESTAMP, NULL, ret_error);
     batch_free(&batch);
     return r;
 }
 
 /* Every user of a running server has a log, except one that was imported without it a moment ago. */
-static int find_log(struct catalog *catalog, const char *user, struct stream_place *ret_place, struct error *ret_error)
+static int find_log(
+    struct catalog *catalog, const char *user, struct stream_place *ret_place, struct error *ret_error)
 {
     int r = catalog_stream_place(catalog, user, "meta", "log", ret_place, ret_error);
     if (r != -ENOENT)
@@ -73,7 +76,8 @@ static int find_log(struct catalog *catalog, const char *user, struct stream_pla
     return r < 0 ? r : catalog_stream_place(catalog, user, "meta", "log", ret_place, ret_error);
 }
 
-/* A user that is gone has no log any more; a log that was cut since it was looked up has another series, and is looked up again. */
+/* A user that is gone has no log any more; a log that was cut since it was looked up has another series, and
+ * is looked up again. */
 static void log_for(const struct request *request, const char *user, const struct entry *entry)
 {
     struct stream_place place = {0};
@@ -82,7 +86,8 @@ static void log_for(const struct request *request, const char *user, const struc
     if (r == 0)
         r = append(request, place.series_id, entry, &error);
     uint64_t series_id = place.series_id;
-    if (r == -ENOENT && find_log(request->server->database->catalog, user, &place, &error) == 0 && place.series_id != series_id)
+    if (r == -ENOENT && find_log(request->server->database->catalog, user, &place, &error) == 0 &&
+        place.series_id != series_id)
         r = append(request, place.series_id, entry, &error);
     if (r < 0 && r != -ENOENT)
         log_warn("the log of changes of user %s lacks an entry: %s", user, error.message);

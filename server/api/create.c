@@ -38,8 +38,8 @@ struct catalog_limits create_limits(const struct request *request, const char *u
 
 /* ---- streams ---- */
 
-bool create_take_stream(const struct request *request, const json_t *object, const char *name, struct stream *ret_stream,
-    struct problem *problem)
+bool create_take_stream(const struct request *request, const json_t *object, const char *name,
+    struct stream *ret_stream, struct problem *problem)
 {
     struct stream stream = defaults_of(request)->stream;
     struct member members[FIELDS_MAX];
@@ -51,8 +51,8 @@ bool create_take_stream(const struct request *request, const json_t *object, con
     return true;
 }
 
-static bool take_streams(const struct request *request, const json_t *object, struct stream **ret_streams, size_t *ret_count,
-    struct problem *problem)
+static bool take_streams(const struct request *request, const json_t *object, struct stream **ret_streams,
+    size_t *ret_count, struct problem *problem)
 {
     const char *name;
     json_t *member;
@@ -61,7 +61,8 @@ static bool take_streams(const struct request *request, const json_t *object, st
         return true;
     *ret_streams = calloc(count, sizeof(**ret_streams));
     if (!*ret_streams)
-        return problem_later(problem, 503, "The server has no memory left for the streams of a device, try again");
+        return problem_later(
+            problem, 503, "The server has no memory left for the streams of a device, try again");
     json_object_foreach((json_t *)object, name, member)
     {
         if (!json_is_object(member))
@@ -75,8 +76,8 @@ static bool take_streams(const struct request *request, const json_t *object, st
 
 /* ---- devices ---- */
 
-bool create_take_device(const struct request *request, const json_t *object, const char *name, struct new_device *ret_device,
-    struct problem *problem)
+bool create_take_device(const struct request *request, const json_t *object, const char *name,
+    struct new_device *ret_device, struct problem *problem)
 {
     struct device *device = &ret_device->device;
     struct member members[FIELDS_MAX + EXTRA_MEMBERS];
@@ -107,13 +108,15 @@ static bool take_devices(
         return true;
     user->devices = calloc(count, sizeof(*user->devices));
     if (!user->devices)
-        return problem_later(problem, 503, "The server has no memory left for the devices of a user, try again");
+        return problem_later(
+            problem, 503, "The server has no memory left for the devices of a user, try again");
     json_object_foreach((json_t *)object, name, member)
     {
         if (!json_is_object(member))
             return problem_set(problem, 400, "Each member of devices must be an object");
         if (strcmp(name, "user") == 0 || strcmp(name, "meta") == 0)
-            return problem_set(problem, 403, "The device %s is made by itself; give the streams of the device user in streams", name);
+            return problem_set(problem, 403,
+                "The device %s is made by itself; give the streams of the device user in streams", name);
         user->device_count++;
         if (!create_take_device(request, member, name, &user->devices[user->device_count - 1], problem))
             return false;
@@ -123,8 +126,8 @@ static bool take_devices(
 
 /* ---- users ---- */
 
-bool create_take_user(const struct request *request, const json_t *object, const char *name, struct new_user *ret_user,
-    struct problem *problem)
+bool create_take_user(const struct request *request, const json_t *object, const char *name,
+    struct new_user *ret_user, struct problem *problem)
 {
     struct user *user = &ret_user->user;
     struct member members[FIELDS_MAX + EXTRA_MEMBERS];
@@ -157,7 +160,8 @@ void key_proposal_add(struct key_proposal *proposal, const char *apikey)
 }
 
 bool create_with_keys(struct request *request, const struct key_proposal *proposal,
-    int (*write)(struct request *request, void *context, struct error *ret_error), void *context, struct problem *problem)
+    int (*write)(struct request *request, void *context, struct error *ret_error), void *context,
+    struct problem *problem)
 {
     bool proposes = *proposal->shortest;
     struct guess guess;

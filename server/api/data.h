@@ -10,8 +10,9 @@ enum {
     BATCH_KEEP_BYTES = 256 << 10,
 };
 
-/* Where the stream of the path is, and the id of its device. status_missing: when it is not there or may not be read. */
-bool data_place(
-    const struct request *request, int status_missing, struct stream_place *ret_place, struct problem *problem);
+/* Where the stream of the path is, and the id of its device. status_missing: when it is not there or may not
+ * be read. */
+bool data_place(const struct request *request, int status_missing, struct stream_place *ret_place,
+    struct problem *problem);
 
 #endif

@@ -17,8 +17,8 @@ enum { LIKELY_SECONDS_MIN = 100000000 }; /* 1973: earlier times are hardly meant
 /* ---- where it goes ---- */
 
 /* The series to write to and its part of the stream. */
-static bool choose_series(const struct request *request, const struct stream_place *place, uint64_t *ret_series_id,
-    struct problem *problem)
+static bool choose_series(const struct request *request, const struct stream_place *place,
+    uint64_t *ret_series_id, struct problem *problem)
 {
     const struct identity *identity = request_acting(request);
     bool owner = identity && identity->device_id == place->device_id;
@@ -51,9 +51,11 @@ static bool limit_problem(enum json_limit limit, struct problem *problem)
 {
     switch (limit) {
     case JSON_LIMIT_BYTES:
-        return problem_set(problem, 413, "An insert can have at most %d MiB of values", BATCH_BYTES_MAX >> 20);
+        return problem_set(
+            problem, 413, "An insert can have at most %d MiB of values", BATCH_BYTES_MAX >> 20);
     case JSON_LIMIT_SENDERS:
-        return problem_set(problem, 413, "An insert can have at most %d different senders", BATCH_SENDERS_MAX);
+        return problem_set(
+            problem, 413, "An insert can have at most %d different senders", BATCH_SENDERS_MAX);
     default:
         return problem_set(problem, 413, "An insert can have at most %d datapoints", BATCH_POINTS_MAX);
     }
@@ -113,7 +115,8 @@ static bool times_problem(double time, double limit, uint64_t ahead_max_s, struc
         if (seconds >= LIKELY_SECONDS_MIN && seconds <= limit)
             return problem_set(problem, 400, "t is in seconds; %.0f looks like %s", time, UNITS[i].unit);
     }
-    return problem_set(problem, 400, "t is in seconds; %.17g is more than time_ahead_max = %llu seconds ahead of now", time,
+    return problem_set(problem, 400,
+        "t is in seconds; %.17g is more than time_ahead_max = %llu seconds ahead of now", time,
         (unsigned long long)ahead_max_s);
 }
 
@@ -135,7 +138,8 @@ static bool check_order(const struct batch *batch, struct problem *problem)
         if (isnan(time))
             time = now;
         if (time < last)
-            return problem_set(problem, 403, "times must not decrease: point %u has t=%.17g after t=%.17g", i, time, last);
+            return problem_set(
+                problem, 403, "times must not decrease: point %u has t=%.17g after t=%.17g", i, time, last);
         last = time;
     }
     return true;
@@ -171,7 +175,8 @@ static bool append_refused(
     }
 }
 
-/* A stream that was cut meanwhile has another series, which takes the points. *ret_error: of the append to the old one. */
+/* A stream that was cut meanwhile has another series, which takes the points. *ret_error: of the append to
+ * the old one. */
 static bool append_again(const struct request *request, const struct stream_place *place, uint64_t series_id,
     struct batch *batch, unsigned flags, struct error *ret_error, struct problem *problem)
 {

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-bool data_place(
-    const struct request *request, int status_missing, struct stream_place *ret_place, struct problem *problem)
+bool data_place(const struct request *request, int status_missing, struct stream_place *ret_place,
+    struct problem *problem)
 {
     struct error error = {0};
     int r = catalog_stream_place(request->server->database->catalog, request->user, request->device,
@@ -58,14 +58,16 @@ static void reading_close(struct reading *reading)
     reading->snapshot = NULL;
 }
 
-/* To be closed also on failure. A stream that was cut between the look-up and the snapshot has another series, and its old one is empty: an
- * empty one is looked up again. The catalog names the new series before the old one is deleted. */
+/* To be closed also on failure. A stream that was cut between the look-up and the snapshot has another
+ * series, and its old one is empty: an empty one is looked up again. The catalog names the new series before
+ * the old one is deleted. */
 static bool reading_open(
     const struct request *request, int status_missing, struct reading *reading, struct problem *problem)
 {
     uint64_t series_id;
     *reading = (struct reading){0};
-    if (!find_series(request, status_missing, &reading->series_id, problem) || !snapshot_open(request, reading, problem))
+    if (!find_series(request, status_missing, &reading->series_id, problem) ||
+        !snapshot_open(request, reading, problem))
         return false;
     if (reading->series_id == 0 || reading->length > 0)
         return true;

@@ -82,8 +82,8 @@ bool device_create(struct request *request, struct problem *problem)
     struct body_object body = {0};
     if (!name_passes(request->device, problem) || !find_user(request, 403, &user, problem))
         return false;
-    bool done =
-        (access_to_user(request, &user)->actions & ACCESS_CREATE_DEVICE) || request_missing(request, 403, problem);
+    bool done = (access_to_user(request, &user)->actions & ACCESS_CREATE_DEVICE) ||
+                request_missing(request, 403, problem);
     done = done && body_object_read(&body, request, problem) && create(request, &user, body.object, problem);
     body_object_free(&body);
     user_free(&user);
@@ -93,15 +93,17 @@ bool device_create(struct request *request, struct problem *problem)
 /* ---- update and delete ---- */
 
 /* user_editable false: the user and the device itself may not change it. (To delete it is another right.) */
-static bool check_editable(const struct request *request, const struct device *device, struct problem *problem)
+static bool check_editable(
+    const struct request *request, const struct device *device, struct problem *problem)
 {
-    return device->user_editable || (access_to_device(request, device)->write.objects & ACCESS_NOT_EDITABLE) ||
+    return device->user_editable ||
+           (access_to_device(request, device)->write.objects & ACCESS_NOT_EDITABLE) ||
            problem_set(problem, 403, "The device is not user_editable: only administrators change it");
 }
 
 /* As a private one: by the limits of its owner's role. */
-static bool limits_of_owner(
-    const struct request *request, const struct device *device, struct catalog_limits *ret_limits, struct problem *problem)
+static bool limits_of_owner(const struct request *request, const struct device *device,
+    struct catalog_limits *ret_limits, struct problem *problem)
 {
     struct user user = {0};
     struct error error = {0};
@@ -123,11 +125,12 @@ struct change {
 static int write_change(struct request *request, void *context, struct error *ret_error)
 {
     struct change *change = context;
-    return catalog_change_device(request->server->database->catalog, change->id, &change->changes, change->fields,
-        &change->limits, change->updated, ret_error);
+    return catalog_change_device(request->server->database->catalog, change->id, &change->changes,
+        change->fields, &change->limits, change->updated, ret_error);
 }
 
-static bool update(struct request *request, const struct device *device, const json_t *object, struct problem *problem)
+static bool update(
+    struct request *request, const struct device *device, const json_t *object, struct problem *problem)
 {
     struct device updated = {0};
     struct change change = {.id = device->id, .updated = &updated};
@@ -155,8 +158,8 @@ bool device_update(struct request *request, struct problem *problem)
     struct body_object body = {0};
     if (!find_device(request, 403, &device, problem))
         return false;
-    bool done =
-        (access_to_device(request, &device)->write.objects & ACCESS_DEVICE) || request_missing(request, 403, problem);
+    bool done = (access_to_device(request, &device)->write.objects & ACCESS_DEVICE) ||
+                request_missing(request, 403, problem);
     done = done && check_editable(request, &device, problem) && body_object_read(&body, request, problem) &&
            update(request, &device, body.object, problem);
     body_object_free(&body);

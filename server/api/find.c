@@ -2,22 +2,24 @@
 
 #include <errno.h>
 
-static bool found(
-    const struct request *request, int r, int status_missing, const struct error *error, struct problem *problem)
+static bool found(const struct request *request, int r, int status_missing, const struct error *error,
+    struct problem *problem)
 {
     if (r == -ENOENT)
         return request_missing(request, status_missing, problem);
     return r == 0 || request_failed(request, r, error, problem);
 }
 
-bool find_user(const struct request *request, int status_missing, struct user *ret_user, struct problem *problem)
+bool find_user(
+    const struct request *request, int status_missing, struct user *ret_user, struct problem *problem)
 {
     struct error error = {0};
     int r = catalog_user_by_name(request->server->database->catalog, request->user, ret_user, &error);
     return found(request, r, status_missing, &error, problem);
 }
 
-bool find_device(const struct request *request, int status_missing, struct device *ret_device, struct problem *problem)
+bool find_device(
+    const struct request *request, int status_missing, struct device *ret_device, struct problem *problem)
 {
     struct error error = {0};
     int r = catalog_device_by_name(
@@ -25,15 +27,17 @@ bool find_device(const struct request *request, int status_missing, struct devic
     return found(request, r, status_missing, &error, problem);
 }
 
-bool find_stream(const struct request *request, int status_missing, struct stream *ret_stream, struct problem *problem)
+bool find_stream(
+    const struct request *request, int status_missing, struct stream *ret_stream, struct problem *problem)
 {
     struct error error = {0};
-    int r = catalog_stream_by_name(
-        request->server->database->catalog, request->user, request->device, request->stream, ret_stream, &error);
+    int r = catalog_stream_by_name(request->server->database->catalog, request->user, request->device,
+        request->stream, ret_stream, &error);
     return found(request, r, status_missing, &error, problem);
 }
 
-bool write_refused(const struct request *request, int code, const struct error *error, struct problem *problem)
+bool write_refused(
+    const struct request *request, int code, const struct error *error, struct problem *problem)
 {
     switch (code) {
     case -ENOENT:

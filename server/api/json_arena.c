@@ -8,8 +8,8 @@
 
 enum {
     ALIGNMENT = 16,
-    VALUE_BYTES = 384,     /* an empty object takes most: itself and its first hash table */
-    STRING_COPIES = 3,     /* a key is there twice, plus rounding up */
+    VALUE_BYTES = 384,      /* an empty object takes most: itself and its first hash table */
+    STRING_COPIES = 3,      /* a key is there twice, plus rounding up */
     TOKEN_BUFFER_TIMES = 4, /* the buffer of a token doubles, and no block is used again */
     FIXED_BYTES = 4096,
 };
@@ -108,7 +108,8 @@ int json_arena_open(struct json_arena *arena, size_t size, const struct json_mea
     return 0;
 }
 
-const json_t *json_arena_load(struct json_arena *arena, const char *text, size_t size, json_error_t *ret_error)
+const json_t *json_arena_load(
+    struct json_arena *arena, const char *text, size_t size, json_error_t *ret_error)
 {
     loading = arena;
     const json_t *document = json_loadb(text, size, 0, ret_error);

@@ -32,7 +32,8 @@ static void put_field(struct sink *sink, const struct field *field, const void *
         put(sink, object && field_get_flag(field, object) ? "true" : "false");
 }
 
-void json_print_object(struct sink *sink, const struct object_kind *kind, const void *object, uint32_t readable)
+void json_print_object(
+    struct sink *sink, const struct object_kind *kind, const void *object, uint32_t readable)
 {
     size_t count;
     const struct field *const *fields = fields_by_name(kind, &count);
@@ -45,7 +46,8 @@ void json_print_object(struct sink *sink, const struct object_kind *kind, const 
     put(sink, "}");
 }
 
-void json_print_blanked(struct sink *sink, const struct object_kind *kind, const void *object, uint32_t readable)
+void json_print_blanked(
+    struct sink *sink, const struct object_kind *kind, const void *object, uint32_t readable)
 {
     bool first = true;
     put(sink, "{");
@@ -57,7 +59,8 @@ void json_print_blanked(struct sink *sink, const struct object_kind *kind, const
     put(sink, "}");
 }
 
-void json_print_stream_in_list(struct sink *sink, const struct stream *stream, const char *device, uint32_t readable)
+void json_print_stream_in_list(
+    struct sink *sink, const struct stream *stream, const char *device, uint32_t readable)
 {
     size_t count;
     const struct field *const *fields = fields_by_name(&STREAM_KIND, &count);

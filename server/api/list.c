@@ -139,7 +139,8 @@ static int put_streams(struct list *list, int64_t device_id, const char *device_
     return count < 0 ? count : 0;
 }
 
-static int visit_device_for_streams(struct list *list, const struct device *device, const struct list_filter *filter)
+static int visit_device_for_streams(
+    struct list *list, const struct device *device, const struct list_filter *filter)
 {
     const struct access *access = access_to_device(list->request, device);
     if (!list_filter_device(filter, device) || !(access->actions & ACCESS_LIST_STREAMS) ||
@@ -153,7 +154,8 @@ bool list_streams(
 {
     static const struct list_filter ALL = {0};
     struct list list = list_begin(request);
-    int r = read->objects & ACCESS_STREAM ? put_streams(&list, device_id, NULL, read->stream_fields, &ALL) : 0;
+    int r =
+        read->objects & ACCESS_STREAM ? put_streams(&list, device_id, NULL, read->stream_fields, &ALL) : 0;
     return list_end(&list, r, problem);
 }
 

@@ -1,7 +1,8 @@
 /* A JSON array of users, devices or streams on its way out.
  *
- * It is read in pages, and nothing of the catalog is held while a page is written to the client, who may take his time. So
- * a list is not one moment of the catalog: what is created or deleted while it is sent may be in it or not. */
+ * It is read in pages, and nothing of the catalog is held while a page is written to the client, who may take
+ * his time. So a list is not one moment of the catalog: what is created or deleted while it is sent may be in
+ * it or not. */
 #ifndef CONNECTORDB_LIST_H
 #define CONNECTORDB_LIST_H
 

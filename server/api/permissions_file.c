@@ -66,7 +66,8 @@ static void *watch(void *context)
 {
     struct permissions_file *file = context;
     for (;;) {
-        struct pollfd waits[] = {{.fd = file->stop, .events = POLLIN}, {.fd = file->changes, .events = POLLIN}};
+        struct pollfd waits[] = {
+            {.fd = file->stop, .events = POLLIN}, {.fd = file->changes, .events = POLLIN}};
         if (poll(waits, 2, -1) < 0 && errno != EINTR)
             break;
         if (waits[0].revents)
@@ -82,7 +83,8 @@ static int watch_directory(struct permissions_file *file)
 {
     char *slash = strrchr(file->path, '/');
     *slash = '\0';
-    int r = inotify_add_watch(file->changes, slash == file->path ? "/" : file->path, IN_CLOSE_WRITE | IN_MOVED_TO);
+    int r = inotify_add_watch(
+        file->changes, slash == file->path ? "/" : file->path, IN_CLOSE_WRITE | IN_MOVED_TO);
     int code = errno;
     *slash = '/';
     return r < 0 ? -code : 0;

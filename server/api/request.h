@@ -52,12 +52,14 @@ static inline const struct access *access_to_user(const struct request *request,
     return access_to(request, (struct access_target){.user_id = user->id, .is_public = user->is_public});
 }
 
-static inline const struct access *access_to_device(const struct request *request, const struct device *device)
+static inline const struct access *access_to_device(
+    const struct request *request, const struct device *device)
 {
     return access_to(request, (struct access_target){device->user_id, device->id, device->is_public});
 }
 
-static inline const struct access *access_to_place(const struct request *request, const struct stream_place *place)
+static inline const struct access *access_to_place(
+    const struct request *request, const struct stream_place *place)
 {
     return access_to(request, (struct access_target){place->user_id, place->device_id, place->device_public});
 }
@@ -75,13 +77,16 @@ void answer_problem(struct request *request, const struct problem *problem);
  * "the path". */
 const char *request_path(const struct request *request, char to[PATH_BYTES_MAX + 1]);
 
-/* One line for the log: `what` ("deleted device", ...) was done to the path of the request, by whom and from where. */
+/* One line for the log: `what` ("deleted device", ...) was done to the path of the request, by whom and from
+ * where. */
 void request_log(const struct request *request, const char *what);
 
-/* What the path names does not exist, or must look so. status: 404 for reads of objects, 403 for writes and data. */
+/* What the path names does not exist, or must look so. status: 404 for reads of objects, 403 for writes and
+ * data. */
 bool request_missing(const struct request *request, int status, struct problem *problem);
 /* problem_failed for this request. */
-bool request_failed(const struct request *request, int code, const struct error *error, struct problem *problem);
+bool request_failed(
+    const struct request *request, int code, const struct error *error, struct problem *problem);
 
 /* ---- handlers, one file per group ---- */
 bool site_get(struct request *request, struct problem *problem); /* meta.c */

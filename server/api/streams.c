@@ -8,12 +8,11 @@
 
 #include <string.h>
 
-static bool answer_stream(
-    struct request *request, const struct stream *stream, const struct access *access)
+static bool answer_stream(struct request *request, const struct stream *stream, const struct access *access)
 {
     request->exchange->no_store = true;
-    json_print_blanked(
-        http_answer_open(request->exchange, 200, HTTP_JSON), &STREAM_KIND, stream, access->read.stream_fields);
+    json_print_blanked(http_answer_open(request->exchange, 200, HTTP_JSON), &STREAM_KIND, stream,
+        access->read.stream_fields);
     (void)http_answer_close(request->exchange, true);
     return true;
 }
@@ -47,8 +46,8 @@ bool stream_get(struct request *request, struct problem *problem)
 /* ---- create ---- */
 
 /* The device of the path with its owner's limits, if streams may be made on it. */
-static bool find_device_for_stream(struct request *request, struct device *ret_device, struct catalog_limits *ret_limits,
-    const struct access **ret_access, struct problem *problem)
+static bool find_device_for_stream(struct request *request, struct device *ret_device,
+    struct catalog_limits *ret_limits, const struct access **ret_access, struct problem *problem)
 {
     struct user user = {0};
     if (!find_user(request, 403, &user, problem))
@@ -97,13 +96,14 @@ bool stream_create(struct request *request, struct problem *problem)
 
 /* ---- update and delete ---- */
 
-static bool update(struct request *request, const struct stream *stream, const struct access *access, const json_t *object,
-    struct problem *problem)
+static bool update(struct request *request, const struct stream *stream, const struct access *access,
+    const json_t *object, struct problem *problem)
 {
     struct stream changes = {0}, updated = {0};
     struct error error = {0};
     uint32_t fields;
-    if (!body_changes(object, &STREAM_KIND, stream, access->write.stream_fields, &changes, &fields, problem) ||
+    if (!body_changes(
+            object, &STREAM_KIND, stream, access->write.stream_fields, &changes, &fields, problem) ||
         (changes.schema && !stream_schema_valid(changes.schema, problem)))
         return false;
     int r = database_change_stream(request->server->database, stream->id, &changes, fields, &updated, &error);
@@ -123,7 +123,8 @@ bool stream_update(struct request *request, struct problem *problem)
     if (!find_both(request, 403, &stream, &access, problem))
         return false;
     bool done = (access->write.objects & ACCESS_STREAM) || request_missing(request, 403, problem);
-    done = done && body_object_read(&body, request, problem) && update(request, &stream, access, body.object, problem);
+    done = done && body_object_read(&body, request, problem) &&
+           update(request, &stream, access, body.object, problem);
     body_object_free(&body);
     stream_free(&stream);
     return done;

@@ -86,7 +86,8 @@ static bool check_new_user(const struct request *request, const struct user *use
     if (!role_exists(request, user->role, problem))
         return false;
     for (size_t i = 0; i < USER_KIND.count; i++) {
-        if (strcmp(USER_KIND.fields[i].name, "role") == 0 && strcmp(user->role, request->login.identity.user_role) != 0 &&
+        if (strcmp(USER_KIND.fields[i].name, "role") == 0 &&
+            strcmp(user->role, request->login.identity.user_role) != 0 &&
             !(access->write.user_fields & field_bit(&USER_KIND, &USER_KIND.fields[i])))
             return problem_set(problem, 403, "You may not create users with another role than yours");
     }
@@ -125,7 +126,8 @@ static bool may_create(const struct request *request)
 {
     const struct permissions *permissions = request->permissions;
     const struct identity *identity = request_acting(request);
-    return (access_of_users(permissions, identity, true)->actions | access_of_users(permissions, identity, false)->actions) &
+    return (access_of_users(permissions, identity, true)->actions |
+               access_of_users(permissions, identity, false)->actions) &
            ACCESS_CREATE_USER;
 }
 
@@ -143,9 +145,10 @@ bool user_create(struct request *request, struct problem *problem)
 
 /* ---- update and delete ---- */
 
-/* The values that only the permissions decide on; `changed` is what the user would be, as far as it is set. */
-static bool check_changes(
-    const struct request *request, const struct user *user, const struct user *changes, uint32_t fields, struct problem *problem)
+/* The values that only the permissions decide on; `changed` is what the user would be, as far as it is set.
+ */
+static bool check_changes(const struct request *request, const struct user *user, const struct user *changes,
+    uint32_t fields, struct problem *problem)
 {
     for (size_t i = 0; i < USER_KIND.count; i++) {
         const struct field *field = &USER_KIND.fields[i];
@@ -162,15 +165,18 @@ static bool check_changes(
     return true;
 }
 
-static bool update(struct request *request, const struct user *user, const json_t *object, struct problem *problem)
+static bool update(
+    struct request *request, const struct user *user, const json_t *object, struct problem *problem)
 {
     struct user changes = {0}, updated = {0};
     struct error error = {0};
     uint32_t fields;
-    if (!body_changes(object, &USER_KIND, user, access_to_user(request, user)->write.user_fields, &changes, &fields, problem) ||
+    if (!body_changes(object, &USER_KIND, user, access_to_user(request, user)->write.user_fields, &changes,
+            &fields, problem) ||
         !check_changes(request, user, &changes, fields, problem))
         return false;
-    int r = catalog_change_user(request->server->database->catalog, user->id, &changes, fields, &updated, &error);
+    int r =
+        catalog_change_user(request->server->database->catalog, user->id, &changes, fields, &updated, &error);
     if (r < 0)
         return write_refused(request, r, &error, problem);
     change_log(request, "Update", "User");
@@ -185,7 +191,8 @@ bool user_update(struct request *request, struct problem *problem)
     struct body_object body = {0};
     if (!find_user(request, 403, &user, problem))
         return false;
-    bool done = (access_to_user(request, &user)->write.objects & ACCESS_USER) || request_missing(request, 403, problem);
+    bool done = (access_to_user(request, &user)->write.objects & ACCESS_USER) ||
+                request_missing(request, 403, problem);
     done = done && body_object_read(&body, request, problem) && update(request, &user, body.object, problem);
     body_object_free(&body);
     user_free(&user);

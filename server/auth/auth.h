@@ -39,15 +39,16 @@ struct limiter_options auth_limits(const struct configuration *configuration);
 
 /* Finds out whose request `exchange` is; without any login it is nobody's.
  * key    the API key of the query, "" = none
- * False, with *problem set: the login failed or was refused unjudged, or it is a write from a page of another site. */
+ * False, with *problem set: the login failed or was refused unjudged, or it is a write from a page of another
+ * site. */
 bool authenticate(struct auth *auth, struct http_exchange *exchange, const char *key, struct login *ret_login,
     struct problem *problem);
 
 /* A value that the client proposes and that tells, when it is refused, what somebody else's secret is: an API
  * key for a new device. Begins a guess from the client's address; false, with *problem set: it has none
  * left. To be followed by auth_guess_judged. */
-bool auth_guess_begin(
-    struct auth *auth, const struct http_exchange *exchange, struct guess *ret_guess, struct problem *problem);
+bool auth_guess_begin(struct auth *auth, const struct http_exchange *exchange, struct guess *ret_guess,
+    struct problem *problem);
 void auth_guess_judged(struct auth *auth, const struct guess *guess, enum verdict verdict);
 
 #endif

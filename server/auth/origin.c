@@ -64,8 +64,8 @@ static bool is_foreign(const struct http_exchange *exchange, const char *site)
     return origin != NULL; /* "null": a sandboxed frame, a file */
 }
 
-bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration, const char *site,
-    struct problem *problem)
+bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration,
+    const char *site, struct problem *problem)
 {
     char address[CLIENT_ADDRESS_BYTES];
     if ((exchange->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) || !is_foreign(exchange, site) ||

@@ -19,7 +19,7 @@ bool origin_is_site(const char *site, const char *origin);
  *
  * A browser says from where in Sec-Fetch-Site, Origin and Referer. Programs that are no browsers send none of
  * them and are not concerned; nor are browser extensions, which the user has installed. */
-bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration, const char *site,
-    struct problem *problem);
+bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration,
+    const char *site, struct problem *problem);
 
 #endif

@@ -29,8 +29,8 @@ void log_close(void);
 /* Whether a line of this level would be written: to spare the work of making one. Any thread. */
 bool log_enabled(enum log_level level);
 
-/* Each writes one line with one write(2); control characters and bytes that are not UTF-8 are shown as \xNN, so
- * that a line stays one line and does nothing to a terminal. Any thread. */
+/* Each writes one line with one write(2); control characters and bytes that are not UTF-8 are shown as \xNN,
+ * so that a line stays one line and does nothing to a terminal. Any thread. */
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,6 +1,6 @@
-/* Stands between the program and libc: each call that changes a file or directory is made, then recorded, or fails by plan. The
- * linker turns every reference to one of these functions into one to ours (--wrap). SQLite, in a library of its own, is not
- * concerned: crash_sqlite.c. */
+/* Stands between the program and libc: each call that changes a file or directory is made, then recorded, or
+ * fails by plan. The linker turns every reference to one of these functions into one to ours (--wrap).
+ * SQLite, in a library of its own, is not concerned: crash_sqlite.c. */
 #include "crash_log.h"
 #include "store_model.h"
 
@@ -244,7 +244,8 @@ int __wrap_renameat2(int from_directory, const char *from, int to_directory, con
 {
     if (!is_recorded(to))
         return __real_renameat2(from_directory, from, to_directory, to, flags);
-    REQUIRE(from_directory == AT_FDCWD && to_directory == AT_FDCWD, "renameat2 of %s with directories is not recorded", from);
+    REQUIRE(from_directory == AT_FDCWD && to_directory == AT_FDCWD,
+        "renameat2 of %s with directories is not recorded", from);
     if (refuses(CRASH_RENAME, to))
         return -1;
     int r = __real_renameat2(from_directory, from, to_directory, to, flags);

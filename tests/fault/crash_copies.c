@@ -1,4 +1,5 @@
-/* Scenarios of databases that are made beside: new ones and backups. Each is there as a whole, or is refused. */
+/* Scenarios of databases that are made beside: new ones and backups. Each is there as a whole, or is refused.
+ */
 #include "crash_database.h"
 
 #include "configuration.h"
@@ -47,11 +48,13 @@ void crash_make_copy(struct crash_run *run, const char *name,
     int r = -ENOSPC;
     if (run->disk_fills) {
         crash_log_fail(&run->log, (struct crash_failures){.from = 1 + crash_below(run, CALLS_OF_A_COPY),
-            .count = 1 + crash_below(run, 3), .kinds = CRASH_CALLS_OF_SPACE});
+                                      .count = 1 + crash_below(run, 3),
+                                      .kinds = CRASH_CALLS_OF_SPACE});
         r = make(run, path, &error);
         crash_log_fail(&run->log, (struct crash_failures){0});
         REQUIRE(r == 0 || r == -ENOSPC || r == -EIO, "%s: %d: %s", name, r, error.message);
-        REQUIRE(r == 0 || count_files(run->directory, name) == 0, "%s: %s, and something is left", name, error.message);
+        REQUIRE(r == 0 || count_files(run->directory, name) == 0, "%s: %s, and something is left", name,
+            error.message);
     }
     if (r < 0)
         r = make(run, path, &error);
@@ -69,7 +72,8 @@ enum { CHECK_EVERY = 2, CREATE_AGAIN_EVERY = 4, OLD_COPY_EVERY = 4, OLD_AFTER_CA
 static bool open_copy(const char *path, struct database **ret_database, struct crash_violation *violation)
 {
     struct error error = {0};
-    struct store_options options = {.no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
+    struct store_options options = {
+        .no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
     *ret_database = NULL;
     int r = database_open(path, &options, ret_database, &error);
     return r == 0 || r == -ENOENT || r == -EINVAL ||
@@ -77,7 +81,8 @@ static bool open_copy(const char *path, struct database **ret_database, struct c
 }
 
 /* good: what was found in it before. */
-static bool close_copy(const char *path, struct database *database, bool good, struct crash_violation *violation)
+static bool close_copy(
+    const char *path, struct database *database, bool good, struct crash_violation *violation)
 {
     struct error error = {0};
     if (database_close(database, &error) < 0 && good)
@@ -89,9 +94,11 @@ static bool close_copy(const char *path, struct database *database, bool good, s
 
 static int create_database(const char *path, const char *administrator, struct error *ret_error)
 {
-    const struct user user = {
-        .name = crash_text(administrator), .email = crash_text("root@localhost"), .role = crash_text("admin")};
-    return database_create_with_user(path, configuration_default_text(), administrator ? &user : NULL, "secret", ret_error);
+    const struct user user = {.name = crash_text(administrator),
+        .email = crash_text("root@localhost"),
+        .role = crash_text("admin")};
+    return database_create_with_user(
+        path, configuration_default_text(), administrator ? &user : NULL, "secret", ret_error);
 }
 
 static const char *administrator_of(const struct crash_copy *copy)
@@ -128,8 +135,8 @@ static void play_crowded_create(struct crash_run *run)
     play_create(run);
 }
 
-static bool check_administrator(const struct crash_copy *copy, struct database *database, struct test_random *random,
-    struct crash_violation *violation)
+static bool check_administrator(const struct crash_copy *copy, struct database *database,
+    struct test_random *random, struct crash_violation *violation)
 {
     enum { PASSWORD_EVERY = 32 };
     struct user user = {0};
@@ -141,8 +148,8 @@ static bool check_administrator(const struct crash_copy *copy, struct database *
     if (catalog_counts(database->catalog, &users, &devices, &streams, &error) < 0)
         return crash_violated(violation, "%s: %s", copy->name, error.message);
     if (users != (name != NULL) || devices != 2 * users || streams != 0)
-        return crash_violated(violation, "%s opens with %llu users, %llu devices and %llu streams", copy->name,
-            (unsigned long long)users, (unsigned long long)devices, (unsigned long long)streams);
+        return crash_violated(violation, "%s opens with %llu users, %llu devices and %llu streams",
+            copy->name, (unsigned long long)users, (unsigned long long)devices, (unsigned long long)streams);
     if (!name)
         return true;
     int r = catalog_user_by_name(database->catalog, name, &user, &error);
@@ -150,16 +157,18 @@ static bool check_administrator(const struct crash_copy *copy, struct database *
         r = catalog_device_by_name(database->catalog, name, "user", &device, &error);
     if (r == 0 && test_random_below(random, PASSWORD_EVERY) == 0)
         r = catalog_identity_by_password(database->catalog, name, "secret", &identity, &error);
-    bool good = r < 0 ? crash_violated(violation, "%s opens without its administrator: %s", copy->name, error.message)
-                      : strcmp(user.role, "admin") == 0 || crash_violated(violation, "the administrator is a %s", user.role);
+    bool good =
+        r < 0 ? crash_violated(violation, "%s opens without its administrator: %s", copy->name, error.message)
+              : strcmp(user.role, "admin") == 0 ||
+                    crash_violated(violation, "the administrator is a %s", user.role);
     user_free(&user);
     device_free(&device);
     return good;
 }
 
 /* What opens is whole; what does not is said. ret_opened: whether it does. */
-static bool check_created(const struct crash_copy *copy, const char *path, struct test_random *random, bool *ret_opened,
-    struct crash_violation *violation)
+static bool check_created(const struct crash_copy *copy, const char *path, struct test_random *random,
+    bool *ret_opened, struct crash_violation *violation)
 {
     struct database *database;
     bool good = open_copy(path, &database, violation);
@@ -173,7 +182,8 @@ static bool check_created(const struct crash_copy *copy, const char *path, struc
 
 /* Whatever NAME.creating-... is left: no half database that opens. */
 static bool check_leftovers(const struct crash_copy *copy, const char *directory,
-    bool (*check)(const void *context, const struct crash_copy *copy, const char *path, struct crash_violation *violation),
+    bool (*check)(const void *context, const struct crash_copy *copy, const char *path,
+        struct crash_violation *violation),
     const void *context, struct crash_violation *violation)
 {
     DIR *entries = opendir(directory);
@@ -193,8 +203,8 @@ static bool check_leftovers(const struct crash_copy *copy, const char *directory
     return good;
 }
 
-static bool check_created_leftover(const void *context, const struct crash_copy *copy, const char *path,
-    struct crash_violation *violation)
+static bool check_created_leftover(
+    const void *context, const struct crash_copy *copy, const char *path, struct crash_violation *violation)
 {
     struct test_random random = *(const struct test_random *)context;
     bool opened;
@@ -215,8 +225,8 @@ static bool create_again(const struct crash_copy *copy, const char *path, struct
            (opened || crash_violated(violation, "%s was created again and does not open", copy->name));
 }
 
-static bool judge_create(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_create(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     bool good = true;
     for (size_t i = 0; good && i < run->copy_count; i++) {
@@ -258,7 +268,8 @@ static void back_up(struct crash_run *run, const char *name)
 static void play_backup(struct crash_run *run)
 {
     crash_open_database(run);
-    struct crash_object *a = crash_create_stream(run, "user", "a", true), *b = crash_create_stream(run, "d", "b", false);
+    struct crash_object *a = crash_create_stream(run, "user", "a", true),
+                        *b = crash_create_stream(run, "d", "b", false);
     crash_append_and_seal(run, a, b);
     crash_append_and_seal(run, a, b);
     back_up(run, "first");
@@ -304,9 +315,10 @@ static void play_hot_backup(struct crash_run *run)
     crash_close_database(run);
 }
 
-/* As check_created: what opens holds what was there when the backup was begun, or, with threads, at a moment until it was made. */
-static bool check_backup(const struct crash_run *run, const struct crash_copy *copy, const char *path, bool check, bool *ret_opened,
-    struct crash_violation *violation)
+/* As check_created: what opens holds what was there when the backup was begun, or, with threads, at a moment
+ * until it was made. */
+static bool check_backup(const struct crash_run *run, const struct crash_copy *copy, const char *path,
+    bool check, bool *ret_opened, struct crash_violation *violation)
 {
     struct database *database;
     struct crash_change found[CRASH_OBJECTS_MAX];
@@ -316,29 +328,31 @@ static bool check_backup(const struct crash_run *run, const struct crash_copy *c
         return good;
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
-    good = run->scenario->threads ? crash_model_check_moment(&run->model, copy->begun, copy->ended, database->store, violation)
-                                  : crash_check_database(run, copy->begun, database, lengths, found, violation);
+    good = run->scenario->threads
+               ? crash_model_check_moment(&run->model, copy->begun, copy->ended, database->store, violation)
+               : crash_check_database(run, copy->begun, database, lengths, found, violation);
     free(lengths);
     good = close_copy(path, database, good, violation);
     return good && (!check || crash_check_files(path, violation));
 }
 
-static bool check_backup_leftover(const void *context, const struct crash_copy *copy, const char *path,
-    struct crash_violation *violation)
+static bool check_backup_leftover(
+    const void *context, const struct crash_copy *copy, const char *path, struct crash_violation *violation)
 {
     bool opened;
     return check_backup(context, copy, path, true, &opened, violation);
 }
 
-static bool judge_backup(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_backup(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     char *original = test_path(directory, "db");
     bool good = true;
     for (size_t i = 0; good && i < run->copy_count; i++) {
         const struct crash_copy *copy = &run->copies[i];
         char *path = test_path(directory, "%s", copy->name);
-        bool there = crash_is_there(path), opened = false, check = test_random_below(random, CHECK_EVERY) == 0;
+        bool there = crash_is_there(path), opened = false,
+             check = test_random_below(random, CHECK_EVERY) == 0;
         bool is_old = copy->ended != NEVER && copy->ended + OLD_AFTER_CALLS < point;
         bool look = there && (!is_old || test_random_below(random, OLD_COPY_EVERY) == 0);
         good = check_leftovers(copy, directory, check_backup_leftover, run, violation) &&
@@ -349,7 +363,8 @@ static bool judge_backup(const struct crash_run *run, uint64_t point, const char
             good = crash_violated(violation, "%s was made and is not there", copy->name);
         free(path);
     }
-    good = good && crash_judge_database(run, point, original, random, violation); /* last: it changes files that backups share */
+    good = good && crash_judge_database(run, point, original, random,
+                       violation); /* last: it changes files that backups share */
     free(original);
     return good;
 }

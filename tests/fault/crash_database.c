@@ -4,12 +4,14 @@
 
 /* ---- noting ---- */
 
-struct crash_object *crash_object_of(struct crash_run *run, const char *user, const char *device, const char *name)
+struct crash_object *crash_object_of(
+    struct crash_run *run, const char *user, const char *device, const char *name)
 {
     struct crash_objects *objects = &run->objects;
     for (size_t i = 0; i < objects->count; i++) {
         struct crash_object *object = &objects->objects[i];
-        if (strcmp(object->user, user) == 0 && strcmp(object->device, device) == 0 && strcmp(object->name, name) == 0)
+        if (strcmp(object->user, user) == 0 && strcmp(object->device, device) == 0 &&
+            strcmp(object->name, name) == 0)
             return object;
     }
     REQUIRE(objects->count < CRASH_OBJECTS_MAX, "too many streams");
@@ -20,7 +22,8 @@ struct crash_object *crash_object_of(struct crash_run *run, const char *user, co
     return object;
 }
 
-static struct crash_change *begin_change(struct crash_run *run, struct crash_object *object, bool exists, bool downlink)
+static struct crash_change *begin_change(
+    struct crash_run *run, struct crash_object *object, bool exists, bool downlink)
 {
     REQUIRE(object->change_count < CRASH_CHANGES_MAX, "too many changes");
     struct crash_change *change = &object->changes[object->change_count++];
@@ -34,7 +37,8 @@ static bool look_up(struct crash_run *run, const struct crash_object *object, st
 {
     struct error error = {0};
     *ret_stream = (struct stream){0};
-    int r = catalog_stream_by_name(run->database->catalog, object->user, object->device, object->name, ret_stream, &error);
+    int r = catalog_stream_by_name(
+        run->database->catalog, object->user, object->device, object->name, ret_stream, &error);
     REQUIRE(r == 0 || r == -ENOENT, "%s: %s", object->name, error.message);
     return r == 0;
 }
@@ -49,7 +53,8 @@ void crash_learn_series(struct crash_run *run, struct crash_object *object)
 }
 
 /* A change that failed has happened or not: what is there now tells, and it stays so. */
-static void end_change(struct crash_run *run, struct crash_object *object, int result, const struct error *error)
+static void end_change(
+    struct crash_run *run, struct crash_object *object, int result, const struct error *error)
 {
     struct crash_change *change = &object->changes[object->change_count - 1];
     REQUIRE(result == 0 || run->disk_is_full, "%s: %s", object->name, error->message);
@@ -96,11 +101,13 @@ static struct device find_device(struct crash_run *run, const char *name)
 {
     struct device device;
     struct error error = {0};
-    REQUIRE(catalog_device_by_name(run->database->catalog, "alice", name, &device, &error) == 0, "%s", error.message);
+    REQUIRE(catalog_device_by_name(run->database->catalog, "alice", name, &device, &error) == 0, "%s",
+        error.message);
     return device;
 }
 
-struct crash_object *crash_create_stream(struct crash_run *run, const char *device_name, const char *name, bool downlink)
+struct crash_object *crash_create_stream(
+    struct crash_run *run, const char *device_name, const char *name, bool downlink)
 {
     struct error error = {0};
     struct crash_object *object = crash_object_of(run, "alice", device_name, name);
@@ -129,7 +136,8 @@ struct crash_object *crash_create_device(struct crash_run *run, const char *name
         objects[i] = crash_object_of(run, "alice", name, names[i]);
         begin_change(run, objects[i], true, i == 0)->with_device = true;
     }
-    int r = catalog_create_device_with_streams(run->database->catalog, &device, streams, DEVICE_STREAMS, NULL, &error);
+    int r = catalog_create_device_with_streams(
+        run->database->catalog, &device, streams, DEVICE_STREAMS, NULL, &error);
     for (size_t i = 0; i < DEVICE_STREAMS; i++)
         end_change(run, objects[i], r, &error);
     user_free(&alice);
@@ -159,7 +167,8 @@ void crash_delete_stream(struct crash_run *run, struct crash_object *object)
     stream_free(&stream);
 }
 
-void crash_delete_device(struct crash_run *run, const char *name, struct crash_object *const *objects, size_t count)
+void crash_delete_device(
+    struct crash_run *run, const char *name, struct crash_object *const *objects, size_t count)
 {
     struct error error = {0};
     struct deletion deletion = {.count = 0};
@@ -211,8 +220,10 @@ enum { IMPORTED_STREAMS = 3, IMPORTED_POINTS = 20 };
 static int import_rows(struct crash_run *run, const char *name, uint64_t first, struct error *ret_error)
 {
     static const char *const streams[IMPORTED_STREAMS] = {"s0", "s1", "s2"};
-    struct user user = {
-        .name = crash_text(name), .email = crash_text(""), .password = crash_text("x"), .password_scheme = crash_text("bcrypt")};
+    struct user user = {.name = crash_text(name),
+        .email = crash_text(""),
+        .password = crash_text("x"),
+        .password_scheme = crash_text("bcrypt")};
     struct device device = {.name = crash_text("d")};
     struct catalog_import *import;
     int r = catalog_import_begin(run->database->catalog, &user, &import, ret_error);
@@ -230,8 +241,8 @@ static int import_rows(struct crash_run *run, const char *name, uint64_t first, 
 }
 
 /* Ids and segments, which nobody can name yet. */
-static int import_data(struct crash_run *run, const char *name, struct store_bulk **ret_bulk, uint64_t *ret_first,
-    struct error *ret_error)
+static int import_data(struct crash_run *run, const char *name, struct store_bulk **ret_bulk,
+    uint64_t *ret_first, struct error *ret_error)
 {
     int r = catalog_reserve_series(run->database->catalog, IMPORTED_STREAMS, ret_first, ret_error);
     if (r == 0)
@@ -261,7 +272,8 @@ static void publish_user(struct crash_run *run, const char *name, struct store_b
     for (uint64_t i = 0; i < IMPORTED_STREAMS; i++) {
         crash_model_end(&run->model, first + i, tickets[i], ended, objects[i]->series_id != 0);
         if (objects[i]->series_id == 0)
-            (void)store_delete_series(run->store, (uint64_t[]){first + i}, 1, NULL); /* as import does it; the next open else */
+            (void)store_delete_series(
+                run->store, (uint64_t[]){first + i}, 1, NULL); /* as import does it; the next open else */
     }
 }
 
@@ -319,10 +331,13 @@ void crash_prepare_database(struct crash_run *run)
 {
     struct error error = {0};
     struct catalog_import *import;
-    struct user user = {
-        .name = crash_text("alice"), .email = crash_text(""), .password = crash_text("x"), .password_scheme = crash_text("bcrypt")};
+    struct user user = {.name = crash_text("alice"),
+        .email = crash_text(""),
+        .password = crash_text("x"),
+        .password_scheme = crash_text("bcrypt")};
     struct device device = {.name = crash_text("d")};
-    struct store_options options = {.journal_bytes = CRASH_JOURNAL_BYTES, .no_threads = true, .io = crash_plain_io()};
+    struct store_options options = {
+        .journal_bytes = CRASH_JOURNAL_BYTES, .no_threads = true, .io = crash_plain_io()};
     REQUIRE(run->place || rmdir(run->directory) == 0, "%s: %s", run->directory, strerror(errno));
     REQUIRE(database_create(place_of(run), NULL, &error) == 0, "%s", error.message);
     REQUIRE(database_open(place_of(run), &options, &run->database, &error) == 0, "%s", error.message);

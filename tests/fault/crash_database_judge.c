@@ -23,7 +23,8 @@ static struct object_expected expect_object(const struct crash_object *object, u
     return expected;
 }
 
-static bool check_device(const struct crash_object *object, bool expected, struct catalog *catalog, struct crash_violation *violation)
+static bool check_device(const struct crash_object *object, bool expected, struct catalog *catalog,
+    struct crash_violation *violation)
 {
     struct device device = {0};
     struct error error = {0};
@@ -31,13 +32,14 @@ static bool check_device(const struct crash_object *object, bool expected, struc
     device_free(&device);
     if (r < 0 && r != -ENOENT)
         return crash_violated(violation, "device %s: %s", object->device, error.message);
-    return (r == 0) == expected || crash_violated(violation, "device %s/%s is%s there, its stream %s is%s", object->user,
-                                       object->device, r == 0 ? "" : " not", object->name, expected ? "" : " not");
+    return (r == 0) == expected ||
+           crash_violated(violation, "device %s/%s is%s there, its stream %s is%s", object->user,
+               object->device, r == 0 ? "" : " not", object->name, expected ? "" : " not");
 }
 
 /* ret_exists, ret_downlink: what was found. */
-static bool check_object(const struct crash_object *object, uint64_t point, struct catalog *catalog, struct crash_change *ret_found,
-    struct crash_violation *violation)
+static bool check_object(const struct crash_object *object, uint64_t point, struct catalog *catalog,
+    struct crash_change *ret_found, struct crash_violation *violation)
 {
     struct stream stream = {0};
     struct error error = {0};
@@ -48,12 +50,15 @@ static bool check_object(const struct crash_object *object, uint64_t point, stru
     struct crash_change found = {.exists = r == 0, .downlink = r == 0 && stream.downlink};
     stream_free(&stream);
     bool is_before = found.exists == expected.exists && found.downlink == expected.downlink;
-    bool is_after = expected.open && found.exists == expected.open->exists && found.downlink == expected.open->downlink;
+    bool is_after =
+        expected.open && found.exists == expected.open->exists && found.downlink == expected.open->downlink;
     if (!is_before && !is_after)
-        return crash_violated(violation, "stream %s/%s/%s is%s there%s, expected%s%s", object->user, object->device, object->name,
-            found.exists ? "" : " not", found.downlink ? " with a downlink" : "", expected.exists ? " it" : " none",
+        return crash_violated(violation, "stream %s/%s/%s is%s there%s, expected%s%s", object->user,
+            object->device, object->name, found.exists ? "" : " not",
+            found.downlink ? " with a downlink" : "", expected.exists ? " it" : " none",
             expected.downlink ? " with a downlink" : "");
-    if (expected.open && expected.open->with_device && !check_device(object, found.exists, catalog, violation))
+    if (expected.open && expected.open->with_device &&
+        !check_device(object, found.exists, catalog, violation))
         return false;
     *ret_found = found;
     return true;
@@ -69,28 +74,32 @@ static bool is_in(const uint64_t *ids, size_t count, uint64_t id)
 }
 
 /* A row's series holds what it must; what no row names holds nothing. */
-static bool check_series_rows(const struct crash_run *run, uint64_t point, const uint64_t *lengths, const uint64_t *rows,
-    size_t row_count, struct crash_violation *violation)
+static bool check_series_rows(const struct crash_run *run, uint64_t point, const uint64_t *lengths,
+    const uint64_t *rows, size_t row_count, struct crash_violation *violation)
 {
     for (size_t i = 0; i < run->model.count; i++) {
         const struct crash_series *series = &run->model.series[i];
         struct crash_expected expected = crash_series_expect(series, point);
         bool named = is_in(rows, row_count, series->id);
-        bool deleting = expected.open && expected.open->count == 0, loading = expected.open && expected.open->load != 0;
+        bool deleting = expected.open && expected.open->count == 0,
+             loading = expected.open && expected.open->load != 0;
         if (!named && lengths[i] > 0)
-            return crash_violated(violation, "series %llu has %llu points but no row", (unsigned long long)series->id,
-                (unsigned long long)lengths[i]);
+            return crash_violated(violation, "series %llu has %llu points but no row",
+                (unsigned long long)series->id, (unsigned long long)lengths[i]);
         if (named && expected.deleted)
-            return crash_violated(violation, "series %llu was deleted and has a row", (unsigned long long)series->id);
+            return crash_violated(
+                violation, "series %llu was deleted and has a row", (unsigned long long)series->id);
         if (named && ((deleting && lengths[i] != expected.length) || (loading && lengths[i] == 0)))
-            return crash_violated(violation, "series %llu has a row but no data", (unsigned long long)series->id);
+            return crash_violated(
+                violation, "series %llu has a row but no data", (unsigned long long)series->id);
     }
     return true;
 }
 
-/* Series that the model does not know: of rows that were just being made, so they are empty; or the judge's own. */
-static bool check_new_rows(const struct crash_run *run, struct store *store, const uint64_t *rows, size_t row_count,
-    struct crash_violation *violation)
+/* Series that the model does not know: of rows that were just being made, so they are empty; or the judge's
+ * own. */
+static bool check_new_rows(const struct crash_run *run, struct store *store, const uint64_t *rows,
+    size_t row_count, struct crash_violation *violation)
 {
     struct store_snapshot *snapshot;
     struct error error = {0};
@@ -104,14 +113,15 @@ static bool check_new_rows(const struct crash_run *run, struct store *store, con
         if (store_snapshot_series(snapshot, rows[i], &series, &error) < 0)
             good = crash_violated(violation, "series %llu: %s", (unsigned long long)rows[i], error.message);
         else if (!known && rows[i] < SERIES_TO_SPARE && series.length > 0)
-            good = crash_violated(violation, "series %llu is new and has points", (unsigned long long)rows[i]);
+            good =
+                crash_violated(violation, "series %llu is new and has points", (unsigned long long)rows[i]);
     }
     store_snapshot_close(snapshot);
     return good;
 }
 
-bool crash_check_database(const struct crash_run *run, uint64_t point, struct database *database, uint64_t *lengths,
-    struct crash_change *found, struct crash_violation *violation)
+bool crash_check_database(const struct crash_run *run, uint64_t point, struct database *database,
+    uint64_t *lengths, struct crash_change *found, struct crash_violation *violation)
 {
     struct error error = {0};
     uint64_t *rows = NULL;
@@ -147,8 +157,10 @@ bool crash_check_files(const char *directory, struct crash_violation *violation)
     return good;
 }
 
-/* Ids are never given out twice. Takes the ones that the workload got afterwards, so that nobody gets them now. */
-static bool check_ids(const struct crash_run *run, uint64_t point, struct catalog *catalog, struct crash_violation *violation)
+/* Ids are never given out twice. Takes the ones that the workload got afterwards, so that nobody gets them
+ * now. */
+static bool check_ids(
+    const struct crash_run *run, uint64_t point, struct catalog *catalog, struct crash_violation *violation)
 {
     uint64_t first;
     struct error error = {0};
@@ -157,7 +169,8 @@ static bool check_ids(const struct crash_run *run, uint64_t point, struct catalo
     for (size_t i = 0; i < run->model.count; i++) {
         const struct crash_series *series = &run->model.series[i];
         if (series->id >= first && series->count > 0 && series->attempts[0].begun < point)
-            return crash_violated(violation, "series id %llu is given out again", (unsigned long long)series->id);
+            return crash_violated(
+                violation, "series id %llu is given out again", (unsigned long long)series->id);
     }
     return true;
 }
@@ -191,24 +204,27 @@ static bool go_on(const struct crash_run *run, uint64_t point, struct database *
     batch_free(&batch);
     stream_free(&stream);
     if (r < 0 || index != 0)
-        return crash_violated(violation, "a new stream takes no points: %s", r < 0 ? error.message : "it is not empty");
+        return crash_violated(
+            violation, "a new stream takes no points: %s", r < 0 ? error.message : "it is not empty");
     return true;
 }
 
-/* Each state is opened and looked at; some once more afterwards, some are checked: SQLite's reading of its schema, which is most
- * of the time, is better spent on more states. */
+/* Each state is opened and looked at; some once more afterwards, some are checked: SQLite's reading of its
+ * schema, which is most of the time, is better spent on more states. */
 enum { SECOND_LIFE_EVERY = 3, CHECK_EVERY = 2 };
 
-bool crash_judge_database(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+bool crash_judge_database(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     unsigned lives = test_random_below(random, SECOND_LIFE_EVERY) == 0 ? 2 : 1;
     bool checks = test_random_below(random, CHECK_EVERY) == 0;
     struct error error = {0};
     struct database *database;
     struct crash_change found[CRASH_OBJECTS_MAX];
-    struct store_options options = {.journal_bytes = CRASH_JOURNAL_BYTES, .io = crash_plain_io(),
-        .no_threads = test_random_below(random, 16) > 0, .wait_ms_max = 60000};
+    struct store_options options = {.journal_bytes = CRASH_JOURNAL_BYTES,
+        .io = crash_plain_io(),
+        .no_threads = test_random_below(random, 16) > 0,
+        .wait_ms_max = 60000};
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
     bool good = true;

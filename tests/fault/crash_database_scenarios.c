@@ -21,7 +21,8 @@ static void play_streams(struct crash_run *run)
     REQUIRE(store_seal(run->store, true, NULL) == 0, "seal");
     struct crash_object *again = crash_create_stream(run, "d", "s0", false); /* the name is free */
     crash_append_to(run, again);
-    crash_delete_device(run, "d", (struct crash_object *[]){again, crash_object_of(run, "alice", "d", "s1")}, 2);
+    crash_delete_device(
+        run, "d", (struct crash_object *[]){again, crash_object_of(run, "alice", "d", "s1")}, 2);
     crash_append_to(run, kept);
     crash_append_to(run, crash_create_device(run, "e"));
     crash_append_to(run, kept);
@@ -79,8 +80,8 @@ static void play_database_import(struct crash_run *run)
     crash_close_database(run);
 }
 
-/* The disk is full now and then, at any call of catalog or store: what is refused has not happened, and all goes on without a
- * restart when there is space again. */
+/* The disk is full now and then, at any call of catalog or store: what is refused has not happened, and all
+ * goes on without a restart when there is space again. */
 static void play_crowded(struct crash_run *run)
 {
     run->options.wait_ms_max = 1;
@@ -88,10 +89,10 @@ static void play_crowded(struct crash_run *run)
     for (unsigned round = 0; round < 6; round++) {
         char name[8];
         crash_log_fail(&run->log, (struct crash_failures){
-            .from = 1 + crash_below(run, 25),
-            .count = 1 + crash_below(run, 25),
-            .kinds = round % 2 ? CRASH_CALLS_OF_SPACE : CRASH_CALLS_OF_NAMES,
-        });
+                                      .from = 1 + crash_below(run, 25),
+                                      .count = 1 + crash_below(run, 25),
+                                      .kinds = round % 2 ? CRASH_CALLS_OF_SPACE : CRASH_CALLS_OF_NAMES,
+                                  });
         run->disk_is_full = true;
         for (unsigned i = 0; i < 6; i++)
             change_something(run);
@@ -122,7 +123,8 @@ static void play_crowded(struct crash_run *run)
 /* ---- living on ---- */
 
 /* As crash_model_settle, for streams. */
-static void settle_objects(struct crash_run *run, uint64_t point, const struct crash_change *found, uint64_t at)
+static void settle_objects(
+    struct crash_run *run, uint64_t point, const struct crash_change *found, uint64_t at)
 {
     for (size_t i = 0; i < run->objects.count; i++) {
         struct crash_object *object = &run->objects.objects[i];
@@ -145,7 +147,8 @@ static void settle_objects(struct crash_run *run, uint64_t point, const struct c
     }
 }
 
-static bool revive_database(const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
+static bool revive_database(
+    const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
 {
     struct error error = {0};
     struct crash_change found[CRASH_OBJECTS_MAX];
@@ -180,6 +183,8 @@ const struct crash_scenario crash_database_scenarios[] = {
     {"downlink", TEXTS_SHORT, false, crash_prepare_database, play_downlink, crash_judge_database, NULL},
     {"users", TEXTS_SHORT, false, crash_prepare_database, play_database_import, crash_judge_database, NULL},
     {"crowded", TEXTS_SHORT, false, crash_prepare_database, play_crowded, crash_judge_database, NULL},
-    {"rebirth", TEXTS_SHORT, false, crash_prepare_database, play_streams, crash_judge_database, revive_database},
+    {"rebirth", TEXTS_SHORT, false, crash_prepare_database, play_streams, crash_judge_database,
+        revive_database},
 };
-const size_t crash_database_scenario_count = sizeof(crash_database_scenarios) / sizeof(crash_database_scenarios[0]);
+const size_t crash_database_scenario_count =
+    sizeof(crash_database_scenarios) / sizeof(crash_database_scenarios[0]);

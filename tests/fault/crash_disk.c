@@ -43,8 +43,8 @@ struct crash_disk {
     size_t node_count, node_capacity;
     char **texts; /* every name that there ever was */
     size_t text_count, text_capacity;
-    struct tree now;  /* as a process sees it */
-    struct tree base; /* what of the names is durable up to the first change that is not */
+    struct tree now;     /* as a process sees it */
+    struct tree base;    /* what of the names is durable up to the first change that is not */
     struct name *opened; /* what a path (text, whole) was opened as last: for calls on descriptors */
     size_t opened_count, opened_capacity;
     struct name_change *changes;
@@ -52,13 +52,13 @@ struct crash_disk {
 };
 
 /* Makes room for one more element. */
-#define GROW(array, count, capacity)                                                                                          \
-    do {                                                                                                                      \
-        if ((count) == (capacity)) {                                                                                          \
-            (capacity) = (capacity) ? (capacity) * 2 : 64;                                                                    \
-            (array) = realloc((array), (capacity) * sizeof(*(array)));                                                        \
-            REQUIRE((array), "no memory");                                                                                    \
-        }                                                                                                                     \
+#define GROW(array, count, capacity)                                                                         \
+    do {                                                                                                     \
+        if ((count) == (capacity)) {                                                                         \
+            (capacity) = (capacity) ? (capacity)*2 : 64;                                                     \
+            (array) = realloc((array), (capacity) * sizeof(*(array)));                                       \
+            REQUIRE((array), "no memory");                                                                   \
+        }                                                                                                    \
     } while (0)
 
 /* ---- names ---- */
@@ -444,7 +444,8 @@ struct choice {
 };
 
 /* Sectors of the file, each there or not. */
-static void apply_torn(struct buffer *image, const struct crash_entry *entry, uint64_t sector, struct test_random *random)
+static void apply_torn(
+    struct buffer *image, const struct crash_entry *entry, uint64_t sector, struct test_random *random)
 {
     uint64_t end = entry->offset + entry->size;
     for (uint64_t from = entry->offset; from < end;) {
@@ -517,7 +518,8 @@ static void apply_pending(struct buffer *image, const struct crash_entry *entry,
         if (!whole && choice->data == DATA_RANDOM)
             apply_random(image, entry, choice->random);
         else if (!whole)
-            apply_torn(image, entry, choice->data == DATA_TORN_512 ? SECTOR_SMALL : SECTOR_LARGE, choice->random);
+            apply_torn(
+                image, entry, choice->data == DATA_TORN_512 ? SECTOR_SMALL : SECTOR_LARGE, choice->random);
         if (!whole)
             return;
     }
@@ -570,7 +572,8 @@ static void hash_state(struct crash_state *state)
 }
 
 /* What the file holds, whatever its names. */
-static void choose_data(const struct crash_disk *disk, const struct node *node, struct choice *choice, struct crash_file *ret_file)
+static void choose_data(const struct crash_disk *disk, const struct node *node, struct choice *choice,
+    struct crash_file *ret_file)
 {
     ret_file->data = node->durable.data;
     ret_file->size = node->durable.size;
@@ -588,8 +591,8 @@ static void choose_data(const struct crash_disk *disk, const struct node *node, 
 }
 
 /* What is reached from the directory. A second name of a file borrows its data from the first. */
-static void add_files(const struct crash_disk *disk, const struct tree *tree, int64_t directory, const char *above,
-    struct choice *choice, struct crash_file *by_node, struct crash_state *state)
+static void add_files(const struct crash_disk *disk, const struct tree *tree, int64_t directory,
+    const char *above, struct choice *choice, struct crash_file *by_node, struct crash_state *state)
 {
     for (size_t i = 0; i < tree->count; i++) {
         const struct name *name = &tree->names[i];
@@ -609,8 +612,8 @@ static void add_files(const struct crash_disk *disk, const struct tree *tree, in
     }
 }
 
-void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash_names names, struct test_random *random,
-    struct crash_state *ret_state)
+void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash_names names,
+    struct test_random *random, struct crash_state *ret_state)
 {
     struct choice choice = {.data = data, .names = names, .random = random, .total = count_pending(disk)};
     choice.special = choice.total > 0 ? test_random_below(random, choice.total) : 0;
@@ -648,14 +651,16 @@ void crash_disk_compare(struct crash_disk *disk, const char *directory)
     crash_disk_choose(disk, DATA_ALL, NAMES_ALL, &random, &now);
     crash_disk_choose(real, DATA_ALL, NAMES_ALL, &random, &found);
     for (size_t i = 0; i < now.count; i++)
-        REQUIRE(find_file(&found, now.files[i].path), "%s was removed, and nobody recorded it", now.files[i].path);
+        REQUIRE(find_file(&found, now.files[i].path), "%s was removed, and nobody recorded it",
+            now.files[i].path);
     for (size_t i = 0; i < found.count; i++) {
         const struct crash_file *is = &found.files[i], *recorded = find_file(&now, is->path);
         size_t length = strlen(is->path), ending = strlen(shared_memory);
         if (length > ending && strcmp(is->path + length - ending, shared_memory) == 0)
             continue;
         REQUIRE(recorded, "%s was made, and nobody recorded it", is->path);
-        REQUIRE(recorded->size == is->size && (is->size == 0 || memcmp(recorded->data, is->data, is->size) == 0),
+        REQUIRE(
+            recorded->size == is->size && (is->size == 0 || memcmp(recorded->data, is->data, is->size) == 0),
             "%s was changed, and nobody recorded it", is->path);
     }
     crash_state_free(&now);
@@ -687,8 +692,10 @@ static void write_file(int root, const struct crash_file *file)
     size_t size = file->size; /* what is zero at the end need not be written */
     while (size >= SECTOR_LARGE && is_zero(file->data + size - SECTOR_LARGE, SECTOR_LARGE))
         size -= SECTOR_LARGE;
-    REQUIRE(size == 0 || write(descriptor, file->data, size) == (ssize_t)size, "%s: %s", file->path, strerror(errno));
-    REQUIRE(size == file->size || ftruncate(descriptor, (off_t)file->size) == 0, "%s: %s", file->path, strerror(errno));
+    REQUIRE(size == 0 || write(descriptor, file->data, size) == (ssize_t)size, "%s: %s", file->path,
+        strerror(errno));
+    REQUIRE(size == file->size || ftruncate(descriptor, (off_t)file->size) == 0, "%s: %s", file->path,
+        strerror(errno));
     (void)close(descriptor);
 }
 

@@ -1,10 +1,12 @@
-/* A disk that loses power: executes a log entry by entry, and at any moment makes up what a disk may hold then.
+/* A disk that loses power: executes a log entry by entry, and at any moment makes up what a disk may hold
+ * then.
  *
- * Data: what was written to a file before a sync of it was issued is there; each later write is kept, dropped, cut short,
- * torn into sectors of which any subset is there, or only lengthens the file. Names: changes of a directory (create,
- * rename, link, unlink, mkdir, rmdir) are there up to the last sync of it; of the later ones any first ones, each directory for
- * itself, but a rename between directories happens in both or in none. A synced file without a durable name is lost, and so is
- * everything in a directory without one. */
+ * Data: what was written to a file before a sync of it was issued is there; each later write is kept,
+ * dropped, cut short, torn into sectors of which any subset is there, or only lengthens the file. Names:
+ * changes of a directory (create, rename, link, unlink, mkdir, rmdir) are there up to the last sync of it; of
+ * the later ones any first ones, each directory for itself, but a rename between directories happens in both
+ * or in none. A synced file without a durable name is lost, and so is everything in a directory without one.
+ */
 #ifndef CONNECTORDB_CRASH_DISK_H
 #define CONNECTORDB_CRASH_DISK_H
 
@@ -13,13 +15,20 @@
 
 /* What becomes of writes that are not synced. */
 enum crash_data {
-    DATA_NONE, DATA_ALL, DATA_LAST_ONLY, DATA_ALL_BUT_ONE, DATA_TORN_512, DATA_TORN_4096, DATA_RANDOM, DATA_COUNT,
+    DATA_NONE,
+    DATA_ALL,
+    DATA_LAST_ONLY,
+    DATA_ALL_BUT_ONE,
+    DATA_TORN_512,
+    DATA_TORN_4096,
+    DATA_RANDOM,
+    DATA_COUNT,
 };
 /* What becomes of changes of names that are not synced. */
 enum crash_names { NAMES_NONE, NAMES_ALL, NAMES_RANDOM, NAMES_COUNT };
 
 struct crash_file {
-    char *path;          /* below the root */
+    char *path; /* below the root */
     bool directory;
     const uint8_t *data; /* the state's, or borrowed from the disk */
     size_t size;
@@ -29,7 +38,7 @@ struct crash_file {
 struct crash_state {
     struct crash_file *files;
     size_t count;
-    uint64_t hash; /* of names and bytes */
+    uint64_t hash;                          /* of names and bytes */
     uint64_t pending_writes, pending_names; /* that were not synced */
     enum crash_data data;
     enum crash_names names;
@@ -45,8 +54,8 @@ void crash_disk_load_state(struct crash_disk *disk, const struct crash_state *st
 /* Executes the next entry of the log. */
 void crash_disk_step(struct crash_disk *disk);
 /* What survives now. Valid until the next step; free it. */
-void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash_names names, struct test_random *random,
-    struct crash_state *ret_state);
+void crash_disk_choose(struct crash_disk *disk, enum crash_data data, enum crash_names names,
+    struct test_random *random, struct crash_state *ret_state);
 /* What a process sees now is what is really in the directory: aborts when a change was not recorded. */
 void crash_disk_compare(struct crash_disk *disk, const char *directory);
 void crash_state_free(struct crash_state *state);

@@ -1,13 +1,16 @@
-/* Crash enumeration: a workload is recorded once, call by call; then for every moment of it the disks that a power loss may leave
- * are made up, opened and judged (crash_disk.h says which, crash_model.h what must hold). In scenarios with a revive function the
- * recovery itself is recorded on such a disk, and crashed again.
+/* Crash enumeration: a workload is recorded once, call by call; then for every moment of it the disks that a
+ * power loss may leave are made up, opened and judged (crash_disk.h says which, crash_model.h what must
+ * hold). In scenarios with a revive function the recovery itself is recorded on such a disk, and crashed
+ * again.
  *
- *   crash_enumeration [--states N] [--seed S] [--scenario NAME] [--violations N] [--keep DIR] [--lying WHAT] [--expect-violations]
+ *   crash_enumeration [--states N] [--seed S] [--scenario NAME] [--violations N] [--keep DIR] [--lying WHAT]
+ * [--expect-violations]
  *
- * Prints for each scenario the seeds, a hash of the logs, moments, states (all different) and violations. When a life gives
- * no more new states, the next seed's life is recorded. Exit code 1: there were some (with
- * --expect-violations: there were none). --lying: the device acknowledges syncs of paths with WHAT in them ("directories": of all
- * directories) without doing them; then there must be violations, else the enumeration proves nothing. */
+ * Prints for each scenario the seeds, a hash of the logs, moments, states (all different) and violations.
+ * When a life gives no more new states, the next seed's life is recorded. Exit code 1: there were some (with
+ * --expect-violations: there were none). --lying: the device acknowledges syncs of paths with WHAT in them
+ * ("directories": of all directories) without doing them; then there must be violations, else the enumeration
+ * proves nothing. */
 #include "crash_disk.h"
 #include "crash_scenario.h"
 
@@ -24,7 +27,7 @@
 
 enum {
     STATES_DEFAULT = 2000,
-    STATES_PER_MOMENT = 6,       /* of one log, on average; then the next seed's life is recorded */
+    STATES_PER_MOMENT = 6, /* of one log, on average; then the next seed's life is recorded */
     STATES_OF_ONE_MOMENT_MAX = 16,
     STATES_OF_ONE_RECOVERY = 40,
     TRIES_FOR_A_NEW_STATE = 3,
@@ -136,7 +139,8 @@ static void report(const struct enumeration *enumeration, uint64_t point, const 
     struct tally *tally = enumeration->tally;
     if (tally->violations++ >= VIOLATIONS_SHOWN)
         return;
-    fprintf(stderr, "%s, seed %llu: crash of the %s after %llu calls, of %llu unsynced writes %s, of %llu names %s: %s\n",
+    fprintf(stderr,
+        "%s, seed %llu: crash of the %s after %llu calls, of %llu unsynced writes %s, of %llu names %s: %s\n",
         enumeration->run->scenario->name, (unsigned long long)enumeration->seed, enumeration->of,
         (unsigned long long)point, (unsigned long long)state->pending_writes, crash_data_name(state->data),
         (unsigned long long)state->pending_names, crash_names_name(state->names), violation->text);
@@ -161,7 +165,8 @@ static void judge_state(struct enumeration *enumeration, uint64_t point, const s
     struct crash_violation violation = {""};
     REQUIRE(mkdir(enumeration->directory, 0700) == 0, "%s: %s", enumeration->directory, strerror(errno));
     crash_state_write(state, enumeration->directory);
-    if (!enumeration->run->scenario->judge(enumeration->run, point, enumeration->directory, &enumeration->random, &violation))
+    if (!enumeration->run->scenario->judge(
+            enumeration->run, point, enumeration->directory, &enumeration->random, &violation))
         report(enumeration, point, state, &violation);
     clear_directory(enumeration);
     enumeration->tally->states++;
@@ -176,9 +181,17 @@ static void next_kind(uint64_t number, enum crash_data *ret_data, enum crash_nam
         enum crash_data data;
         enum crash_names names;
     } extremes[] = {
-        {DATA_NONE, NAMES_ALL}, {DATA_ALL, NAMES_ALL}, {DATA_NONE, NAMES_NONE}, {DATA_ALL, NAMES_NONE},
-        {DATA_RANDOM, NAMES_RANDOM}, {DATA_LAST_ONLY, NAMES_ALL}, {DATA_ALL_BUT_ONE, NAMES_ALL}, {DATA_TORN_512, NAMES_ALL},
-        {DATA_TORN_4096, NAMES_RANDOM}, {DATA_LAST_ONLY, NAMES_NONE}, {DATA_ALL_BUT_ONE, NAMES_RANDOM},
+        {DATA_NONE, NAMES_ALL},
+        {DATA_ALL, NAMES_ALL},
+        {DATA_NONE, NAMES_NONE},
+        {DATA_ALL, NAMES_NONE},
+        {DATA_RANDOM, NAMES_RANDOM},
+        {DATA_LAST_ONLY, NAMES_ALL},
+        {DATA_ALL_BUT_ONE, NAMES_ALL},
+        {DATA_TORN_512, NAMES_ALL},
+        {DATA_TORN_4096, NAMES_RANDOM},
+        {DATA_LAST_ONLY, NAMES_NONE},
+        {DATA_ALL_BUT_ONE, NAMES_RANDOM},
     };
     bool is_extreme = number < sizeof(extremes) / sizeof(extremes[0]);
     *ret_data = is_extreme ? extremes[number].data : DATA_RANDOM;
@@ -186,7 +199,8 @@ static void next_kind(uint64_t number, enum crash_data *ret_data, enum crash_nam
 }
 
 /* Up to `wanted` new states of this moment; returns how many there were. */
-static uint64_t enumerate_point(struct enumeration *enumeration, uint64_t point, uint64_t marks, uint64_t wanted)
+static uint64_t enumerate_point(
+    struct enumeration *enumeration, uint64_t point, uint64_t marks, uint64_t wanted)
 {
     uint64_t made = 0;
     if (wanted > STATES_OF_ONE_MOMENT_MAX)
@@ -217,7 +231,8 @@ static uint64_t enumerate_point(struct enumeration *enumeration, uint64_t point,
 static void enumerate_log(struct enumeration *enumeration, uint64_t first, uint64_t states)
 {
     const struct crash_log *log = &enumeration->run->log;
-    uint64_t marks = 0, made = 0, points = log->count + 1 - first, offset = test_random_below(&enumeration->random, points);
+    uint64_t marks = 0, made = 0, points = log->count + 1 - first,
+             offset = test_random_below(&enumeration->random, points);
     for (uint64_t point = 0; point <= log->count && !enough(enumeration); point++) {
         if (point > 0) {
             marks += log->entries[point - 1].kind == CRASH_MARK;
@@ -235,8 +250,8 @@ static void enumerate_log(struct enumeration *enumeration, uint64_t first, uint6
     }
 }
 
-static void run_init(struct crash_run *run, const struct crash_scenario *scenario, const struct settings *settings, char *directory,
-    uint64_t seed)
+static void run_init(struct crash_run *run, const struct crash_scenario *scenario,
+    const struct settings *settings, char *directory, uint64_t seed)
 {
     *run = (struct crash_run){.scenario = scenario, .random = {seed}, .directory = directory};
     crash_log_init(&run->log, directory);
@@ -301,7 +316,8 @@ static void enumerate_recovery(struct enumeration *outer, uint64_t point, const 
 }
 
 /* Records one life and enumerates its crashes. */
-static void run_life(const struct crash_scenario *scenario, const struct settings *settings, uint64_t seed, struct tally *tally)
+static void run_life(const struct crash_scenario *scenario, const struct settings *settings, uint64_t seed,
+    struct tally *tally)
 {
     struct crash_run run;
     struct seen seen = {0};
@@ -310,8 +326,14 @@ static void run_life(const struct crash_scenario *scenario, const struct setting
     REQUIRE(mkdir(played, 0700) == 0, "%s: %s", played, strerror(errno));
     run_init(&run, scenario, settings, played, seed);
     crash_model_init(&run.model, scenario->value_bytes);
-    struct enumeration enumeration = {.settings = settings, .seed = seed, .run = &run, .seen = &seen, .tally = tally,
-        .of = "workload", .random = {seed ^ 0x5eed}, .directory = test_path(states, "state")};
+    struct enumeration enumeration = {.settings = settings,
+        .seed = seed,
+        .run = &run,
+        .seen = &seen,
+        .tally = tally,
+        .of = "workload",
+        .random = {seed ^ 0x5eed},
+        .directory = test_path(states, "state")};
     scenario->prepare(&run);
     enumeration.disk = crash_disk_new(&run.log);
     crash_disk_load(enumeration.disk, played);
@@ -337,7 +359,8 @@ static void run_life(const struct crash_scenario *scenario, const struct setting
     test_directory_remove(directory);
 }
 
-static void run_scenario(const struct crash_scenario *scenario, const struct settings *settings, struct tally *total)
+static void run_scenario(
+    const struct crash_scenario *scenario, const struct settings *settings, struct tally *total)
 {
     struct tally tally = {0};
     uint64_t begun = clock_monotonic_ns();
@@ -345,12 +368,12 @@ static void run_scenario(const struct crash_scenario *scenario, const struct set
         run_life(scenario, settings, settings->seed + tally.lives, &tally);
     double seconds = (double)(clock_monotonic_ns() - begun) / 1e9;
     printf("%-10s seeds %llu to %llu, logs %016llx: %llu calls, %llu moments, ", scenario->name,
-        (unsigned long long)settings->seed, (unsigned long long)(settings->seed + tally.lives - 1), (unsigned long long)tally.hash,
-        (unsigned long long)tally.calls, (unsigned long long)tally.moments);
+        (unsigned long long)settings->seed, (unsigned long long)(settings->seed + tally.lives - 1),
+        (unsigned long long)tally.hash, (unsigned long long)tally.calls, (unsigned long long)tally.moments);
     if (tally.recoveries > 0)
         printf("%llu recoveries, ", (unsigned long long)tally.recoveries);
-    printf("%llu states (%.0f/s), %llu violations\n", (unsigned long long)tally.states, (double)tally.states / seconds,
-        (unsigned long long)tally.violations);
+    printf("%llu states (%.0f/s), %llu violations\n", (unsigned long long)tally.states,
+        (double)tally.states / seconds, (unsigned long long)tally.violations);
     (void)fflush(stdout);
     total->states += tally.states;
     total->violations += tally.violations;
@@ -358,7 +381,8 @@ static void run_scenario(const struct crash_scenario *scenario, const struct set
 
 /* ---- the program ---- */
 
-static void run_all(const struct crash_scenario *scenarios, size_t count, const struct settings *settings, struct tally *total)
+static void run_all(const struct crash_scenario *scenarios, size_t count, const struct settings *settings,
+    struct tally *total)
 {
     for (size_t i = 0; i < count; i++) {
         if (!settings->scenario || strcmp(settings->scenario, scenarios[i].name) == 0)
@@ -369,22 +393,41 @@ static void run_all(const struct crash_scenario *scenarios, size_t count, const 
 static bool parse(int argc, char **argv, struct settings *ret_settings)
 {
     static const struct option options[] = {
-        {"states", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
-        {"scenario", required_argument, NULL, 'c'}, {"keep", required_argument, NULL, 'k'},
-        {"lying", required_argument, NULL, 'l'}, {"expect-violations", no_argument, NULL, 'e'},
-        {"violations", required_argument, NULL, 'v'}, {NULL, 0, NULL, 0},
+        {"states", required_argument, NULL, 'n'},
+        {"seed", required_argument, NULL, 's'},
+        {"scenario", required_argument, NULL, 'c'},
+        {"keep", required_argument, NULL, 'k'},
+        {"lying", required_argument, NULL, 'l'},
+        {"expect-violations", no_argument, NULL, 'e'},
+        {"violations", required_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     *ret_settings = (struct settings){.states = STATES_DEFAULT, .seed = 1, .violations_max = 1000};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
-        case 'n': ret_settings->states = strtoull(optarg, NULL, 0); break;
-        case 's': ret_settings->seed = strtoull(optarg, NULL, 0); break;
-        case 'c': ret_settings->scenario = optarg; break;
-        case 'k': ret_settings->keep = optarg; break;
-        case 'l': ret_settings->lying = optarg; break;
-        case 'v': ret_settings->violations_max = strtoull(optarg, NULL, 0); break;
-        case 'e': ret_settings->expect_violations = true; break;
-        default: return false;
+        case 'n':
+            ret_settings->states = strtoull(optarg, NULL, 0);
+            break;
+        case 's':
+            ret_settings->seed = strtoull(optarg, NULL, 0);
+            break;
+        case 'c':
+            ret_settings->scenario = optarg;
+            break;
+        case 'k':
+            ret_settings->keep = optarg;
+            break;
+        case 'l':
+            ret_settings->lying = optarg;
+            break;
+        case 'v':
+            ret_settings->violations_max = strtoull(optarg, NULL, 0);
+            break;
+        case 'e':
+            ret_settings->expect_violations = true;
+            break;
+        default:
+            return false;
         }
     }
     return optind == argc;
@@ -395,12 +438,16 @@ int main(int argc, char **argv)
     struct settings settings;
     struct tally total = {0};
     if (!parse(argc, argv, &settings)) {
-        fprintf(stderr, "usage: %s [--states N] [--seed S] [--scenario NAME] [--violations N] [--keep DIR] [--lying WHAT] "
-                        "[--expect-violations]\n", argv[0]);
+        fprintf(stderr,
+            "usage: %s [--states N] [--seed S] [--scenario NAME] [--violations N] [--keep DIR] [--lying "
+            "WHAT] "
+            "[--expect-violations]\n",
+            argv[0]);
         return 2;
     }
     REQUIRE(setenv("CONNECTORDB_IO", "posix", 1) == 0, "setenv"); /* calls that can be recorded */
-    (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* else large callocs, reused, are zeroed by hand at every open */
+    (void)mallopt(
+        M_MMAP_THRESHOLD, 128 << 10); /* else large callocs, reused, are zeroed by hand at every open */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* statistics under a lock at every allocation */
     struct sigaction action = {.sa_handler = say_what_runs, .sa_flags = (int)SA_RESETHAND};
     (void)sigaction(SIGABRT, &action, NULL);
@@ -410,7 +457,8 @@ int main(int argc, char **argv)
     run_all(crash_folder_scenarios, crash_folder_scenario_count, &settings, &total);
     run_all(crash_cut_scenarios, crash_cut_scenario_count, &settings, &total);
     run_all(crash_repair_scenarios, crash_repair_scenario_count, &settings, &total);
-    printf("%llu states, %llu violations\n", (unsigned long long)total.states, (unsigned long long)total.violations);
+    printf("%llu states, %llu violations\n", (unsigned long long)total.states,
+        (unsigned long long)total.violations);
     if (total.states == 0)
         fprintf(stderr, "no such scenario\n");
     return total.states == 0 || settings.expect_violations != (total.violations > 0);

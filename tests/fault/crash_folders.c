@@ -1,4 +1,5 @@
-/* Scenarios of export folders: what is exported is complete or refused, what is imported is there user by user. */
+/* Scenarios of export folders: what is exported is complete or refused, what is imported is there user by
+ * user. */
 #include "crash_database.h"
 
 #include "export.h"
@@ -51,12 +52,14 @@ static void export_to(struct crash_run *run, const char *name)
 static void play_export(struct crash_run *run)
 {
     crash_open_database(run);
-    struct crash_object *a = crash_create_stream(run, "user", "a", true), *b = crash_create_stream(run, "d", "b", false);
+    struct crash_object *a = crash_create_stream(run, "user", "a", true),
+                        *b = crash_create_stream(run, "d", "b", false);
     crash_append_and_seal(run, a, b);
     export_to(run, "first");
     crash_import_user(run, "bob");
     crash_append_and_seal(run, a, b);
-    for (unsigned i = 0; i < 20; i++) { /* more text than fits into a buffer: written without the page cache */
+    for (unsigned i = 0; i < 20;
+         i++) { /* more text than fits into a buffer: written without the page cache */
         crash_append(run, b->series_id, 120);
         crash_work(run);
     }
@@ -70,17 +73,21 @@ static void play_crowded_export(struct crash_run *run)
     play_export(run);
 }
 
-static bool check_imported_stream(const struct crash_run *run, const struct crash_copy *copy, const struct crash_object *object,
-    struct database *database, struct store_snapshot *snapshot, struct crash_violation *violation)
+static bool check_imported_stream(const struct crash_run *run, const struct crash_copy *copy,
+    const struct crash_object *object, struct database *database, struct store_snapshot *snapshot,
+    struct crash_violation *violation)
 {
     struct stream stream = {0};
     struct error error = {0};
-    int r = catalog_stream_by_name(database->catalog, object->user, object->device, object->name, &stream, &error);
-    bool good = r == 0 || crash_violated(violation, "%s: stream %s: %s", copy->name, object->name, error.message);
+    int r = catalog_stream_by_name(
+        database->catalog, object->user, object->device, object->name, &stream, &error);
+    bool good =
+        r == 0 || crash_violated(violation, "%s: stream %s: %s", copy->name, object->name, error.message);
     if (good && stream.downlink != (object->downlink_series_id != 0))
-        good = crash_violated(violation, "%s: stream %s has %s downlink", copy->name, object->name, stream.downlink ? "a" : "no");
-    good = good &&
-           crash_model_check_copy(&run->model, object->series_id, copy->begun, snapshot, stream.series_id, violation);
+        good = crash_violated(violation, "%s: stream %s has %s downlink", copy->name, object->name,
+            stream.downlink ? "a" : "no");
+    good = good && crash_model_check_copy(
+                       &run->model, object->series_id, copy->begun, snapshot, stream.series_id, violation);
     if (good && stream.downlink)
         good = crash_model_check_copy(&run->model, object->downlink_series_id, copy->begun, snapshot,
             stream.downlink_series_id, violation);
@@ -98,8 +105,8 @@ static bool has_user(struct database *database, const char *name)
 }
 
 /* Each user of the copy is there with everything, or (unless all must be) not at all. */
-static bool check_imported(const struct crash_run *run, const struct crash_copy *copy, struct database *database, bool all,
-    struct crash_violation *violation)
+static bool check_imported(const struct crash_run *run, const struct crash_copy *copy,
+    struct database *database, bool all, struct crash_violation *violation)
 {
     struct store_snapshot *snapshot;
     uint64_t user_count, devices, streams, expected = 0;
@@ -115,8 +122,8 @@ static bool check_imported(const struct crash_run *run, const struct crash_copy 
     }
     store_snapshot_close(snapshot);
     if (good && streams != expected)
-        good = crash_violated(violation, "%s holds %llu streams, expected %llu", copy->name, (unsigned long long)streams,
-            (unsigned long long)expected);
+        good = crash_violated(violation, "%s holds %llu streams, expected %llu", copy->name,
+            (unsigned long long)streams, (unsigned long long)expected);
     return good;
 }
 
@@ -133,8 +140,8 @@ void crash_forget_imported(const struct crash_run *run)
         continue;
 }
 
-static bool judge_export(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_export(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     bool good = true;
     (void)random;
@@ -145,11 +152,14 @@ static bool judge_export(const struct crash_run *run, uint64_t point, const char
         struct transfer_result result;
         char *path = test_path(directory, "%s", copy->name), *seal = test_path(path, "connectordb.json");
         bool complete = crash_is_there(seal);
-        int r = crash_is_there(path) ? import_database(run->scratch, path, &options, &result, &error) : -ENOENT;
+        int r =
+            crash_is_there(path) ? import_database(run->scratch, path, &options, &result, &error) : -ENOENT;
         if (complete && r < 0)
-            good = crash_violated(violation, "%s is complete and cannot be imported: %s", copy->name, error.message);
+            good = crash_violated(
+                violation, "%s is complete and cannot be imported: %s", copy->name, error.message);
         else if (!complete && r != -ENOENT)
-            good = crash_violated(violation, "%s is not complete, its import: %s", copy->name, r ? error.message : "succeeds");
+            good = crash_violated(
+                violation, "%s is not complete, its import: %s", copy->name, r ? error.message : "succeeds");
         else if (!complete && copy->ended <= point)
             good = crash_violated(violation, "%s was made and is not complete", copy->name);
         else if (complete)
@@ -173,7 +183,8 @@ static void prepare_import(struct crash_run *run)
     run->place = crash_beside(run, "db");
     crash_prepare_database(run);
     crash_open_database(run);
-    struct crash_object *a = crash_create_stream(run, "user", "a", true), *b = crash_create_stream(run, "d", "b", false);
+    struct crash_object *a = crash_create_stream(run, "user", "a", true),
+                        *b = crash_create_stream(run, "d", "b", false);
     crash_append_and_seal(run, a, b);
     crash_import_user(run, "bob");
     run->copies[run->copy_count++] = (struct crash_copy){
@@ -202,11 +213,12 @@ static void play_import(struct crash_run *run)
 }
 
 /* Imports again what is missing: going on with what was read, or anew. */
-static bool import_the_rest(const struct crash_run *run, struct database *database, struct test_random *random,
-    struct crash_violation *violation)
+static bool import_the_rest(const struct crash_run *run, struct database *database,
+    struct test_random *random, struct crash_violation *violation)
 {
     struct error error = {0};
-    bool anew = !has_user(database, users[0]) && !has_user(database, users[1]) && test_random_below(random, 3) == 0;
+    bool anew =
+        !has_user(database, users[0]) && !has_user(database, users[1]) && test_random_below(random, 3) == 0;
     struct transfer_options options = {.threads = 1, .resume = !anew, .restart = anew};
     struct transfer_result result;
     char *folder = crash_beside(run, "folder");
@@ -217,12 +229,13 @@ static bool import_the_rest(const struct crash_run *run, struct database *databa
     return check_imported(run, &run->copies[0], database, true, violation);
 }
 
-static bool judge_import(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_import(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     struct error error = {0};
     struct database *database;
-    struct store_options options = {.no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
+    struct store_options options = {
+        .no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
     const struct crash_copy *copy = &run->copies[0];
     if (database_open(directory, &options, &database, &error) < 0)
         return crash_violated(violation, "does not open: %s", error.message);

@@ -79,8 +79,8 @@ static char *below_root(const struct crash_log *log, const char *path)
     return copy;
 }
 
-static void add_locked(struct crash_log *log, enum crash_kind kind, const char *path, const char *path2, const void *data,
-    size_t size, uint64_t offset)
+static void add_locked(struct crash_log *log, enum crash_kind kind, const char *path, const char *path2,
+    const void *data, size_t size, uint64_t offset)
 {
     if (log->count == log->capacity) {
         log->capacity = log->capacity ? log->capacity * 2 : 1024;
@@ -88,8 +88,11 @@ static void add_locked(struct crash_log *log, enum crash_kind kind, const char *
         REQUIRE(log->entries, "no memory");
     }
     struct crash_entry *entry = &log->entries[log->count++];
-    *entry = (struct crash_entry){
-        .kind = kind, .path = below_root(log, path), .path2 = below_root(log, path2), .size = size, .offset = offset};
+    *entry = (struct crash_entry){.kind = kind,
+        .path = below_root(log, path),
+        .path2 = below_root(log, path2),
+        .size = size,
+        .offset = offset};
     if (kind == CRASH_WRITE) {
         entry->data = malloc(size);
         REQUIRE(entry->data, "no memory");
@@ -104,8 +107,8 @@ static bool is_lie(const struct crash_log *log, enum crash_kind kind, const char
     return (kind == CRASH_SYNC || kind == CRASH_SYNC_ALL) && log->lying && strstr(path, log->lying);
 }
 
-void crash_log_add(struct crash_log *log, enum crash_kind kind, const char *path, const char *path2, const void *data, size_t size,
-    uint64_t offset)
+void crash_log_add(struct crash_log *log, enum crash_kind kind, const char *path, const char *path2,
+    const void *data, size_t size, uint64_t offset)
 {
     if (!log || !crash_log_concerns(log, path) || is_lie(log, kind, path))
         return;

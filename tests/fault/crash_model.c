@@ -59,19 +59,21 @@ void crash_model_copy(struct crash_model *to, const struct crash_model *from)
     }
 }
 
-uint64_t crash_model_begin(struct crash_model *model, struct crash_log *log, uint64_t series_id, uint64_t first, uint64_t count,
-    uint64_t load)
+uint64_t crash_model_begin(struct crash_model *model, struct crash_log *log, uint64_t series_id,
+    uint64_t first, uint64_t count, uint64_t load)
 {
     REQUIRE(pthread_mutex_lock(&model->lock) == 0, "lock");
     struct crash_series *series = find_or_add(model, series_id);
-    add_attempt(series, &(struct crash_attempt){
-        .first = first, .count = count, .load = load, .begun = crash_log_count(log), .ended = NEVER});
+    add_attempt(series,
+        &(struct crash_attempt){
+            .first = first, .count = count, .load = load, .begun = crash_log_count(log), .ended = NEVER});
     uint64_t ticket = series->count - 1;
     REQUIRE(pthread_mutex_unlock(&model->lock) == 0, "lock");
     return ticket;
 }
 
-void crash_model_end(struct crash_model *model, uint64_t series_id, uint64_t ticket, uint64_t ended, bool happened)
+void crash_model_end(
+    struct crash_model *model, uint64_t series_id, uint64_t ticket, uint64_t ended, bool happened)
 {
     REQUIRE(pthread_mutex_lock(&model->lock) == 0, "lock");
     struct crash_attempt *attempt = &find(model, series_id)->attempts[ticket];
@@ -135,7 +137,8 @@ static double time_of(uint64_t series_id, uint64_t index)
 
 enum { TEXT_BYTES_LIMIT = 4096 };
 
-static size_t value_of(const struct crash_model *model, uint64_t series_id, uint64_t index, uint8_t to[TEXT_BYTES_LIMIT + 3])
+static size_t value_of(
+    const struct crash_model *model, uint64_t series_id, uint64_t index, uint8_t to[TEXT_BYTES_LIMIT + 3])
 {
     uint64_t hash = mix(series_id, index);
     switch (series_id % 4) {
@@ -160,7 +163,8 @@ static size_t value_of(const struct crash_model *model, uint64_t series_id, uint
     return size + 3;
 }
 
-void crash_model_points(const struct crash_model *model, uint64_t series_id, uint64_t first, uint64_t count, struct batch *batch)
+void crash_model_points(
+    const struct crash_model *model, uint64_t series_id, uint64_t first, uint64_t count, struct batch *batch)
 {
     uint8_t value[TEXT_BYTES_LIMIT + 3];
     for (uint64_t i = first; i < first + count; i++) {
@@ -180,8 +184,8 @@ bool crash_violated(struct crash_violation *violation, const char *format, ...)
     return false;
 }
 
-static bool check_batch(const struct crash_model *model, uint64_t series_id, uint64_t first, const struct batch *batch,
-    struct crash_violation *violation)
+static bool check_batch(const struct crash_model *model, uint64_t series_id, uint64_t first,
+    const struct batch *batch, struct crash_violation *violation)
 {
     uint8_t expected[TEXT_BYTES_LIMIT + 3], scratch[9];
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -190,15 +194,17 @@ static bool check_batch(const struct crash_model *model, uint64_t series_id, uin
         (void)batch_sender(batch, i, &sender);
         if (size != expected_size || memcmp(value, expected, size) != 0 || sender != 0 ||
             double_bits(batch_time(batch, i)) != double_bits(time_of(series_id, first + i)))
-            return crash_violated(violation, "series %llu, point %llu: not what was inserted", (unsigned long long)series_id,
-                (unsigned long long)(first + i));
+            return crash_violated(violation, "series %llu, point %llu: not what was inserted",
+                (unsigned long long)series_id, (unsigned long long)(first + i));
     }
     return true;
 }
 
-/* stored_id: the series in the snapshot, from its point stored_from on; series_id: whose points [from, length) it must hold. */
-static bool check_points(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id, uint64_t stored_from,
-    uint64_t series_id, uint64_t from, uint64_t length, struct crash_violation *violation)
+/* stored_id: the series in the snapshot, from its point stored_from on; series_id: whose points [from,
+ * length) it must hold. */
+static bool check_points(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id,
+    uint64_t stored_from, uint64_t series_id, uint64_t from, uint64_t length,
+    struct crash_violation *violation)
 {
     struct error error = {0};
     struct store_cursor *cursor = NULL;
@@ -212,16 +218,17 @@ static bool check_points(const struct crash_model *model, struct store_snapshot 
     }
     store_cursor_close(cursor);
     if (r < 0)
-        return crash_violated(violation, "series %llu cannot be read at %llu of %llu: %s", (unsigned long long)series_id,
-            (unsigned long long)index, (unsigned long long)length, error.message);
+        return crash_violated(violation, "series %llu cannot be read at %llu of %llu: %s",
+            (unsigned long long)series_id, (unsigned long long)index, (unsigned long long)length,
+            error.message);
     if (good && index != length)
-        return crash_violated(violation, "series %llu: %llu points were read, it says %llu", (unsigned long long)series_id,
-            (unsigned long long)index, (unsigned long long)length);
+        return crash_violated(violation, "series %llu: %llu points were read, it says %llu",
+            (unsigned long long)series_id, (unsigned long long)index, (unsigned long long)length);
     return good;
 }
 
-static bool check_range(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id, uint64_t series_id,
-    uint64_t from, uint64_t length, struct crash_violation *violation)
+static bool check_range(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t stored_id,
+    uint64_t series_id, uint64_t from, uint64_t length, struct crash_violation *violation)
 {
     return check_points(model, snapshot, stored_id, from, series_id, from, length, violation);
 }
@@ -232,8 +239,8 @@ bool crash_model_check_part(const struct crash_model *model, uint64_t series_id,
     return check_points(model, snapshot, stored_id, 0, series_id, from, to, violation);
 }
 
-static bool read_series(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t series_id, uint64_t *ret_length,
-    struct crash_violation *violation)
+static bool read_series(const struct crash_model *model, struct store_snapshot *snapshot, uint64_t series_id,
+    uint64_t *ret_length, struct crash_violation *violation)
 {
     struct store_series series;
     struct error error = {0};
@@ -246,21 +253,24 @@ static bool read_series(const struct crash_model *model, struct store_snapshot *
     if (series.length == 0)
         return true;
     uint64_t middle = series.length / 2;
-    if (series.time_first != time_of(series_id, 0) || series.time_last != time_of(series_id, series.length - 1))
-        return crash_violated(violation, "series %llu: first or last time is wrong", (unsigned long long)series_id);
+    if (series.time_first != time_of(series_id, 0) ||
+        series.time_last != time_of(series_id, series.length - 1))
+        return crash_violated(
+            violation, "series %llu: first or last time is wrong", (unsigned long long)series_id);
     if (store_snapshot_index_of_time(snapshot, series_id, time_of(series_id, middle), &index, &error) < 0)
-        return crash_violated(violation, "series %llu: index of time: %s", (unsigned long long)series_id, error.message);
+        return crash_violated(
+            violation, "series %llu: index of time: %s", (unsigned long long)series_id, error.message);
     uint64_t later = middle;
     while (later < series.length && time_of(series_id, later) <= time_of(series_id, middle))
         later++;
     if (index != later)
-        return crash_violated(violation, "series %llu: index of time is %llu, expected %llu", (unsigned long long)series_id,
-            (unsigned long long)index, (unsigned long long)later);
+        return crash_violated(violation, "series %llu: index of time is %llu, expected %llu",
+            (unsigned long long)series_id, (unsigned long long)index, (unsigned long long)later);
     return check_range(model, snapshot, series_id, series_id, middle, series.length, violation);
 }
 
-bool crash_model_check_copy(const struct crash_model *model, uint64_t series_id, uint64_t point, struct store_snapshot *snapshot,
-    uint64_t copy_id, struct crash_violation *violation)
+bool crash_model_check_copy(const struct crash_model *model, uint64_t series_id, uint64_t point,
+    struct store_snapshot *snapshot, uint64_t copy_id, struct crash_violation *violation)
 {
     const struct crash_series *series = find(model, series_id);
     uint64_t length = series ? crash_series_expect(series, point).length : 0;
@@ -274,7 +284,8 @@ struct load_seen {
     bool there;
 };
 
-static bool check_open_load(struct load_seen *seen, const struct crash_attempt *open, bool there, struct crash_violation *violation)
+static bool check_open_load(
+    struct load_seen *seen, const struct crash_attempt *open, bool there, struct crash_violation *violation)
 {
     if (seen->load == open->load && seen->there != there)
         return crash_violated(violation, "half of load %llu is there", (unsigned long long)open->load);
@@ -306,7 +317,8 @@ static bool is_end_of_batch(const struct crash_series *series, uint64_t length)
     return is_end;
 }
 
-/* What is left of a series is its beginning in whole batches, and nothing that was inserted before something that is there is lost. */
+/* What is left of a series is its beginning in whole batches, and nothing that was inserted before something
+ * that is there is lost. */
 static bool check_beginning(const struct crash_series *series, uint64_t point, uint64_t end, uint64_t length,
     struct crash_violation *violation)
 {
@@ -318,15 +330,17 @@ static bool check_beginning(const struct crash_series *series, uint64_t point, u
     if (most.open && most.open->first + most.open->count > longest)
         longest = most.open->first + most.open->count;
     bool deleting = most.open && most.open->count == 0;
-    if ((length < least.length && !(deleting && length == 0)) || length > longest || !is_end_of_batch(series, length))
-        return crash_violated(violation, "series %llu has %llu points, expected %llu to %llu in whole batches",
+    if ((length < least.length && !(deleting && length == 0)) || length > longest ||
+        !is_end_of_batch(series, length))
+        return crash_violated(violation,
+            "series %llu has %llu points, expected %llu to %llu in whole batches",
             (unsigned long long)series->id, (unsigned long long)length, (unsigned long long)least.length,
             (unsigned long long)longest);
     return true;
 }
 
-static bool check_length(const struct crash_series *series, uint64_t point, uint64_t length, struct load_seen *seen,
-    struct crash_violation *violation)
+static bool check_length(const struct crash_series *series, uint64_t point, uint64_t length,
+    struct load_seen *seen, struct crash_violation *violation)
 {
     struct crash_expected expected = crash_series_expect(series, point);
     const struct crash_attempt *open = expected.open;
@@ -334,16 +348,17 @@ static bool check_length(const struct crash_series *series, uint64_t point, uint
     if (open)
         is_after = length == open->first + open->count && (open->count > 0 || length == 0);
     if (!is_before && !is_after)
-        return crash_violated(violation, "series %llu has %llu points, expected %llu%s%s", (unsigned long long)series->id,
-            (unsigned long long)length, (unsigned long long)expected.length, expected.deleted ? " (deleted)" : "",
+        return crash_violated(violation, "series %llu has %llu points, expected %llu%s%s",
+            (unsigned long long)series->id, (unsigned long long)length, (unsigned long long)expected.length,
+            expected.deleted ? " (deleted)" : "",
             open ? open->count > 0 ? ", or a batch more" : ", or none" : "");
     if (open && open->load != 0)
         return check_open_load(seen, open, is_after, violation);
     return true;
 }
 
-bool crash_model_check(const struct crash_model *model, uint64_t point, struct store *store, uint64_t *ret_lengths,
-    struct crash_violation *violation)
+bool crash_model_check(const struct crash_model *model, uint64_t point, struct store *store,
+    uint64_t *ret_lengths, struct crash_violation *violation)
 {
     struct store_snapshot *snapshot;
     struct error error = {0};
@@ -363,8 +378,8 @@ bool crash_model_check(const struct crash_model *model, uint64_t point, struct s
     return good;
 }
 
-bool crash_model_check_moment(const struct crash_model *model, uint64_t from, uint64_t to, struct store *store,
-    struct crash_violation *violation)
+bool crash_model_check_moment(const struct crash_model *model, uint64_t from, uint64_t to,
+    struct store *store, struct crash_violation *violation)
 {
     struct store_snapshot *snapshot;
     struct error error = {0};
@@ -398,7 +413,8 @@ bool crash_model_check_exactly(const struct crash_model *model, const uint64_t *
         good = read_series(model, snapshot, model->series[i].id, &length, violation);
         if (good && length != lengths[i])
             good = crash_violated(violation, "series %llu had %llu points, after another open %llu",
-                (unsigned long long)model->series[i].id, (unsigned long long)lengths[i], (unsigned long long)length);
+                (unsigned long long)model->series[i].id, (unsigned long long)lengths[i],
+                (unsigned long long)length);
     }
     store_snapshot_close(snapshot);
     return good;

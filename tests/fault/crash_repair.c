@@ -1,5 +1,5 @@
-/* Scenarios of repair: a database is damaged, repaired, and the repair crashed. Repaired again it holds what it would hold without
- * the crash, and what it held before is kept. */
+/* Scenarios of repair: a database is damaged, repaired, and the repair crashed. Repaired again it holds what
+ * it would hold without the crash, and what it held before is kept. */
 #include "crash_database.h"
 
 #include "checksum.h"
@@ -11,7 +11,7 @@
 
 /* What repair makes of the damaged database when nothing interrupts it. */
 struct crash_damage {
-    char *copy;            /* of the damaged database */
+    char *copy; /* of the damaged database */
     bool in_catalog, in_data;
     uint64_t rows, points; /* hashes of what is there afterwards */
 };
@@ -59,7 +59,8 @@ static int repair_part(const char *path, const char *keep, bool catalog, struct 
 /* Which of both was repaired: 1 the catalog, 2 the data, 3 both; or -errno. */
 static int repair(const char *directory, const char *stamp, struct error *ret_error)
 {
-    char *catalog = test_path(directory, "catalog.sqlite"), *keep_catalog = test_path(directory, "catalog.sqlite.before-%s", stamp);
+    char *catalog = test_path(directory, "catalog.sqlite"),
+         *keep_catalog = test_path(directory, "catalog.sqlite.before-%s", stamp);
     char *data = test_path(directory, "data"), *keep_data = test_path(directory, "data.before-%s", stamp);
     int in_catalog = repair_part(catalog, keep_catalog, true, ret_error);
     int in_data = in_catalog < 0 ? 0 : repair_part(data, keep_data, false, ret_error);
@@ -113,12 +114,13 @@ static int hash_rows(struct database *database, uint64_t *ret_hash, struct error
 }
 
 /* Opens the database for that. */
-static int look_into(const struct crash_run *run, const char *directory, uint64_t *ret_rows, uint64_t *ret_points,
-    struct error *ret_error)
+static int look_into(const struct crash_run *run, const char *directory, uint64_t *ret_rows,
+    uint64_t *ret_points, struct error *ret_error)
 {
     struct database *database;
     struct store_snapshot *snapshot;
-    struct store_options options = {.no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
+    struct store_options options = {
+        .no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
     int r = database_open(directory, &options, &database, ret_error);
     if (r < 0)
         return r;
@@ -138,7 +140,9 @@ static int64_t integer_of(const char *path, const char *sql)
 {
     sqlite3 *db;
     sqlite3_stmt *statement;
-    REQUIRE(sqlite3_open(path, &db) == SQLITE_OK && sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK, "%s", sql);
+    REQUIRE(sqlite3_open(path, &db) == SQLITE_OK &&
+                sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK,
+        "%s", sql);
     REQUIRE(sqlite3_step(statement) == SQLITE_ROW, "%s", sql);
     int64_t value = sqlite3_column_int64(statement, 0);
     (void)sqlite3_finalize(statement);
@@ -149,7 +153,8 @@ static int64_t integer_of(const char *path, const char *sql)
 /* Where an index of the devices, which is one leaf, says how many entries it has. */
 static size_t entry_count_of_index(const char *path)
 {
-    int64_t root = integer_of(path, "SELECT max(rootpage) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'devices'");
+    int64_t root = integer_of(
+        path, "SELECT max(rootpage) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'devices'");
     return (size_t)((root - 1) * integer_of(path, "PRAGMA page_size")) + 4;
 }
 
@@ -176,7 +181,8 @@ static void damage_data(struct crash_run *run, const char *data)
     if (S_ISREG(status.st_mode) && status.st_size > 0) {
         size_t size;
         char *bytes = test_file_read(path, &size);
-        size_t place = crash_below(run, crash_below(run, 2) ? size : size / 4 + 1), end = place + 1 + crash_below(run, 64);
+        size_t place = crash_below(run, crash_below(run, 2) ? size : size / 4 + 1),
+               end = place + 1 + crash_below(run, 64);
         for (size_t i = place; i < end && i < size; i++)
             bytes[i] = (char)(bytes[i] ^ (1 + (char)crash_below(run, 100)));
         uint64_t how = crash_below(run, 6);
@@ -194,7 +200,8 @@ static void damage_data(struct crash_run *run, const char *data)
 
 static void fill_database(struct crash_run *run)
 {
-    struct crash_object *a = crash_create_stream(run, "user", "a", true), *b = crash_create_stream(run, "d", "b", false);
+    struct crash_object *a = crash_create_stream(run, "user", "a", true),
+                        *b = crash_create_stream(run, "d", "b", false);
     for (unsigned i = 0; i < 3; i++) {
         for (unsigned n = 0; n < 6; n++) {
             crash_append_to(run, a);
@@ -208,8 +215,8 @@ static void fill_database(struct crash_run *run)
     crash_append_to(run, crash_create_stream(run, "d", "c", false));
 }
 
-/* A database as a kill leaves it (so that there are a journal and a WAL with something in them), or as a close does; then damaged:
- * the catalog, the data, or both. */
+/* A database as a kill leaves it (so that there are a journal and a WAL with something in them), or as a
+ * close does; then damaged: the catalog, the data, or both. */
 static void prepare_repair(struct crash_run *run)
 {
     char *beside = strdup(run->directory), *slash = beside ? strrchr(beside, '/') : NULL;
@@ -231,7 +238,8 @@ static void prepare_repair(struct crash_run *run)
     test_directory_copy(made, run->directory);
     if (killed)
         crash_close_database(run);
-    char *shared_memory = test_path(run->directory, "catalog.sqlite-shm"); /* not recorded, and no file after a power loss */
+    char *shared_memory =
+        test_path(run->directory, "catalog.sqlite-shm"); /* not recorded, and no file after a power loss */
     (void)unlink(shared_memory);
     uint64_t what = 1 + crash_below(run, 3);
     damage->in_catalog = what & 1;
@@ -253,7 +261,8 @@ static void fail_to_repair(struct crash_run *run)
     enum { CALLS_OF_A_REPAIR = 70 };
     struct error error = {0};
     crash_log_fail(&run->log, (struct crash_failures){.from = 1 + crash_below(run, CALLS_OF_A_REPAIR),
-        .count = 1 + crash_below(run, 3), .kinds = CRASH_CALLS_OF_SPACE});
+                                  .count = 1 + crash_below(run, 3),
+                                  .kinds = CRASH_CALLS_OF_SPACE});
     int r = repair(run->directory, "full", &error);
     crash_log_fail(&run->log, (struct crash_failures){0});
     REQUIRE(r >= 0 || r == -ENOSPC || r == -EIO, "%d: %s", r, error.message);
@@ -267,8 +276,8 @@ static void play_repair(struct crash_run *run)
     if (run->disk_fills)
         fail_to_repair(run);
     int r = repair(run->directory, "workload", &error);
-    REQUIRE(r >= 0 && (run->disk_fills || r == run->damage->in_catalog + 2 * run->damage->in_data), "repaired %d: %s", r,
-        error.message);
+    REQUIRE(r >= 0 && (run->disk_fills || r == run->damage->in_catalog + 2 * run->damage->in_data),
+        "repaired %d: %s", r, error.message);
     copy->ended = crash_log_mark(&run->log);
     r = look_into(run, run->directory, &run->damage->rows, &run->damage->points, &error);
     REQUIRE(r == 0, "%s", error.message);
@@ -318,7 +327,8 @@ static bool has_all_files(const char *from, const char *to)
 }
 
 /* Some repair kept this whole. */
-static bool is_kept(const struct crash_damage *damage, const char *directory, const char *name, const char *ending)
+static bool is_kept(
+    const struct crash_damage *damage, const char *directory, const char *name, const char *ending)
 {
     static const char *const stamps[] = {"full", "workload", "revived", "judge"};
     bool kept = false;
@@ -335,7 +345,8 @@ static bool is_kept(const struct crash_damage *damage, const char *directory, co
     return kept;
 }
 
-static bool check_kept(const struct crash_damage *damage, const char *directory, struct crash_violation *violation)
+static bool check_kept(
+    const struct crash_damage *damage, const char *directory, struct crash_violation *violation)
 {
     if (damage->in_catalog && !is_kept(damage, directory, "catalog.sqlite", ""))
         return crash_violated(violation, "the damaged catalog is not kept");
@@ -363,8 +374,8 @@ static bool check_missing(const char *directory, struct crash_violation *violati
 
 enum { CHECK_EVERY = 4 }; /* repair has checked it */
 
-static bool judge_repair(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_repair(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     const struct crash_damage *damage = run->damage;
     struct error error = {0};
@@ -381,12 +392,14 @@ static bool judge_repair(const struct crash_run *run, uint64_t point, const char
     if (look_into(run, directory, &rows, &points, &error) < 0)
         return crash_violated(violation, "does not open: %s", error.message);
     if (rows != damage->rows || points != damage->points)
-        return crash_violated(violation, "holds other %s than without the crash", rows != damage->rows ? "rows" : "points");
+        return crash_violated(
+            violation, "holds other %s than without the crash", rows != damage->rows ? "rows" : "points");
     return test_random_below(random, CHECK_EVERY) > 0 || crash_check_files(directory, violation);
 }
 
 /* The repair after the crash is recorded, and crashed. */
-static bool revive_repair(const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
+static bool revive_repair(
+    const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
 {
     struct error error = {0};
     (void)point;

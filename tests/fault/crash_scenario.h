@@ -35,12 +35,12 @@ enum { CRASH_CUTS_MAX = 4 };
 struct crash_run {
     const struct crash_scenario *scenario;
     struct test_random random;
-    const char *directory;    /* of the store or database: the root of the log */
+    const char *directory; /* of the store or database: the root of the log */
     struct crash_log log;
     struct crash_model model;
-    char *place;              /* of the database, when it is not the directory itself */
-    bool disk_is_full;        /* things may fail, but not be lost */
-    bool disk_fills;          /* what is made beside fails at first */
+    char *place;                  /* of the database, when it is not the directory itself */
+    bool disk_is_full;            /* things may fail, but not be lost */
+    bool disk_fills;              /* what is made beside fails at first */
     struct crash_objects objects; /* databases only */
     struct crash_copy copies[CRASH_COPIES_MAX];
     size_t copy_count;
@@ -49,7 +49,7 @@ struct crash_run {
     struct crash_damage *damage; /* crash_repair.c */
     uint64_t loads;
     struct store_options options;
-    struct store *store;      /* a store's, or the one of the database */
+    struct store *store; /* a store's, or the one of the database */
     struct database *database;
     struct database *scratch; /* where exports are imported into; not recorded */
 };
@@ -63,11 +63,12 @@ struct crash_scenario {
     /* Lives in run->directory, recording; closes at the end. */
     void (*play)(struct crash_run *run);
     /* Opens what a crash at `point` left in `directory` and goes on with it. */
-    bool (*judge)(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
+    bool (*judge)(const struct crash_run *run, uint64_t point, const char *directory,
+        struct test_random *random, struct crash_violation *violation);
+    /* Opens what a crash of `before` at `point` left in run->directory, recording, notes in the new model
+     * what is there now, lives on a little and closes. NULL = not done. */
+    bool (*revive)(const struct crash_run *before, uint64_t point, struct crash_run *run,
         struct crash_violation *violation);
-    /* Opens what a crash of `before` at `point` left in run->directory, recording, notes in the new model what is there
-     * now, lives on a little and closes. NULL = not done. */
-    bool (*revive)(const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation);
 };
 
 extern const struct crash_scenario crash_store_scenarios[];
@@ -92,8 +93,8 @@ void crash_append_in_threads(struct crash_run *run, const uint64_t series[CRASH_
 void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count);
 struct store_bulk;
 /* Loads points into new series, through two writers. */
-int crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points,
-    struct error *ret_error);
+int crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series,
+    uint64_t points, struct error *ret_error);
 /* Lifts the failures; when the journal has died meanwhile, reopens and takes what is there as the outcome. */
 void crash_end_failures(struct crash_run *run);
 /* All background work that is due; or one piece of it, or none. */

@@ -132,8 +132,8 @@ static int shim_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int
         return result;
     REQUIRE(pthread_mutex_lock(&shim.lock) == 0, "lock");
     file->pMethods = &table_of(file->pMethods)->methods;
-    *name_of(NULL) = (struct sqlite_name){file, strdup(path),
-        creates && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL))};
+    *name_of(NULL) = (struct sqlite_name){
+        file, strdup(path), creates && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL))};
     crash_log_add(shim.log, CRASH_OPEN, path, NULL, NULL, 0, creates ? O_CREAT : 0);
     REQUIRE(pthread_mutex_unlock(&shim.lock) == 0, "lock");
     return result;

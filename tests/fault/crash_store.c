@@ -20,7 +20,9 @@ static void reopen(struct crash_run *run)
 {
     if (run->database) {
         (void)database_close(run->database, NULL);
-        REQUIRE(database_open(run->place ? run->place : run->directory, &run->options, &run->database, NULL) == 0, "reopen");
+        REQUIRE(
+            database_open(run->place ? run->place : run->directory, &run->options, &run->database, NULL) == 0,
+            "reopen");
         run->store = run->database->store;
     } else {
         (void)store_close(run->store, NULL);
@@ -64,7 +66,8 @@ void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count)
     int r = store_append(run->store, series_id, &batch, 0, &index, &error);
     batch_free(&batch);
     REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "append: %d: %s", r, error.message);
-    REQUIRE(r < 0 || index == first, "appended at %llu, expected %llu", (unsigned long long)index, (unsigned long long)first);
+    REQUIRE(r < 0 || index == first, "appended at %llu, expected %llu", (unsigned long long)index,
+        (unsigned long long)first);
     if (r != -EIO)
         crash_model_end(&run->model, series_id, ticket, crash_log_mark(&run->log), r == 0);
     else
@@ -99,8 +102,8 @@ void crash_maybe_work(struct crash_run *run)
         (void)store_work(run->store, NULL);
 }
 
-static int load_series(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points,
-    struct error *ret_error)
+static int load_series(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series,
+    uint64_t points, struct error *ret_error)
 {
     struct store_bulk_writer *writer = NULL;
     int r = store_bulk_writer_open(bulk, &writer, ret_error);
@@ -120,8 +123,8 @@ static int load_series(struct crash_run *run, struct store_bulk *bulk, uint64_t 
 }
 
 /* In two writers' segments. */
-int crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points,
-    struct error *ret_error)
+int crash_load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series,
+    uint64_t points, struct error *ret_error)
 {
     int r = load_series(run, bulk, first_id, series / 2, points, ret_error);
     return r == 0 ? load_series(run, bulk, first_id + series / 2, series - series / 2, points, ret_error) : r;
@@ -133,7 +136,8 @@ static void load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_
     REQUIRE(crash_load(run, bulk, first_id, series, LOAD_POINTS, &error) == 0, "%s", error.message);
 }
 
-static void publish(struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
+static void publish(
+    struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
 {
     uint64_t tickets[16], load = ++run->loads;
     struct error error = {0};
@@ -216,7 +220,8 @@ static void play_merge(struct crash_run *run)
     crash_work(run);
     struct store_stats stats;
     store_get_stats(run->store, &stats);
-    REQUIRE(stats.merged_segments >= SEGMENTS_TO_MERGE, "only %llu segments were merged", (unsigned long long)stats.merged_segments);
+    REQUIRE(stats.merged_segments >= SEGMENTS_TO_MERGE, "only %llu segments were merged",
+        (unsigned long long)stats.merged_segments);
     append_some(run, 6, 4);
     close_it(run);
 }
@@ -289,7 +294,8 @@ static void play_resume(struct crash_run *run)
     close_it(run);
 }
 
-/* The disk is full now and then: only for new files (inserts are refused), or for every write (the journal dies). */
+/* The disk is full now and then: only for new files (inserts are refused), or for every write (the journal
+ * dies). */
 static void play_full(struct crash_run *run)
 {
     run->options.wait_ms_max = 1;
@@ -297,10 +303,10 @@ static void play_full(struct crash_run *run)
     for (unsigned round = 0; round < 6; round++) {
         append_some(run, 8, 12);
         crash_log_fail(&run->log, (struct crash_failures){
-            .from = 1 + crash_below(run, 12),
-            .count = 1 + crash_below(run, 20),
-            .kinds = round % 2 ? CRASH_CALLS_OF_SPACE : CRASH_CALLS_OF_NAMES,
-        });
+                                      .from = 1 + crash_below(run, 12),
+                                      .count = 1 + crash_below(run, 20),
+                                      .kinds = round % 2 ? CRASH_CALLS_OF_SPACE : CRASH_CALLS_OF_NAMES,
+                                  });
         append_some(run, 8, 12);
         (void)store_seal(run->store, true, NULL);
         crash_maybe_work(run);
@@ -455,8 +461,8 @@ static struct store_options judge_options(struct test_random *random)
 }
 
 /* The store goes on where it was: appends to a series that there is. */
-static bool go_on(const struct crash_run *run, struct store *store, const struct store_options *options, uint64_t *lengths,
-    uint64_t place, struct crash_violation *violation)
+static bool go_on(const struct crash_run *run, struct store *store, const struct store_options *options,
+    uint64_t *lengths, uint64_t place, struct crash_violation *violation)
 {
     const struct crash_series *series = &run->model.series[place];
     if (crash_series_expect(series, NEVER - 1).deleted || lengths[place] == 0)
@@ -473,18 +479,18 @@ static bool go_on(const struct crash_run *run, struct store *store, const struct
     if (r < 0)
         return crash_violated(violation, "it takes no more points: %s", error.message);
     if (index != lengths[place])
-        return crash_violated(violation, "series %llu goes on at %llu, expected %llu", (unsigned long long)series->id,
-            (unsigned long long)index, (unsigned long long)lengths[place]);
+        return crash_violated(violation, "series %llu goes on at %llu, expected %llu",
+            (unsigned long long)series->id, (unsigned long long)index, (unsigned long long)lengths[place]);
     lengths[place] += 2;
     return true;
 }
 
-typedef bool (*judge_open)(const struct crash_run *run, uint64_t point, struct store *store, uint64_t *lengths,
-    struct crash_violation *violation);
+typedef bool (*judge_open)(const struct crash_run *run, uint64_t point, struct store *store,
+    uint64_t *lengths, struct crash_violation *violation);
 
 /* First life: what must be there, and more. */
-static bool judge_first(const struct crash_run *run, uint64_t point, const char *directory, uint64_t *lengths, judge_open look,
-    struct test_random *random, struct crash_violation *violation)
+static bool judge_first(const struct crash_run *run, uint64_t point, const char *directory, uint64_t *lengths,
+    judge_open look, struct test_random *random, struct crash_violation *violation)
 {
     struct store *store;
     struct error error = {0};
@@ -510,8 +516,8 @@ static bool judge_first(const struct crash_run *run, uint64_t point, const char 
 }
 
 /* Second life: the same again. */
-static bool judge_second(const struct crash_run *run, const char *directory, const uint64_t *lengths, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_second(const struct crash_run *run, const char *directory, const uint64_t *lengths,
+    struct test_random *random, struct crash_violation *violation)
 {
     struct store *store;
     struct error error = {0};
@@ -531,18 +537,20 @@ static bool judge_with(const struct crash_run *run, uint64_t point, const char *
     REQUIRE(lengths, "no memory");
     bool good = crash_check_store(directory, violation) &&
                 judge_first(run, point, directory, lengths, look, random, violation) &&
-                crash_check_store(directory, violation) && judge_second(run, directory, lengths, random, violation);
+                crash_check_store(directory, violation) &&
+                judge_second(run, directory, lengths, random, violation);
     free(lengths);
     return good;
 }
 
-static bool judge_store(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_store(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     return judge_with(run, point, directory, NULL, random, violation);
 }
 
-/* Goes on with the load from what is left of it: what is missing is loaded anew, and then all of it is there. */
+/* Goes on with the load from what is left of it: what is missing is loaded anew, and then all of it is there.
+ */
 static bool finish_load(const struct crash_run *run, uint64_t point, struct store *store, uint64_t *lengths,
     struct crash_violation *violation)
 {
@@ -563,8 +571,8 @@ static bool finish_load(const struct crash_run *run, uint64_t point, struct stor
         uint64_t found_id, points;
         if (store_bulk_find(bulk, id, &found_id, &points)) {
             if (found_id != id || points != LOAD_POINTS)
-                r = error_set(&error, EINVAL, "series %llu was found with %llu points", (unsigned long long)id,
-                    (unsigned long long)points);
+                r = error_set(&error, EINVAL, "series %llu was found with %llu points",
+                    (unsigned long long)id, (unsigned long long)points);
             continue;
         }
         struct batch batch;
@@ -588,15 +596,16 @@ static bool finish_load(const struct crash_run *run, uint64_t point, struct stor
     return crash_model_check_exactly(&run->model, lengths, store, violation);
 }
 
-static bool judge_resume(const struct crash_run *run, uint64_t point, const char *directory, struct test_random *random,
-    struct crash_violation *violation)
+static bool judge_resume(const struct crash_run *run, uint64_t point, const char *directory,
+    struct test_random *random, struct crash_violation *violation)
 {
     return judge_with(run, point, directory, finish_load, random, violation);
 }
 
 /* ---- living on ---- */
 
-static bool revive_store(const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
+static bool revive_store(
+    const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
 {
     struct error error = {0};
     (void)crash_log_mark(&run->log); /* the first entry: point 1 is before the open */

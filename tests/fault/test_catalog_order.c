@@ -1,8 +1,9 @@
 /* Catalog and store stay in step whenever the process dies, and whatever call to the disk fails.
  *
- * Every write, sync and truncation of SQLite (through a VFS of ours) and every call of the store (through the fault io) is a step. Each
- * operation below runs again and again in a process that is killed at its first, second, third, ... step, until it gets through; then the
- * same with a step that fails. Each time the database opens again, and every object is there with all of its data, or neither is. */
+ * Every write, sync and truncation of SQLite (through a VFS of ours) and every call of the store (through the
+ * fault io) is a step. Each operation below runs again and again in a process that is killed at its first,
+ * second, third, ... step, until it gets through; then the same with a step that fails. Each time the
+ * database opens again, and every object is there with all of its data, or neither is. */
 #include "store_model.h"
 
 #include "database.h"
@@ -78,7 +79,8 @@ static int step_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int (*plain_open)(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags);
 
-/* The file stays SQLite's own; only the table of its functions is replaced. The catalog's file and its WAL have one each. */
+/* The file stays SQLite's own; only the table of its functions is replaced. The catalog's file and its WAL
+ * have one each. */
 static int step_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
 {
     static struct changed_methods tables[2];
@@ -109,8 +111,8 @@ static void install_vfs(void)
 /* After a call of the store. */
 static struct io *store_io;
 
-static void count_call(void *context, enum io_call call, const char *path, const char *path2, const void *data,
-    size_t size, uint64_t offset)
+static void count_call(void *context, enum io_call call, const char *path, const char *path2,
+    const void *data, size_t size, uint64_t offset)
 {
     (void)context;
     (void)call;
@@ -150,7 +152,8 @@ struct subject {
 
 static int find(struct subject *subject, const char *device, const char *name, struct stream *ret_stream)
 {
-    return catalog_stream_by_name(subject->database->catalog, "alice", device, name, ret_stream, &subject->error);
+    return catalog_stream_by_name(
+        subject->database->catalog, "alice", device, name, ret_stream, &subject->error);
 }
 
 static int append(struct subject *subject, uint64_t series_id)
@@ -272,10 +275,12 @@ static int load(struct subject *subject, struct store_bulk *bulk, uint64_t first
 
 static int import_rows(struct subject *subject, uint64_t first)
 {
-    char name[] = "carol", empty[] = "", hash[] = "x", scheme[] = "bcrypt", device_name[] = "d", stream_name[] = "s";
+    char name[] = "carol", empty[] = "", hash[] = "x", scheme[] = "bcrypt", device_name[] = "d",
+         stream_name[] = "s";
     struct user user = {.name = name, .email = empty, .password = hash, .password_scheme = scheme};
     struct device device = {.name = device_name};
-    struct stream stream = {.name = stream_name, .series_id = first, .downlink = true, .downlink_series_id = first + 1};
+    struct stream stream = {
+        .name = stream_name, .series_id = first, .downlink = true, .downlink_series_id = first + 1};
     struct catalog_import *import;
     int r = catalog_import_begin(subject->database->catalog, &user, &import, &subject->error);
     if (r < 0)
@@ -372,7 +377,8 @@ static enum outcome judge_downlink_off(struct finding fresh, struct finding vict
 }
 
 /* The downlink's points are the old ones or the new ones; both are five. Empty is only the new series. */
-static enum outcome judge_downlink_off_on(struct finding fresh, struct finding victim, struct finding imported)
+static enum outcome judge_downlink_off_on(
+    struct finding fresh, struct finding victim, struct finding imported)
 {
     assert_true(is(fresh, ABSENT, ABSENT) && is(imported, ABSENT, ABSENT));
     assert_int_equal(victim.points, POINTS);
@@ -393,7 +399,8 @@ static const struct operation {
     const char *name;
     int (*run)(struct subject *subject);
     enum outcome (*judge)(struct finding fresh, struct finding victim, struct finding imported);
-    unsigned steps_least; /* of the catalog and of the store together; fewer would mean that the test counts nothing */
+    unsigned steps_least; /* of the catalog and of the store together; fewer would mean that the test counts
+                             nothing */
 } operations[] = {
     {"create a stream and append", run_create, judge_create, 6},
     {"delete a stream", run_delete_stream, judge_delete, 4},
@@ -459,8 +466,10 @@ static enum outcome judge(const char *directory, const struct operation *operati
 
 /* ---- running ---- */
 
-/* Runs the operation in the directory with its step number `count` killing or failing; an exit code. In a child. */
-static int run_once(const char *directory, const struct operation *operation, enum mode wanted, unsigned count)
+/* Runs the operation in the directory with its step number `count` killing or failing; an exit code. In a
+ * child. */
+static int run_once(
+    const char *directory, const struct operation *operation, enum mode wanted, unsigned count)
 {
     struct subject subject = {0};
     struct io *inner;
@@ -482,7 +491,8 @@ static int run_once(const char *directory, const struct operation *operation, en
     return r < 0 ? EXIT_REFUSED : reached ? EXIT_SURVIVED : EXIT_DONE;
 }
 
-static enum ending run_in_child(const char *directory, const struct operation *operation, enum mode wanted, unsigned count)
+static enum ending run_in_child(
+    const char *directory, const struct operation *operation, enum mode wanted, unsigned count)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
@@ -508,9 +518,9 @@ static char *make_template(void)
     if (database_create(path, NULL, &subject.error) < 0 ||
         database_open(path, &options, &subject.database, &subject.error) < 0 ||
         catalog_import_begin(subject.database->catalog, &user, &import, &subject.error) < 0 ||
-        catalog_import_device(import, &device, &subject.error) < 0 || catalog_import_commit(import, &subject.error) < 0 ||
-        create_stream(&subject, "user", "kept") < 0 || create_stream(&subject, "d", "victim") < 0 ||
-        database_close(subject.database, &subject.error) < 0)
+        catalog_import_device(import, &device, &subject.error) < 0 ||
+        catalog_import_commit(import, &subject.error) < 0 || create_stream(&subject, "user", "kept") < 0 ||
+        create_stream(&subject, "d", "victim") < 0 || database_close(subject.database, &subject.error) < 0)
         fail_msg("%s", subject.error.message);
     free(path);
     return directory;
@@ -530,7 +540,8 @@ static unsigned try_every_step(const char *template, const struct operation *ope
         enum outcome outcome = judge(path, operation);
         seen |= outcome;
         if ((ended == EXIT_DONE || ended == EXIT_SURVIVED) && !(outcome & FINISHED))
-            fail_msg("%s, %s, step %u: it was acknowledged and is lost", operation->name, mode_names[wanted], count);
+            fail_msg("%s, %s, step %u: it was acknowledged and is lost", operation->name, mode_names[wanted],
+                count);
         free(path);
         test_directory_remove(directory);
     }

@@ -1,5 +1,6 @@
-/* A journal dies while appenders are at every step of an insert: each of them comes back with the error, and none before the group that
- * holds its batch is out of the committing thread's hands. Packing and writing are held where the test wants them. */
+/* A journal dies while appenders are at every step of an insert: each of them comes back with the error, and
+ * none before the group that holds its batch is out of the committing thread's hands. Packing and writing are
+ * held where the test wants them. */
 #include "store_model.h"
 
 #include "journal_file.h"
@@ -45,13 +46,13 @@ void __wrap_frame_pack(uint8_t *to, uint64_t nonce, struct frame *frame, const s
     __real_frame_pack(to, nonce, frame, batch);
 }
 
-int __real_io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset, bool sync,
-    struct error *ret_error);
-int __wrap_io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset, bool sync,
-    struct error *ret_error);
+int __real_io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size,
+    uint64_t offset, bool sync, struct error *ret_error);
+int __wrap_io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size,
+    uint64_t offset, bool sync, struct error *ret_error);
 
-int __wrap_io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size, uint64_t offset, bool sync,
-    struct error *ret_error)
+int __wrap_io_write_sync(struct io *io, int file, const char *path, const void *data, size_t size,
+    uint64_t offset, bool sync, struct error *ret_error)
 {
     if (!writing)
         return __real_io_write_sync(io, file, path, data, size, offset, sync, ret_error);
@@ -132,7 +133,8 @@ static void close_store(struct store *store, char *directory)
 
 /* ---- tests ---- */
 
-/* Two appenders are packing when the journal dies. The last one finds that out for itself; the other one waits already. */
+/* Two appenders are packing when the journal dies. The last one finds that out for itself; the other one
+ * waits already. */
 static void everybody_who_was_packing_comes_back(void **state)
 {
     (void)state;
@@ -168,8 +170,8 @@ static bool is_settled(struct appender *appender)
     return atomic_load(&appender->back) || (end && end[1] == ' ' && end[2] == 'S');
 }
 
-/* The journal dies by another hand (a sync in between) while a group is written, and an appender of it wakes for no reason: its batch is
- * still the committing thread's. */
+/* The journal dies by another hand (a sync in between) while a group is written, and an appender of it wakes
+ * for no reason: its batch is still the committing thread's. */
 static void nobody_comes_back_while_the_batch_is_in_use(void **state)
 {
     (void)state;

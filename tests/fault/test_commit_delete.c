@@ -1,5 +1,5 @@
-/* A series whose deletion is on its way to the disk takes no points, also when nothing of it was in memory before. The sync of the
- * deletion is held while an appender comes. */
+/* A series whose deletion is on its way to the disk takes no points, also when nothing of it was in memory
+ * before. The sync of the deletion is held while an appender comes. */
 #include "store_model.h"
 
 #include "commit_private.h"
@@ -87,7 +87,8 @@ static void a_series_that_is_being_deleted_takes_no_points(void **state)
     struct store *store = test_store_open(directory, &options);
     assert_int_equal(append_point(store, 1), 0);
     assert_int_equal(store_work(store, NULL), 1);
-    assert_int_equal(store_seal(store, true, &error), 0); /* what was in memory of the series has gone with its journal */
+    assert_int_equal(
+        store_seal(store, true, &error), 0); /* what was in memory of the series has gone with its journal */
 
     struct worker deleter = {.store = store}, appender = {.store = store};
     atomic_store(&gate.armed, true);

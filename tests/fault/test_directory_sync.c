@@ -1,5 +1,5 @@
-/* File systems that do not support fsync of a directory: CIFS answers EINVAL, vboxsf and some FUSE ones ENOTSUP. This program is linked
- * with a fsync that answers so for directories. */
+/* File systems that do not support fsync of a directory: CIFS answers EINVAL, vboxsf and some FUSE ones
+ * ENOTSUP. This program is linked with a fsync that answers so for directories. */
 #include "test.h"
 
 #include "catalog_fixture.h"
@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int code;          /* what fsync of a directory fails with; 0 = it works */
-static unsigned refused;  /* how often it did */
+static int code;         /* what fsync of a directory fails with; 0 = it works */
+static unsigned refused; /* how often it did */
 static unsigned notices;
 static char noticed[TEST_PATH_BYTES];
 
@@ -42,19 +42,25 @@ static void require(int r, const struct error *error)
         fail_msg("%s", error->message);
 }
 
-/* Everything that makes names durable: a new database, its opening and closing, points that are sealed, a backup, an export, an
- * import, a repair. */
+/* Everything that makes names durable: a new database, its opening and closing, points that are sealed, a
+ * backup, an export, an import, a repair. */
 static void live_a_life(const char *root, const char *name)
 {
     struct error error = {0};
     struct database *database;
     struct transfer_result result;
     const struct transfer_options options = {.threads = 1};
-    char *path = test_path(root, "%s", name), *copy = test_path(root, "%s-copy", name), *folder = test_path(root, "%s-json", name);
-    char *second = test_path(root, "%s-second", name), *data = test_path(second, "data"), *kept = test_path(second, "kept");
+    char *path = test_path(root, "%s", name), *copy = test_path(root, "%s-copy", name),
+         *folder = test_path(root, "%s-json", name);
+    char *second = test_path(root, "%s-second", name), *data = test_path(second, "data"),
+         *kept = test_path(second, "kept");
     char *catalog = test_path(second, "catalog.sqlite"), *kept_catalog = test_path(second, "catalog.kept");
-    const struct user user = {.name = text("alice"), .nickname = text(""), .email = text("a@example.com"), .description = text(""),
-        .icon = text(""), .role = text("admin")};
+    const struct user user = {.name = text("alice"),
+        .nickname = text(""),
+        .email = text("a@example.com"),
+        .description = text(""),
+        .icon = text(""),
+        .role = text("admin")};
     struct store_repair_result repaired;
 
     require(database_create_with_user(path, "{}", &user, "secret", &error), &error);
@@ -71,7 +77,8 @@ static void live_a_life(const char *root, const char *name)
     require(database_close(database, &error), &error);
     require(store_repair(data, kept, NULL, NULL, &repaired, &error), &error);
     require(catalog_repair(catalog, kept_catalog, NULL, NULL, &error), &error);
-    free(path), free(copy), free(folder), free(second), free(data), free(kept), free(catalog), free(kept_catalog);
+    free(path), free(copy), free(folder), free(second), free(data), free(kept), free(catalog),
+        free(kept_catalog);
 }
 
 static void a_file_system_without_fsync_of_directories_works(void **state)
@@ -118,7 +125,8 @@ static void other_failures_stay_failures(void **state)
     (void)state;
     static const int CODES[] = {EIO, ENOSPC, EROFS, EDQUOT};
     struct error error = {0};
-    char *root = test_directory_create_fast(), *path = test_path(root, "db"), *missing = test_path(root, "missing");
+    char *root = test_directory_create_fast(), *path = test_path(root, "db"),
+         *missing = test_path(root, "missing");
     assert_int_equal(directory_sync(missing), -ENOENT);
     for (size_t i = 0; i < sizeof(CODES) / sizeof(CODES[0]); i++) {
         code = CODES[i];

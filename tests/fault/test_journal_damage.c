@@ -1,5 +1,6 @@
-/* Damage to journals. Whatever happens to the bytes: what a scan hands out is exactly a prefix of what was written,
- * what was known to be on disk is never cut silently, and what was never acknowledged never stops an open. */
+/* Damage to journals. Whatever happens to the bytes: what a scan hands out is exactly a prefix of what was
+ * written, what was known to be on disk is never cut silently, and what was never acknowledged never stops an
+ * open. */
 #include "test.h"
 
 #include "bytes.h"
@@ -120,14 +121,16 @@ static void assert_corrupt(const struct fixture *fixture, uint64_t expected_end,
     unsigned frames;
     assert_int_equal(scan(fixture, expected_end, &frames, &found, &error), -EBADMSG);
     assert_int_equal(frames, bad_frame);
-    snprintf(where, sizeof(where), "damaged at offset %llu:", (unsigned long long)start_of(fixture, bad_frame));
+    snprintf(
+        where, sizeof(where), "damaged at offset %llu:", (unsigned long long)start_of(fixture, bad_frame));
     assert_non_null(strstr(error.message, fixture->journal->path));
     assert_non_null(strstr(error.message, where));
     assert_non_null(strstr(error.message, "; found "));
     assert_non_null(strstr(error.message, "connectordb repair"));
 }
 
-/* Where the bytes of a torn tail end: that of the last frame whose header is whole, or the last byte that is not 0. */
+/* Where the bytes of a torn tail end: that of the last frame whose header is whole, or the last byte that is
+ * not 0. */
 static uint64_t torn_end(const struct fixture *fixture)
 {
     const uint8_t *image = map_data(fixture->journal->map);
@@ -269,7 +272,8 @@ static void every_length_of_a_torn_frame(void **state)
         put(fixture, start, zeros, fixture->ends[LAST] - start);
         for (uint64_t written = start; written < end; written++) {
             /* The frame's last bytes may be zeros: then it is whole before all of it was written. */
-            bool whole = memcmp(map_data(fixture->journal->map) + start, fixture->pristine + start, end - start) == 0;
+            bool whole =
+                memcmp(map_data(fixture->journal->map) + start, fixture->pristine + start, end - start) == 0;
             assert_cut(fixture, frame + whole, torn_end(fixture));
             restore(fixture, written, 1);
         }
@@ -294,9 +298,8 @@ static void every_subset_of_sectors(void **state)
             else
                 put(fixture, offset, zeros, SECTOR);
         }
-        while (frames < SAMPLE_FRAMES &&
-               memcmp(map_data(fixture->journal->map) + 4096, fixture->pristine + 4096,
-                   fixture->ends[frames] - 4096) == 0)
+        while (frames < SAMPLE_FRAMES && memcmp(map_data(fixture->journal->map) + 4096,
+                                             fixture->pristine + 4096, fixture->ends[frames] - 4096) == 0)
             frames++;
         struct journal_scan found;
         unsigned visited;
@@ -344,7 +347,8 @@ static void stale_frames_are_nothing(void **state)
     journal_file_close(fixture->journal);
     fixture->pristine = NULL;
     assert_int_equal(journal_file_prepare_with_nonce(fixture->io, fixture->directory, SAMPLE_JOURNAL_ID,
-                         SAMPLE_JOURNAL_BYTES, old_path, SAMPLE_NONCE + 1, &fixture->journal, NULL), 0);
+                         SAMPLE_JOURNAL_BYTES, old_path, SAMPLE_NONCE + 1, &fixture->journal, NULL),
+        0);
     for (unsigned count = 0; count <= SAMPLE_FRAMES; count++) {
         put(fixture, 4096, old + 4096, SAMPLE_JOURNAL_BYTES - 4096);
         sample_append(fixture->journal, 4096, SAMPLE_FRAMES, false, fixture->ends);
@@ -404,7 +408,8 @@ static void a_forged_frame_is_nothing(void **state)
     free(bytes);
 }
 
-/* The device cannot read a page, or somebody cut the file under the map: an error, no crash, no silent end. */
+/* The device cannot read a page, or somebody cut the file under the map: an error, no crash, no silent end.
+ */
 static void an_unreadable_page_is_an_error(void **state)
 {
     struct fixture *fixture = *state;

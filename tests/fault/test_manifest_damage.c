@@ -1,4 +1,5 @@
-/* Damage to the manifest: every bit, every length, nonsense with a right checksum, every failing call of a write. */
+/* Damage to the manifest: every bit, every length, nonsense with a right checksum, every failing call of a
+ * write. */
 #include "test.h"
 
 #include "bytes.h"
@@ -118,8 +119,8 @@ static void nonsense_with_a_right_checksum(void **state)
     }
 }
 
-/* The k-th call fails or is short: afterwards the old manifest is there or the new one, and the new one is if the
- * call succeeded. */
+/* The k-th call fails or is short: afterwards the old manifest is there or the new one, and the new one is if
+ * the call succeeded. */
 static void every_failing_call(void **state)
 {
     struct fixture *fixture = *state;
@@ -135,12 +136,14 @@ static void every_failing_call(void **state)
             sample_manifest(&next);
             next.version++;
             assert_int_equal(manifest_add_deleted(&next, 1000), 0);
-            io_fault_set(fixture->io, &(struct io_fault_plan){.fail_at = ++k, .fail_count = 1, .code = CODES[c],
-                                          .calls = ALL_CALLS});
+            io_fault_set(
+                fixture->io, &(struct io_fault_plan){
+                                 .fail_at = ++k, .fail_count = 1, .code = CODES[c], .calls = ALL_CALLS});
             int r = manifest_write(fixture->io, fixture->directory, &next, &error);
             assert_true(r == 0 || (CODES[c] && r == -CODES[c] && error.code == CODES[c]));
             assert_int_equal(manifest_read(fixture->directory, &found, NULL), 0);
-            assert_true(found.version == next.version || (r < 0 && found.version == fixture->manifest.version));
+            assert_true(
+                found.version == next.version || (r < 0 && found.version == fixture->manifest.version));
             assert_manifest_equal(&found, found.version == next.version ? &next : &fixture->manifest);
             assert_int_equal(stat(path_new, &status), -1);
             manifest_free(&found);

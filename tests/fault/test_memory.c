@@ -1,6 +1,7 @@
-/* Memory runs out: the k-th allocation of an operation fails, for every k until it gets through. Each time the operation is done or
- * says -ENOMEM, the store goes on, and everything acknowledged is there, also after it is opened again. (The linker wraps the
- * allocating functions, so that AddressSanitizer sees what is lost on the way.) */
+/* Memory runs out: the k-th allocation of an operation fails, for every k until it gets through. Each time
+ * the operation is done or says -ENOMEM, the store goes on, and everything acknowledged is there, also after
+ * it is opened again. (The linker wraps the allocating functions, so that AddressSanitizer sees what is lost
+ * on the way.) */
 #include "store_model.h"
 
 #include "io.h"
@@ -79,16 +80,23 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int fil
 
 /* ---- a store and what it must hold ---- */
 
-enum { SERIES = 6, BULK_FIRST = 7, BULK_SERIES = 3, BULK_POINTS = 50, SERIES_ALL = BULK_FIRST + BULK_SERIES, ALLOCATIONS_MAX = 5000 };
+enum {
+    SERIES = 6,
+    BULK_FIRST = 7,
+    BULK_SERIES = 3,
+    BULK_POINTS = 50,
+    SERIES_ALL = BULK_FIRST + BULK_SERIES,
+    ALLOCATIONS_MAX = 5000
+};
 
 struct fixture {
     char *directory;
     struct io *io;
     struct store *store;
     uint64_t lengths[SERIES_ALL + 1]; /* by series id; acknowledged */
-    struct batch *batch; /* for the operation, made before */
+    struct batch *batch;              /* for the operation, made before */
     struct batch loads[BULK_SERIES];
-    uint64_t attempt;    /* k */
+    uint64_t attempt; /* k */
 };
 
 static void push_point(struct batch *batch, uint64_t series_id, uint64_t index)
@@ -127,7 +135,8 @@ static void append_nofail(struct fixture *fixture, uint64_t series_id, uint64_t 
 
 static struct store_options options_of(const struct fixture *fixture)
 {
-    return (struct store_options){.journal_bytes = 64 << 10, .no_threads = true, .wait_ms_max = 1, .io = fixture->io};
+    return (struct store_options){
+        .journal_bytes = 64 << 10, .no_threads = true, .wait_ms_max = 1, .io = fixture->io};
 }
 
 static int open_store(struct fixture *fixture, struct error *ret_error)
@@ -167,8 +176,9 @@ static void verify(struct fixture *fixture)
         while (store_cursor_next(cursor, &part, &error) == 0 && part)
             assert_int_equal(batch_append(&got, part, 0, part->count), 0);
         store_cursor_close(cursor);
-        REQUIRE(error.code == 0 && batch_equal(&got, &expected), "series %llu, allocation %llu: %u points, expected %u; %s",
-            (unsigned long long)id, (unsigned long long)fixture->attempt, got.count, expected.count, error.message);
+        REQUIRE(error.code == 0 && batch_equal(&got, &expected),
+            "series %llu, allocation %llu: %u points, expected %u; %s", (unsigned long long)id,
+            (unsigned long long)fixture->attempt, got.count, expected.count, error.message);
     }
     store_snapshot_close(snapshot);
     batch_free(&expected);
@@ -327,8 +337,8 @@ static const struct operation {
     const char *name;
     int (*run)(struct fixture *fixture, struct error *ret_error);
     unsigned segments;
-    uint64_t series, points; /* of the batch that it appends */
-    bool closed;             /* it runs on a store that is not open */
+    uint64_t series, points;    /* of the batch that it appends */
+    bool closed;                /* it runs on a store that is not open */
     unsigned allocations_least; /* fewer mean that the test does not reach what it is about */
 } operations[] = {
     {"open", run_open, 2, 1, 1, true, 60},
@@ -391,10 +401,11 @@ static void turn_journals_over(struct fixture *fixture)
 {
     struct error error = {0};
     for (unsigned round = 0; round < 3; round++) {
-        REQUIRE(run_work(fixture, &error) == 0, "allocation %llu: %s", (unsigned long long)fixture->attempt, error.message);
-        append_nofail(fixture, 1, 1);
-        REQUIRE(store_seal(fixture->store, true, &error) == 0, "allocation %llu: %s", (unsigned long long)fixture->attempt,
+        REQUIRE(run_work(fixture, &error) == 0, "allocation %llu: %s", (unsigned long long)fixture->attempt,
             error.message);
+        append_nofail(fixture, 1, 1);
+        REQUIRE(store_seal(fixture->store, true, &error) == 0, "allocation %llu: %s",
+            (unsigned long long)fixture->attempt, error.message);
     }
 }
 
@@ -415,16 +426,18 @@ static bool try(const struct fixture *template, const struct operation *operatio
     int r = operation->run(&fixture, &error);
     armed = false;
     bool reached = allocations >= k;
-    REQUIRE(r == 0 || r == -ENOMEM, "%s, allocation %llu: %d: %s", operation->name, (unsigned long long)k, r, error.message);
-    REQUIRE(r == 0 || error.message[0], "%s, allocation %llu: no message", operation->name, (unsigned long long)k);
+    REQUIRE(r == 0 || r == -ENOMEM, "%s, allocation %llu: %d: %s", operation->name, (unsigned long long)k, r,
+        error.message);
+    REQUIRE(r == 0 || error.message[0], "%s, allocation %llu: no message", operation->name,
+        (unsigned long long)k);
     REQUIRE(r == 0 || reached, "%s fails with memory: %s", operation->name, error.message);
     if (!fixture.store)
         open_nofail(&fixture);
     verify(&fixture);
     if (r < 0 && operation->run != run_close && !operation->closed) { /* with memory it works */
         make_batch(&fixture, operation->series, operation->points);
-        REQUIRE(operation->run(&fixture, &error) == 0, "%s, after allocation %llu: %s", operation->name, (unsigned long long)k,
-            error.message);
+        REQUIRE(operation->run(&fixture, &error) == 0, "%s, after allocation %llu: %s", operation->name,
+            (unsigned long long)k, error.message);
         verify(&fixture);
     }
     append_nofail(&fixture, 1, 2);
@@ -452,7 +465,6 @@ static void test_every_allocation(void **state)
         free_template(template);
     }
 }
-
 
 int main(void)
 {

@@ -1,5 +1,5 @@
-/* A segment damaged in every way that a table can list: each bit flipped, each length cut, parts swapped. Opening or
- * reading must say so, or everything that is read is what was written. */
+/* A segment damaged in every way that a table can list: each bit flipped, each length cut, parts swapped.
+ * Opening or reading must say so, or everything that is read is what was written. */
 #include "test.h"
 
 #include "bytes.h"
@@ -103,8 +103,8 @@ static int read_series(void *context, const struct segment_series *series)
         if (result == 0)
             result = segment_block_aggregate(reading->segment, series, b, &aggregate, &error);
         if (result == 0)
-            result = segment_read_block(reading->segment, series, &block, original.columns, false, &original.batch,
-                &error);
+            result = segment_read_block(
+                reading->segment, series, &block, original.columns, false, &original.batch, &error);
         if (result == 0)
             reading->use(series->series_id, block.first_index, &original.batch);
         else
@@ -112,7 +112,7 @@ static int read_series(void *context, const struct segment_series *series)
         if (result < 0) {
             assert_int_equal(error.code, EBADMSG);
             assert_non_null(strstr(error.message, original.path)); /* the message names the file */
-            assert_null(strstr(error.message, ": :")); /* and reads well */
+            assert_null(strstr(error.message, ": :"));             /* and reads well */
         }
     }
     return 0;
@@ -227,7 +227,8 @@ static void every_flipped_bit_is_detected(void **state)
             bool found = detected();
             original.data[at] = (char)(original.data[at] ^ (1 << bit));
             if (found == is_padding(at))
-                fail_msg("bit %u of byte %zu of %zu: %s", bit, at, original.size, found ? "detected" : "not detected");
+                fail_msg("bit %u of byte %zu of %zu: %s", bit, at, original.size,
+                    found ? "detected" : "not detected");
         }
     }
     write_changed(original.data, original.size);
@@ -261,19 +262,22 @@ static void zeroed_ranges_are_detected(void **state)
         memcpy(data, original.data, original.size);
         memset(data + at, 0, size);
         write_changed(data, original.size);
-        assert_int_equal(detected(), memcmp(data, original.data, original.size) != 0); /* some were zeros before */
+        assert_int_equal(
+            detected(), memcmp(data, original.data, original.size) != 0); /* some were zeros before */
     }
     free(data);
     write_changed(original.data, original.size);
 }
 
-/* ---- damage under right checksums: what only a forger or a bug makes; nothing but safe refusal is asked ---- */
+/* ---- damage under right checksums: what only a forger or a bug makes; nothing but safe refusal is asked
+ * ---- */
 
 static void reseal(char *data)
 {
     struct segment_footer footer;
     memcpy(&footer, data + original.size - sizeof(footer), sizeof(footer));
-    uint64_t index = align_up(footer.blocks_end, SEGMENT_ALIGNMENT), aggregates = index + footer.index_count * 32;
+    uint64_t index = align_up(footer.blocks_end, SEGMENT_ALIGNMENT),
+             aggregates = index + footer.index_count * 32;
     uint64_t directory = aggregates + footer.index_count * 40;
     footer.index_checksum = checksum(data + index, footer.index_count * 32, ID);
     footer.aggregates_checksum = checksum(data + aggregates, footer.index_count * 40, ID);
@@ -319,7 +323,8 @@ static void a_misplaced_block_is_detected(void **state)
     struct block_header first, second;
     uint8_t *blocks = (uint8_t *)original.data + sizeof(struct segment_header);
     assert_int_equal(block_header_parse(blocks, original.size - 32, &first, NULL), 0);
-    assert_int_equal(block_header_parse(blocks + first.size, original.size - 32 - first.size, &second, NULL), 0);
+    assert_int_equal(
+        block_header_parse(blocks + first.size, original.size - 32 - first.size, &second, NULL), 0);
     memcpy(data, original.data, original.size);
     memcpy(data + 32, blocks + first.size, second.size < first.size ? second.size : first.size);
     write_changed(data, original.size);
@@ -343,7 +348,8 @@ static void check_finds_false_tables(void **state)
     char *data = malloc(original.size);
     assert_non_null(data);
     memcpy(&footer, original.data + original.size - sizeof(footer), sizeof(footer));
-    size_t index = align_up(footer.blocks_end, SEGMENT_ALIGNMENT), aggregates = index + footer.index_count * 32;
+    size_t index = align_up(footer.blocks_end, SEGMENT_ALIGNMENT),
+           aggregates = index + footer.index_count * 32;
     const size_t places[] = {index + 8, index + 16, index + 32 + 8, aggregates, aggregates + 40 + 37};
     for (size_t p = 0; p < sizeof(places) / sizeof(places[0]); p++) {
         int findings = 0;

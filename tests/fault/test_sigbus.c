@@ -1,8 +1,10 @@
-/* Files that become shorter while they are mapped (a disk that drops out, a clumsy hand), and readers that take their time.
+/* Files that become shorter while they are mapped (a disk that drops out, a clumsy hand), and readers that
+ * take their time.
  *
- * A reader of a file that was cut gets an error, never other data and never a crash; other files' series and inserts go on. The linker
- * wraps frame_view, so that a journal can be cut just after its frame was verified: whoever copies from it must look again.
- * A snapshot that is held keeps its files on the disk, whatever is sealed and merged meanwhile. */
+ * A reader of a file that was cut gets an error, never other data and never a crash; other files' series and
+ * inserts go on. The linker wraps frame_view, so that a journal can be cut just after its frame was verified:
+ * whoever copies from it must look again. A snapshot that is held keeps its files on the disk, whatever is
+ * sealed and merged meanwhile. */
 #include "store_model.h"
 
 #include "journal_file.h"
@@ -18,10 +20,13 @@ enum { CUT_SERIES = 1, OTHER_SERIES = 2, POINTS = 3000, PAGE = 4096 };
 
 static const char *cut_after_view; /* path; NULL = nothing is cut */
 
-int __real_frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view, struct error *ret_error);
-int __wrap_frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view, struct error *ret_error);
+int __real_frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view,
+    struct error *ret_error);
+int __wrap_frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view,
+    struct error *ret_error);
 
-int __wrap_frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view, struct error *ret_error)
+int __wrap_frame_view(const uint8_t *image, const struct frame *frame, bool untrusted, struct batch *view,
+    struct error *ret_error)
 {
     int r = __real_frame_view(image, frame, untrusted, view, ret_error);
     if (cut_after_view)
@@ -135,7 +140,8 @@ static bool is_right(uint64_t index, const struct batch *batch)
     for (uint32_t i = 0; i < batch->count; i++, index++) {
         size_t size, expected_size = value_of_unsigned(expected, index * index + 1);
         const uint8_t *value = batch_value(batch, i, scratch, &size);
-        if (batch_time(batch, i) != (double)index || size != expected_size || memcmp(value, expected, size) != 0)
+        if (batch_time(batch, i) != (double)index || size != expected_size ||
+            memcmp(value, expected, size) != 0)
             return false;
     }
     return true;
@@ -170,7 +176,8 @@ static struct reader begin_reading(struct fixture *fixture)
 {
     struct reader reader;
     assert_int_equal(store_snapshot_open(fixture->store, &reader.snapshot, NULL), 0);
-    assert_int_equal(store_cursor_open(reader.snapshot, CUT_SERIES, 0, UINT64_MAX, false, &reader.cursor, NULL), 0);
+    assert_int_equal(
+        store_cursor_open(reader.snapshot, CUT_SERIES, 0, UINT64_MAX, false, &reader.cursor, NULL), 0);
     assert_int_equal(store_cursor_next(reader.cursor, &reader.batch, NULL), 0);
     assert_non_null(reader.batch);
     return reader;

@@ -1,6 +1,6 @@
-/* A snapshot is one moment of the whole store: writers append n to series A and, once that is acknowledged, n to
- * series B; whoever looks at any time finds no B without its A, also while journals are sealed, series loaded and
- * after reopening. */
+/* A snapshot is one moment of the whole store: writers append n to series A and, once that is acknowledged, n
+ * to series B; whoever looks at any time finds no B without its A, also while journals are sealed, series
+ * loaded and after reopening. */
 #include "store_model.h"
 
 #include <pthread.h>
@@ -13,7 +13,7 @@ struct shared {
     atomic_uint writing;
     atomic_bool sealing;
     atomic_ulong with_difference; /* looks that found a writer between A and B */
-    uint64_t first_index; /* of this run's first point */
+    uint64_t first_index;         /* of this run's first point */
 };
 
 struct writer {
@@ -55,9 +55,10 @@ static void check_last(struct store_snapshot *snapshot, uint64_t series_id, uint
     const struct batch *batch;
     struct error error = {0};
     REQUIRE(store_cursor_open(snapshot, series_id, length - 1, length, false, &cursor, &error) == 0 &&
-            store_cursor_next(cursor, &batch, &error) == 0, "%s", error.message);
-    REQUIRE(batch && batch->count == 1 && batch_time(batch, 0) == (double)(length - 1), "series %llu: wrong last point",
-        (unsigned long long)series_id);
+                store_cursor_next(cursor, &batch, &error) == 0,
+        "%s", error.message);
+    REQUIRE(batch && batch->count == 1 && batch_time(batch, 0) == (double)(length - 1),
+        "series %llu: wrong last point", (unsigned long long)series_id);
     store_cursor_close(cursor);
 }
 
@@ -66,8 +67,8 @@ static uint64_t length_of(struct store_snapshot *snapshot, uint64_t series_id)
     struct store_series series;
     struct error error = {0};
     REQUIRE(store_snapshot_series(snapshot, series_id, &series, &error) == 0, "%s", error.message);
-    REQUIRE(series.length % POINTS == 0, "series %llu has %llu points: not whole batches", (unsigned long long)series_id,
-        (unsigned long long)series.length);
+    REQUIRE(series.length % POINTS == 0, "series %llu has %llu points: not whole batches",
+        (unsigned long long)series_id, (unsigned long long)series.length);
     return series.length;
 }
 
@@ -76,7 +77,8 @@ static void look(struct shared *shared)
     struct store_snapshot *snapshot;
     REQUIRE(store_snapshot_open(shared->store, &snapshot, NULL) == 0, "no snapshot");
     for (uint64_t i = 0; i < WRITERS; i++) {
-        uint64_t b = length_of(snapshot, FIRST_B + i), a = length_of(snapshot, FIRST_A + i); /* B first: later is no help */
+        uint64_t b = length_of(snapshot, FIRST_B + i),
+                 a = length_of(snapshot, FIRST_A + i); /* B first: later is no help */
         REQUIRE(a >= b && a - b <= POINTS, "writer %llu: A has %llu, B %llu", (unsigned long long)i,
             (unsigned long long)a, (unsigned long long)b);
         check_last(snapshot, FIRST_A + i, a);

@@ -1,5 +1,5 @@
-/* No insert is acknowledged before an fdatasync that was issued after its bytes were written has completed: four
- * threads append, and at every return the recorded calls must already show that sync. */
+/* No insert is acknowledged before an fdatasync that was issued after its bytes were written has completed:
+ * four threads append, and at every return the recorded calls must already show that sync. */
 #include "store_model.h"
 
 #include "io_log.h"
@@ -60,7 +60,8 @@ static unsigned count_unproven(struct io *inner, enum store_fsync fsync)
     struct io_log log;
     struct io *io = io_log_open(&log, inner);
     char *directory = test_directory_create(); /* on a device where a sync takes its time */
-    struct store_options options = {.journal_bytes = 64 << 10, .fsync = fsync, .io = io, .wait_ms_max = 60000};
+    struct store_options options = {
+        .journal_bytes = 64 << 10, .fsync = fsync, .io = io, .wait_ms_max = 60000};
     test_store_create(directory);
     struct store *store = test_store_open(directory, &options);
     struct appender appenders[THREADS];

@@ -1,6 +1,6 @@
-/* Power loss and kill -9, simulated: a scripted life of a store is recorded call by call; then a machine that stops
- * after any of the calls is rebuilt in a fresh directory, with what was not synced kept, dropped or torn, and the
- * store that opens there is judged.
+/* Power loss and kill -9, simulated: a scripted life of a store is recorded call by call; then a machine that
+ * stops after any of the calls is rebuilt in a fresh directory, with what was not synced kept, dropped or
+ * torn, and the store that opens there is judged.
  *
  * $CONNECTORDB_STRIDE=1 takes every call, $CONNECTORDB_SEED repeats a run. */
 #include "store_script.h"
@@ -14,10 +14,10 @@
 enum { APPENDS = 100, STOPS = 50, SCATTERS_OF_A_RENAME = 3 };
 
 enum survival {
-    KEPT,      /* everything that was called: kill -9 */
-    DROPPED,   /* only what was synced */
-    TORN,      /* of the rest each write whole, in part or not at all; of the changes of directories some first ones, as
-                  a journaling file system does it */
+    KEPT,    /* everything that was called: kill -9 */
+    DROPPED, /* only what was synced */
+    TORN,    /* of the rest each write whole, in part or not at all; of the changes of directories some first
+                ones, as    a journaling file system does it */
     SCATTERED, /* likewise, but any changes of directories, in any order: all that POSIX promises */
     SURVIVALS,
 };
@@ -28,7 +28,7 @@ static const char *const survival_names[] = {"kept", "dropped", "torn", "scatter
 struct disk_file {
     uint64_t *changes; /* numbers of log entries: writes, truncations and truncating opens */
     uint64_t change_count;
-    bool *durable;     /* per change: it was synced */
+    bool *durable; /* per change: it was synced */
 };
 
 struct name_change {
@@ -128,14 +128,16 @@ static uint64_t new_file(struct disk *disk)
 static bool in_directory(const char *path, const char *directory)
 {
     size_t length = strlen(directory);
-    return path && strncmp(path, directory, length) == 0 && path[length] == '/' && !strchr(path + length + 1, '/');
+    return path && strncmp(path, directory, length) == 0 && path[length] == '/' &&
+           !strchr(path + length + 1, '/');
 }
 
 static void sync_names(struct disk *disk, const struct io_log_entry *sync)
 {
     for (uint64_t i = 0; i < disk->name_count; i++) {
         const struct io_log_entry *entry = &disk->log->entries[disk->names[i].entry];
-        disk->names[i].durable |= disk->names[i].entry < sync->offset &&
+        disk->names[i].durable |=
+            disk->names[i].entry < sync->offset &&
             (in_directory(entry->path, sync->path) || in_directory(entry->path2, sync->path));
     }
 }
@@ -196,9 +198,9 @@ static void disk_free(struct disk *disk)
 
 static void apply_change(struct buffer *image, const struct io_log_entry *entry, uint64_t from, uint64_t to)
 {
-    uint64_t end = entry->call == IO_CALL_WRITE ? entry->offset + to
-        : entry->call == IO_CALL_TRUNCATE       ? entry->offset
-                                                : 0;
+    uint64_t end = entry->call == IO_CALL_WRITE      ? entry->offset + to
+                   : entry->call == IO_CALL_TRUNCATE ? entry->offset
+                                                     : 0;
     if (end > image->size) {
         REQUIRE(buffer_reserve(image, end - image->size) == 0, "no memory");
         memset(image->data + image->size, 0, end - image->size);
@@ -209,7 +211,8 @@ static void apply_change(struct buffer *image, const struct io_log_entry *entry,
         memcpy(image->data + entry->offset + from, entry->data + from, to - from);
 }
 
-static void survive(struct disk *disk, const struct disk_file *file, enum survival survival, struct buffer *image)
+static void survive(
+    struct disk *disk, const struct disk_file *file, enum survival survival, struct buffer *image)
 {
     for (uint64_t i = 0; i < file->change_count; i++) {
         const struct io_log_entry *entry = &disk->log->entries[file->changes[i]];
@@ -248,7 +251,7 @@ static void survive_names(const struct disk *disk, enum survival survival, struc
     uint64_t first_ones = durable + test_random_below(disk->random, disk->name_count - durable + 1);
     for (uint64_t i = 0; i < disk->name_count; i++) {
         bool survives = disk->names[i].durable || survival == KEPT || (survival == TORN && i < first_ones) ||
-            (survival == SCATTERED && test_random_below(disk->random, 2));
+                        (survival == SCATTERED && test_random_below(disk->random, 2));
         if (survives)
             tree_apply(tree, disk, &disk->names[i]);
     }
@@ -327,7 +330,9 @@ static void forget_life(struct recorded *recorded)
 static void judge_stop(struct recorded *recorded, uint64_t stop, enum survival survival, uint64_t seed)
 {
     struct test_random random = {seed};
-    struct disk disk = {.log = &recorded->log, .root = recorded->script.directory, .random = &random,
+    struct disk disk = {.log = &recorded->log,
+        .root = recorded->script.directory,
+        .random = &random,
         .names = calloc(NAMES_MAX, sizeof(*disk.names))};
     struct tree *tree = calloc(1, sizeof(*tree)), *opened = calloc(1, sizeof(*opened));
     REQUIRE(disk.names && tree && opened, "no memory");
@@ -336,8 +341,8 @@ static void judge_stop(struct recorded *recorded, uint64_t stop, enum survival s
     char *target = test_directory_create_fast();
     disk_write(&disk, survival, target);
     char what[96];
-    (void)snprintf(what, sizeof(what), "stopped after call %llu, the rest %s, in %s", (unsigned long long)stop,
-        survival_names[survival], target);
+    (void)snprintf(what, sizeof(what), "stopped after call %llu, the rest %s, in %s",
+        (unsigned long long)stop, survival_names[survival], target);
     script_judge_directory(&recorded->script, target, stop, what);
     test_directory_remove(target);
     free(tree), free(opened);
@@ -355,7 +360,8 @@ static void judge_stops(enum store_fsync fsync, uint64_t seed)
     for (uint64_t stop = first + test_random_below(&random, stride); stop <= last; stop += stride)
         for (int survival = KEPT; survival < SURVIVALS; survival++)
             judge_stop(&recorded, stop, (enum survival)survival, test_random_next(&random));
-    for (uint64_t stop = first; stop < last; stop++) /* a manifest that is there before what it names would be */
+    for (uint64_t stop = first; stop < last;
+         stop++) /* a manifest that is there before what it names would be */
         for (int i = 0; i < SCATTERS_OF_A_RENAME && recorded.log.entries[stop].call == IO_CALL_RENAME; i++)
             judge_stop(&recorded, stop + 1, SCATTERED, test_random_next(&random));
     forget_life(&recorded);

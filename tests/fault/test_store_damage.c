@@ -1,6 +1,6 @@
-/* Damage to any file of a closed store: bits flipped, bytes overwritten, files cut, lengthened, removed, swapped or
- * taken from an earlier time. Opening or reading then reports an error that names the file, or the damage is
- * harmless: never wrong data, never a crash. Check finds it, and never changes a byte.
+/* Damage to any file of a closed store: bits flipped, bytes overwritten, files cut, lengthened, removed,
+ * swapped or taken from an earlier time. Opening or reading then reports an error that names the file, or the
+ * damage is harmless: never wrong data, never a crash. Check finds it, and never changes a byte.
  *
  * About TRIALS_OF_A_FILE places of each file are tried; $CONNECTORDB_STRIDE=1 takes every byte. */
 #include "store_model.h"
@@ -43,7 +43,8 @@ static void append_random(struct sample *sample, struct store *store, uint64_t s
     double time = first > 0 ? points->times[first - 1] : 0;
     for (uint64_t i = 0; i < count; i++) {
         time = random_time_after(time, random);
-        points_push_random(points, (enum value_profile)(series_id % PROFILE_COUNT), time, series_id % 3 == 0, random);
+        points_push_random(
+            points, (enum value_profile)(series_id % PROFILE_COUNT), time, series_id % 3 == 0, random);
     }
     struct batch batch;
     batch_init(&batch);
@@ -52,7 +53,8 @@ static void append_random(struct sample *sample, struct store *store, uint64_t s
     batch_free(&batch);
 }
 
-static void append_some(struct sample *sample, struct store *store, unsigned batches, struct test_random *random)
+static void append_some(
+    struct sample *sample, struct store *store, unsigned batches, struct test_random *random)
 {
     for (unsigned i = 0; i < batches; i++) {
         uint64_t series_id = 1 + test_random_below(random, SERIES - 2); /* the last one is loaded */
@@ -142,11 +144,12 @@ static void require_named(const struct damage *damage, int result, const struct 
 {
     REQUIRE(result == -EBADMSG || result == -EIO || result == -ENOENT || result == -ENOTSUP, "%s, %s: %d: %s",
         damage->file, damage->what, result, error->message);
-    REQUIRE(names_file(error->message, damage->file), "%s, %s: '%s' names another file", damage->file, damage->what,
-        error->message);
+    REQUIRE(names_file(error->message, damage->file), "%s, %s: '%s' names another file", damage->file,
+        damage->what, error->message);
 }
 
-/* Reads one series: all of it right, or (false) an error that names the file. Points before an error are right, too. */
+/* Reads one series: all of it right, or (false) an error that names the file. Points before an error are
+ * right, too. */
 static bool read_series(const struct sample *sample, struct store_snapshot *snapshot, uint64_t series_id,
     const struct damage *damage)
 {
@@ -156,13 +159,14 @@ static bool read_series(const struct sample *sample, struct store_snapshot *snap
     const struct points *points = &sample->points[series_id];
     uint64_t length = sample->deleted[series_id] ? 0 : points->count, at = 0;
     int r = store_snapshot_series(snapshot, series_id, &series, &error);
-    REQUIRE(r < 0 || series.length == length, "%s, %s: series %llu has %llu points", damage->file, damage->what,
-        (unsigned long long)series_id, (unsigned long long)series.length);
+    REQUIRE(r < 0 || series.length == length, "%s, %s: series %llu has %llu points", damage->file,
+        damage->what, (unsigned long long)series_id, (unsigned long long)series.length);
     if (r == 0)
         r = store_cursor_open(snapshot, series_id, 0, UINT64_MAX, false, &cursor, &error);
     const struct batch *batch = NULL;
     while (r == 0 && (r = store_cursor_next(cursor, &batch, &error)) == 0 && batch) {
-        REQUIRE(at + batch->count <= length, "%s, %s: more points than there were", damage->file, damage->what);
+        REQUIRE(
+            at + batch->count <= length, "%s, %s: more points than there were", damage->file, damage->what);
         points_check_batch(points, at, batch, damage->what);
         at += batch->count;
     }
@@ -204,9 +208,11 @@ static bool check_finds(const char *directory, const struct damage *damage)
     struct error error = {0};
     uint64_t before = test_directory_hash(directory);
     int r = store_check(directory, take_finding, &findings, &error);
-    REQUIRE(test_directory_hash(directory) == before, "%s, %s: check changed something", damage->file, damage->what);
+    REQUIRE(test_directory_hash(directory) == before, "%s, %s: check changed something", damage->file,
+        damage->what);
     REQUIRE(r >= 0, "%s, %s: check failed: %s", damage->file, damage->what, error.message);
-    REQUIRE(r == 0 || findings.named, "%s, %s: check found something, but not in this file", damage->file, damage->what);
+    REQUIRE(r == 0 || findings.named, "%s, %s: check found something, but not in this file", damage->file,
+        damage->what);
     return r > 0;
 }
 
@@ -227,11 +233,13 @@ static bool store_complains(const struct sample *sample, const char *directory, 
 }
 
 /* Bytes after the last frame of a journal mean nothing; everything else is data. */
-static void judge(const struct sample *sample, const char *directory, const struct damage *damage, bool may_be_harmless)
+static void judge(
+    const struct sample *sample, const char *directory, const struct damage *damage, bool may_be_harmless)
 {
     bool found = check_finds(directory, damage);
     bool complains = store_complains(sample, directory, damage);
-    REQUIRE(found || !complains, "%s, %s: the store complains, check finds nothing", damage->file, damage->what);
+    REQUIRE(
+        found || !complains, "%s, %s: the store complains, check finds nothing", damage->file, damage->what);
     REQUIRE(found || may_be_harmless, "%s, %s: check finds nothing", damage->file, damage->what);
 }
 
@@ -279,7 +287,8 @@ enum byte_damage { FLIP_BIT, ZERO_RUN, FILL_RUN, BYTE_DAMAGES };
 static const char *const byte_damage_names[] = {"a bit flipped", "a run zeroed", "a run filled"};
 
 /* Changes bytes at the offset; false: they already were like that. */
-static bool change_bytes(uint8_t *data, size_t limit, size_t offset, enum byte_damage kind, struct test_random *random)
+static bool change_bytes(
+    uint8_t *data, size_t limit, size_t offset, enum byte_damage kind, struct test_random *random)
 {
     enum { RUN = 64 };
     size_t count = limit - offset < RUN ? limit - offset : RUN;
@@ -292,7 +301,8 @@ static bool change_bytes(uint8_t *data, size_t limit, size_t offset, enum byte_d
     return memcmp(before, data + offset, count) != 0;
 }
 
-static void damage_bytes(const struct sample *sample, size_t file, enum byte_damage kind, struct test_random *random)
+static void damage_bytes(
+    const struct sample *sample, size_t file, enum byte_damage kind, struct test_random *random)
 {
     size_t end = used_end(sample, file), size;
     size_t stride = test_parameter("CONNECTORDB_STRIDE", end / TRIALS_OF_A_FILE + 1);
@@ -362,8 +372,8 @@ static void test_changed_lengths(void **state)
     struct sample sample = make_sample(test_seed(1));
     for (size_t file = 0; file < sample.file_count; file++) {
         size_t size = sample.sizes[file];
-        const size_t sizes[] = {0, 1, 7, 8, 16, size / 3, size / 2, size - 4096, size - 8, size - 1, size + 1, size + 8,
-            size + 4096};
+        const size_t sizes[] = {0, 1, 7, 8, 16, size / 3, size / 2, size - 4096, size - 8, size - 1, size + 1,
+            size + 8, size + 4096};
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
             if (sizes[i] > size + 4096) /* size - 4096 of a small file */
                 continue;
@@ -428,7 +438,8 @@ static void test_swapped_files(void **state)
                 strncmp(sample.files[a], sample.files[b], 8) != 0)
                 continue;
             char *copy = copy_sample(&sample);
-            char *path_a = test_path(copy, "%s", sample.files[a]), *path_b = test_path(sample.directory, "%s", sample.files[b]);
+            char *path_a = test_path(copy, "%s", sample.files[a]),
+                 *path_b = test_path(sample.directory, "%s", sample.files[b]);
             size_t size;
             char *data = test_file_read(path_b, &size), what[300];
             test_file_write(path_a, data, size);
@@ -456,7 +467,8 @@ static void test_foreign_files(void **state)
                 used_end(&sample, a) == JOURNAL_HEADER_BYTES)
                 continue;
             char *copy = copy_sample(&sample);
-            char *path = test_path(copy, "%s", sample.files[a]), *from = test_path(other.directory, "%s", other.files[b]);
+            char *path = test_path(copy, "%s", sample.files[a]),
+                 *from = test_path(other.directory, "%s", other.files[b]);
             size_t size;
             char *data = test_file_read(from, &size);
             size_t middle = used_end(&sample, a) / 2 / 8 * 8;
@@ -516,7 +528,8 @@ static void read_shrunk(const struct sample *sample, const char *file)
     test_directory_remove(copy);
 }
 
-/* In a child process, because cmocka takes SIGBUS for itself. Must run before any store is opened in this process. */
+/* In a child process, because cmocka takes SIGBUS for itself. Must run before any store is opened in this
+ * process. */
 static void test_files_cut_while_open(void **state)
 {
     (void)state;

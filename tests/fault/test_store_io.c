@@ -1,9 +1,10 @@
-/* A store on a device that fails: for every call k of a scripted life, the k-th call fails once or from then on,
- * with EIO or ENOSPC, or its write is cut short. What was acknowledged must be there when the store is opened on a
- * healthy device, everything else must be whole or absent, and the running store must say what it cannot do.
+/* A store on a device that fails: for every call k of a scripted life, the k-th call fails once or from then
+ * on, with EIO or ENOSPC, or its write is cut short. What was acknowledged must be there when the store is
+ * opened on a healthy device, everything else must be whole or absent, and the running store must say what it
+ * cannot do.
  *
- * Each case takes about RUNS_OF_ONE_CASE calls: $CONNECTORDB_STRIDE=1 takes all of them, $CONNECTORDB_SEED repeats
- * a run. */
+ * Each case takes about RUNS_OF_ONE_CASE calls: $CONNECTORDB_STRIDE=1 takes all of them, $CONNECTORDB_SEED
+ * repeats a run. */
 #include "store_script.h"
 
 #include "clock.h"
@@ -18,9 +19,10 @@ enum { APPENDS = 60, RUNS_OF_ONE_CASE = 40 };
 
 enum {
     CALLS_ALL = 1u << IO_CALL_OPEN | 1u << IO_CALL_WRITE | 1u << IO_CALL_SYNC | 1u << IO_CALL_SYNC_DIRECTORY |
-        1u << IO_CALL_TRUNCATE | 1u << IO_CALL_RENAME | 1u << IO_CALL_UNLINK | 1u << IO_CALL_MAKE_DIRECTORY,
+                1u << IO_CALL_TRUNCATE | 1u << IO_CALL_RENAME | 1u << IO_CALL_UNLINK |
+                1u << IO_CALL_MAKE_DIRECTORY,
     CALLS_SPACE = 1u << IO_CALL_OPEN | 1u << IO_CALL_WRITE | 1u << IO_CALL_TRUNCATE | 1u << IO_CALL_RENAME |
-        1u << IO_CALL_MAKE_DIRECTORY, /* those that a full device refuses */
+                  1u << IO_CALL_MAKE_DIRECTORY, /* those that a full device refuses */
 };
 
 struct fault_case {
@@ -102,7 +104,8 @@ static void run_case(bool posix, const struct fault_case *given)
     uint64_t stride = test_parameter("CONNECTORDB_STRIDE", (calls + RUNS_OF_ONE_CASE - 1) / RUNS_OF_ONE_CASE);
     struct test_random random = {seed ^ (uint64_t)(given - fault_cases)};
     plan.fail_count = given->fail_count;
-    for (plan.fail_at = 1 + test_random_below(&random, stride); plan.fail_at <= calls; plan.fail_at += stride) {
+    for (plan.fail_at = 1 + test_random_below(&random, stride); plan.fail_at <= calls;
+         plan.fail_at += stride) {
         char what[96];
         (void)snprintf(what, sizeof(what), "%s, %s at call %llu", posix ? "posix" : "io_uring", given->name,
             (unsigned long long)plan.fail_at);
@@ -226,7 +229,8 @@ static void test_failed_write_kills_the_journal(void **state)
     failed_commit_kills(IO_CALL_WRITE);
 }
 
-/* Without a sync per insert it is sealing, or closing, that finds out. The next sync would succeed and prove nothing. */
+/* Without a sync per insert it is sealing, or closing, that finds out. The next sync would succeed and prove
+ * nothing. */
 static void test_a_failed_sync_is_not_retried_by(bool sealing)
 {
     struct running running = start();
@@ -253,7 +257,8 @@ static void test_a_failed_sync_is_not_retried_by(bool sealing)
     assert_int_equal(manifest_read(running.directory, &manifest, &error), 0);
     assert_int_equal(manifest.journals[0].clean_end, 0);
     manifest_free(&manifest);
-    running.store = test_store_open(running.directory, &running.options); /* the cache of this machine still has the point */
+    running.store = test_store_open(
+        running.directory, &running.options); /* the cache of this machine still has the point */
     assert_int_equal(length_of(running.store), 1);
     assert_int_equal(append(&running, 300, &error), 0);
     stop(&running);
@@ -313,11 +318,12 @@ struct complaints {
 static void complain(void *context, const struct error *error)
 {
     struct complaints *complaints = context;
-    (void)atomic_fetch_add(error->code == ENOSPC && error->message[0] ? &complaints->space : &complaints->other, 1);
+    (void)atomic_fetch_add(
+        error->code == ENOSPC && error->message[0] ? &complaints->space : &complaints->other, 1);
 }
 
-/* No new file can be made: journals run out, inserts are told to come again, and go on when there is space. The
- * background says why. */
+/* No new file can be made: journals run out, inserts are told to come again, and go on when there is space.
+ * The background says why. */
 static void test_a_full_device_is_survived(void **state)
 {
     (void)state;
@@ -328,8 +334,9 @@ static void test_a_full_device_is_survived(void **state)
     running.options.report = complain;
     running.options.report_context = &complaints;
     running.store = test_store_open(running.directory, &running.options);
-    io_fault_set(running.io, &(struct io_fault_plan){.fail_at = 1, .code = ENOSPC,
-        .calls = 1u << IO_CALL_OPEN | 1u << IO_CALL_RENAME});
+    io_fault_set(
+        running.io, &(struct io_fault_plan){
+                        .fail_at = 1, .code = ENOSPC, .calls = 1u << IO_CALL_OPEN | 1u << IO_CALL_RENAME});
     uint64_t count = 0;
     int r;
     while ((r = append(&running, 20000, &error)) == 0) {
@@ -355,8 +362,9 @@ static void test_a_full_device_is_survived(void **state)
     stop(&running);
 }
 
-/* The device is full for everything that background work does, from its k-th call on, for every k: nothing of that is lost, inserts go on
- * as long as there are journals, and when there is space again the work is done, without a restart. */
+/* The device is full for everything that background work does, from its k-th call on, for every k: nothing of
+ * that is lost, inserts go on as long as there are journals, and when there is space again the work is done,
+ * without a restart. */
 static void test_a_device_that_is_full_for_background_work(void **state)
 {
     (void)state;
@@ -400,7 +408,8 @@ static void test_a_device_that_is_full_for_background_work(void **state)
         test_store_check(running.directory);
         running.store = test_store_open(running.directory, &running.options);
         assert_int_equal(length_of(running.store), 2 * BATCHES + 1);
-        if (store_recovery(running.store)->trashed_files > 0) /* each would have taken space that there was too little of */
+        if (store_recovery(running.store)->trashed_files >
+            0) /* each would have taken space that there was too little of */
             fail_msg("call %llu: what could not be named was left behind", (unsigned long long)k);
         stop(&running);
     }

@@ -1,6 +1,7 @@
-/* kill -9 at any moment, for real: a child process runs a store with four inserting threads and one that deletes, and
- * reports through a pipe what was acknowledged. The parent kills it after a random number of reports, opens what is
- * left, and sees that nothing acknowledged is missing, batches are whole and in order, and nothing is invented.
+/* kill -9 at any moment, for real: a child process runs a store with four inserting threads and one that
+ * deletes, and reports through a pipe what was acknowledged. The parent kills it after a random number of
+ * reports, opens what is left, and sees that nothing acknowledged is missing, batches are whole and in order,
+ * and nothing is invented.
  *
  * usage: test_store_kill [ROUNDS]     ($CONNECTORDB_SEED repeats the choices, not the machine's timing) */
 #include "store_model.h"
@@ -108,7 +109,8 @@ static void append_shared(const struct writer *writer, uint64_t number)
     struct batch batch;
     batch_init(&batch);
     for (uint64_t i = 0; i < shared_size(number); i++)
-        REQUIRE(batch_push_integer(&batch, (double)NAN, shared_value(writer->number, number, i, shared_size(number))) == 0,
+        REQUIRE(batch_push_integer(
+                    &batch, (double)NAN, shared_value(writer->number, number, i, shared_size(number))) == 0,
             "no memory");
     append(writer, SHARED_SERIES, &batch);
     batch_free(&batch);
@@ -162,7 +164,8 @@ static void count_shared(struct store_snapshot *snapshot, uint64_t *ret_batches)
         uint8_t wanted[9];
         while (writer < WRITERS) { /* whose next batch starts here? */
             size = shared_size(ret_batches[writer]);
-            size_t wanted_size = value_of_integer(wanted, shared_value(writer, ret_batches[writer], 0, size)), found_size;
+            size_t wanted_size = value_of_integer(wanted, shared_value(writer, ret_batches[writer], 0, size)),
+                   found_size;
             const uint8_t *found = points_value(&points, i, &found_size);
             if (found_size == wanted_size && memcmp(found, wanted, wanted_size) == 0)
                 break;
@@ -171,11 +174,14 @@ static void count_shared(struct store_snapshot *snapshot, uint64_t *ret_batches)
         REQUIRE(writer < WRITERS, "point %llu of the shared series is nobody's next", (unsigned long long)i);
         REQUIRE(i + size <= points.count, "the last batch of the shared series is not whole");
         for (uint64_t place = 0; place < size; place++, i++) {
-            size_t wanted_size = value_of_integer(wanted, shared_value(writer, ret_batches[writer], place, size)), found_size;
+            size_t wanted_size =
+                       value_of_integer(wanted, shared_value(writer, ret_batches[writer], place, size)),
+                   found_size;
             const uint8_t *found = points_value(&points, i, &found_size);
             REQUIRE(found_size == wanted_size && memcmp(found, wanted, wanted_size) == 0,
                 "point %llu of the shared series is out of place", (unsigned long long)i);
-            REQUIRE(i == 0 || points.times[i] >= points.times[i - 1], "times of the shared series run backwards");
+            REQUIRE(
+                i == 0 || points.times[i] >= points.times[i - 1], "times of the shared series run backwards");
         }
         ret_batches[writer]++;
     }
@@ -264,11 +270,14 @@ static bool read_report(int reports, struct report *ret_report)
 }
 
 /* Runs the child on the directory and kills it. Returns the number of its reports. */
-static uint64_t run_and_kill(const char *directory, uint64_t round, struct test_random *random, struct known *known)
+static uint64_t run_and_kill(
+    const char *directory, uint64_t round, struct test_random *random, struct known *known)
 {
     char journal_bytes[32], short_lived[32], self[] = "/proc/self/exe";
-    (void)snprintf(journal_bytes, sizeof(journal_bytes), "%d", test_random_below(random, 4) ? 64 << 10 : 1 << 20);
-    (void)snprintf(short_lived, sizeof(short_lived), "%llu", (unsigned long long)(SHORT_LIVED + round * 100000));
+    (void)snprintf(
+        journal_bytes, sizeof(journal_bytes), "%d", test_random_below(random, 4) ? 64 << 10 : 1 << 20);
+    (void)snprintf(
+        short_lived, sizeof(short_lived), "%llu", (unsigned long long)(SHORT_LIVED + round * 100000));
     int reports[2];
     REQUIRE(pipe2(reports, O_CLOEXEC) == 0, "pipe: %s", strerror(errno));
     pid_t child = fork();
@@ -294,7 +303,8 @@ static uint64_t run_and_kill(const char *directory, uint64_t round, struct test_
         note(known, &got);
     int status;
     REQUIRE(waitpid(child, &status, 0) == child, "waitpid: %s", strerror(errno));
-    REQUIRE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the child ended by itself, status %d", status);
+    REQUIRE(
+        WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the child ended by itself, status %d", status);
     (void)close(reports[0]);
     return count;
 }
@@ -305,18 +315,23 @@ static void compare(struct store_snapshot *snapshot, struct known *known)
     uint64_t shared[WRITERS] = {0};
     count_shared(snapshot, shared);
     for (uint64_t i = 0; i < WRITERS; i++) {
-        uint64_t lengths[2] = {verify_own(snapshot, i, FIRST_SERIES + i), verify_own(snapshot, i, SECOND_SERIES + i)};
+        uint64_t lengths[2] = {
+            verify_own(snapshot, i, FIRST_SERIES + i), verify_own(snapshot, i, SECOND_SERIES + i)};
         for (int kind = REPORT_FIRST; kind <= REPORT_SECOND; kind++) {
-            uint64_t acknowledged = known->acknowledged[kind][i], next = acknowledged + batch_size(i, acknowledged);
+            uint64_t acknowledged = known->acknowledged[kind][i],
+                     next = acknowledged + batch_size(i, acknowledged);
             REQUIRE(lengths[kind] == acknowledged || lengths[kind] == next,
                 "writer %llu: length %llu, acknowledged %llu, then %llu", (unsigned long long)i,
-                (unsigned long long)lengths[kind], (unsigned long long)acknowledged, (unsigned long long)next);
+                (unsigned long long)lengths[kind], (unsigned long long)acknowledged,
+                (unsigned long long)next);
             known->acknowledged[kind][i] = lengths[kind];
         }
-        REQUIRE(lengths[0] >= lengths[1], "writer %llu: the second series overtook the first", (unsigned long long)i);
+        REQUIRE(lengths[0] >= lengths[1], "writer %llu: the second series overtook the first",
+            (unsigned long long)i);
         uint64_t batches = known->acknowledged[REPORT_SHARED][i];
-        REQUIRE(shared[i] == batches || shared[i] == batches + 1, "writer %llu: %llu shared batches, acknowledged %llu",
-            (unsigned long long)i, (unsigned long long)shared[i], (unsigned long long)batches);
+        REQUIRE(shared[i] == batches || shared[i] == batches + 1,
+            "writer %llu: %llu shared batches, acknowledged %llu", (unsigned long long)i,
+            (unsigned long long)shared[i], (unsigned long long)batches);
         known->acknowledged[REPORT_SHARED][i] = shared[i];
     }
     for (size_t i = 0; i < known->deleted_count; i++) {
@@ -338,8 +353,8 @@ static void verify(const char *directory, struct known *known)
     test_store_check(directory);
 }
 
-static void run_round(const char *directory, uint64_t round, struct test_random *random, struct known *known,
-    uint64_t *reports)
+static void run_round(
+    const char *directory, uint64_t round, struct test_random *random, struct known *known, uint64_t *reports)
 {
     *reports += run_and_kill(directory, round, random, known);
     if (test_random_below(random, 2)) {

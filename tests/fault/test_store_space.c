@@ -1,5 +1,6 @@
-/* A full disk and a process without descriptors: the background does not spend the machine on attempts that fail, takes no space for what
- * cannot be finished, leaves no partial file, and goes on when there is room. What the file system says of its free space is the test's. */
+/* A full disk and a process without descriptors: the background does not spend the machine on attempts that
+ * fail, takes no space for what cannot be finished, leaves no partial file, and goes on when there is room.
+ * What the file system says of its free space is the test's. */
 #include "store_model.h"
 
 #include "clock.h"
@@ -37,9 +38,11 @@ static void set_up(struct fixture *fixture, bool no_threads)
     assert_int_equal(io_open_posix(&posix, NULL), 0);
     *fixture = (struct fixture){.directory = test_directory_create_fast()};
     assert_int_equal(io_open_fault(posix, &(struct io_fault_plan){0}, &fixture->io), 0);
-    fixture->options =
-        (struct store_options){.journal_bytes = JOURNAL_BYTES, .journals_max = no_threads ? 2 : 0,
-            .no_threads = no_threads, .wait_ms_max = 5, .io = fixture->io};
+    fixture->options = (struct store_options){.journal_bytes = JOURNAL_BYTES,
+        .journals_max = no_threads ? 2 : 0,
+        .no_threads = no_threads,
+        .wait_ms_max = 5,
+        .io = fixture->io};
     test_store_create(fixture->directory);
     fixture->store = test_store_open(fixture->directory, &fixture->options);
 }
@@ -103,7 +106,8 @@ static void no_journal_is_begun_that_does_not_fit(void **state)
     atomic_store(&free_bytes, JOURNAL_BYTES - 1);
     for (int i = 0; i < 10; i++)
         assert_int_equal(store_work(fixture.store, &error), -ENOSPC);
-    assert_non_null(strstr(error.message, "the next journal needs 65536 bytes of free space and 65535 are free"));
+    assert_non_null(
+        strstr(error.message, "the next journal needs 65536 bytes of free space and 65535 are free"));
     assert_int_equal(io_fault_calls(fixture.io), 0);
     assert_int_equal(append_text(fixture.store, 1, fixture.time, &error), -ENOSPC);
     atomic_store(&free_bytes, JOURNAL_BYTES);
@@ -121,7 +125,8 @@ static void a_seal_that_did_not_fit_waits_for_space(void **state)
     struct error error = {0};
     set_up(&fixture, true);
     assert_int_equal(fill(&fixture, &error), -EAGAIN);
-    assert_int_equal(store_work(fixture.store, &error), 1); /* the next journal, and the last one that may live */
+    assert_int_equal(
+        store_work(fixture.store, &error), 1); /* the next journal, and the last one that may live */
     assert_int_equal(append_text(fixture.store, 1, fixture.time, &error), 0);
     io_fault_set(fixture.io, /* the first write is the manifest's, the others are the segment's */
         &(struct io_fault_plan){.fail_at = 2, .code = ENOSPC, .calls = 1u << IO_CALL_WRITE});
@@ -160,7 +165,8 @@ static void an_open_says_what_it_needs_and_leaves_nothing(void **state)
     /* The file system says yes, but the disk is full for the n-th file: what was begun goes. */
     atomic_store(&free_bytes, 1 << 30);
     for (uint64_t n = 1; n <= 2; n++) {
-        io_fault_set(fixture.io, &(struct io_fault_plan){.fail_at = n, .code = ENOSPC, .calls = 1u << IO_CALL_OPEN});
+        io_fault_set(
+            fixture.io, &(struct io_fault_plan){.fail_at = n, .code = ENOSPC, .calls = 1u << IO_CALL_OPEN});
         assert_int_equal(store_open(fixture.directory, &fixture.options, &store, &error), -ENOSPC);
         assert_non_null(strstr(error.message, "its journals need 65536 free bytes"));
         assert_int_equal(count_files(&fixture, "journal-"), journals);
@@ -195,7 +201,8 @@ static void *append_until_refused(void *argument)
     return NULL;
 }
 
-/* No file can be opened. Each kind of work is tried once in an interval, however many appenders wait for a journal. */
+/* No file can be opened. Each kind of work is tried once in an interval, however many appenders wait for a
+ * journal. */
 static void attempts_do_not_follow_the_appenders(void **state)
 {
     (void)state;
@@ -216,7 +223,8 @@ static void attempts_do_not_follow_the_appenders(void **state)
     uint64_t attempts = io_fault_calls(fixture.io);
     assert_true(attempts > 0);
     if (attempts > 2 * intervals) /* to prepare and to seal */
-        fail_msg("%llu attempts in %llu intervals", (unsigned long long)attempts, (unsigned long long)intervals);
+        fail_msg(
+            "%llu attempts in %llu intervals", (unsigned long long)attempts, (unsigned long long)intervals);
     break_calls(&fixture, 0, 0);
     struct error error = {0};
     assert_int_equal(store_seal(fixture.store, false, &error), 0); /* asks for an attempt now */

@@ -1,5 +1,5 @@
-/* Columns from outside: decoding arbitrary bytes is refused or gives a batch that encodes and decodes to itself; and
- * numbers made from the input come back bit for bit. The first byte says which. */
+/* Columns from outside: decoding arbitrary bytes is refused or gives a batch that encodes and decodes to
+ * itself; and numbers made from the input come back bit for bit. The first byte says which. */
 #include "bytes.h"
 #include "check.h"
 #include "columns.h"

@@ -1,4 +1,5 @@
-/* Configuration text: comments are stripped in place without moving a line, and what is accepted is within its limits. */
+/* Configuration text: comments are stripped in place without moving a line, and what is accepted is within
+ * its limits. */
 #include "check.h"
 #include "configuration_text.h"
 #include "json_comments.h"
@@ -32,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int r = configuration_parse((const char *)data, size, "fuzz.conf", &configuration, &error);
     CHECK(r == 0 || (r == -error.code && strncmp(error.message, "fuzz.conf: ", 11) == 0));
     if (r == 0) {
-        CHECK(configuration.hostname && configuration.siteurl && configuration.logfile && configuration.loglevel);
+        CHECK(configuration.hostname && configuration.siteurl && configuration.logfile &&
+              configuration.loglevel);
         CHECK(configuration.insert_limit_bytes >= 100);
         CHECK(configuration.connections_max > 0);
         CHECK(configuration.store.journal_bytes == 0 || configuration.store.journal_bytes >= 64 << 10);

@@ -1,9 +1,9 @@
 /* A journal's frames from outside. The first byte of an input chooses how the rest is read:
  *   'i'  as the file behind the header page: parsed at every offset and scanned, checksums as they come
  *   'f'  the same after the checksums of whatever has a frame's magic were made right
- *   'p'  one frame, header and payload, whose checksums are made right and lengths fitted: reaches the structure checks
- * Nothing is read outside, and what a distrusting reader takes is valid to the last value and packs again to the
- * same points. */
+ *   'p'  one frame, header and payload, whose checksums are made right and lengths fitted: reaches the
+ * structure checks Nothing is read outside, and what a distrusting reader takes is valid to the last value
+ * and packs again to the same points. */
 #include "batch.h"
 #include "bytes.h"
 #include "check.h"
@@ -30,7 +30,8 @@ static void fix_header(uint8_t *at, uint64_t offset)
     store_u64(at, checksum(at + 8, sizeof(struct frame_header) - 8, frame_seed(NONCE, offset)));
 }
 
-/* Touches every byte that a view hands out: also a trusting reader is within the frame, whatever the numbers are. */
+/* Touches every byte that a view hands out: also a trusting reader is within the frame, whatever the numbers
+ * are. */
 static void touch_points(const struct batch *view)
 {
     uint64_t sum = 0;

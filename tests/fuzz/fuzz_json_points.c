@@ -1,5 +1,5 @@
-/* Any bytes as a text of datapoints, in random chunks: no crash, the same answer as in one piece; and what was read
- * is printed, read again and equal. The first two bytes choose rules and chunk sizes. */
+/* Any bytes as a text of datapoints, in random chunks: no crash, the same answer as in one piece; and what
+ * was read is printed, read again and equal. The first two bytes choose rules and chunk sizes. */
 #include "check.h"
 #include "json_points.h"
 #include "msgpack_value.h"
@@ -32,12 +32,13 @@ static long text_read(void *context, void *buffer, size_t size, struct error *re
     return (long)part;
 }
 
-static int read_all(struct text_source source, bool import, uint32_t points_max, struct batch *batch,
-    struct error *ret_error)
+static int read_all(
+    struct text_source source, bool import, uint32_t points_max, struct batch *batch, struct error *ret_error)
 {
     struct json_points *reader;
     batch_init(batch);
-    CHECK(json_points_open(&(struct json_points_options){.import = import}, text_read, &source, &reader) == 0);
+    CHECK(
+        json_points_open(&(struct json_points_options){.import = import}, text_read, &source, &reader) == 0);
     int r;
     do
         r = json_points_read(reader, batch, points_max, ret_error);

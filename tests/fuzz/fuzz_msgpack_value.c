@@ -1,5 +1,5 @@
-/* Any bytes as a msgpack value: never read past the end; what is accepted is printed, and the text read back gives
- * the same text again. */
+/* Any bytes as a msgpack value: never read past the end; what is accepted is printed, and the text read back
+ * gives the same text again. */
 #include "check.h"
 #include "json_internal.h"
 #include "msgpack_value.h"
@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sink sink;
     print(&sink, data, value_size);
 
-    struct json_parser parser = {.p = (const char *)sink.buffer, .end = (const char *)sink.buffer + sink.used,
-        .final = true};
+    struct json_parser parser = {
+        .p = (const char *)sink.buffer, .end = (const char *)sink.buffer + sink.used, .final = true};
     CHECK(json_value(&parser, 0) == 0);
     CHECK(parser.p == parser.end);
     size_t again_size;
@@ -35,8 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Canonical bytes print as a text that gives these very bytes. */
     struct sink second;
     print(&second, parser.value.data, parser.value.size);
-    struct json_parser again = {.p = (const char *)second.buffer, .end = (const char *)second.buffer + second.used,
-        .final = true};
+    struct json_parser again = {
+        .p = (const char *)second.buffer, .end = (const char *)second.buffer + second.used, .final = true};
     CHECK(json_value(&again, 0) == 0);
     CHECK(again.value.size == parser.value.size);
     CHECK(memcmp(again.value.data, parser.value.data, again.value.size) == 0);

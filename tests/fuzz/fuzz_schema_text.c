@@ -1,4 +1,5 @@
-/* Schema text: what is accepted is JSON to another reader too, stays what it is when it is normalized again, and says the same. */
+/* Schema text: what is accepted is JSON to another reader too, stays what it is when it is normalized again,
+ * and says the same. */
 #include "catalog.h"
 #include "check.h"
 

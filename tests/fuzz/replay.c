@@ -97,7 +97,8 @@ static void load_folder(const char *folder)
         char path[4096];
         struct stat status;
         int length = snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
-        if (length > 0 && (size_t)length < sizeof(path) && stat(path, &status) == 0 && S_ISREG(status.st_mode))
+        if (length > 0 && (size_t)length < sizeof(path) && stat(path, &status) == 0 &&
+            S_ISREG(status.st_mode))
             load_file(path);
         free(entries[i]);
     }

@@ -1,6 +1,7 @@
-/* Golden journal and manifest of format version 1 (tests/golden/v1). What is written today is the same bytes, and
- * what was written then reads as it did. They were made by this program: with CONNECTORDB_GOLDEN_WRITE=DIRECTORY it
- * writes them there. For version 1 that is done; a new version gets new files beside them. */
+/* Golden journal and manifest of format version 1 (tests/golden/v1). What is written today is the same bytes,
+ * and what was written then reads as it did. They were made by this program: with
+ * CONNECTORDB_GOLDEN_WRITE=DIRECTORY it writes them there. For version 1 that is done; a new version gets new
+ * files beside them. */
 #include "test.h"
 
 #include "journal_file.h"
@@ -57,8 +58,9 @@ static char *dump_journal(const char *directory)
     if (journal_file_open(directory, SAMPLE_JOURNAL_ID, &journal, &error) < 0)
         fail_msg("%s", error.message);
     struct dump dump = {open_memstream(&text, &size), journal};
-    fprintf(dump.to, "journal %llu version 1 flags 0 nonce %016llx size %llu\n", (unsigned long long)journal->id,
-        (unsigned long long)journal->nonce, (unsigned long long)journal->size);
+    fprintf(dump.to, "journal %llu version 1 flags 0 nonce %016llx size %llu\n",
+        (unsigned long long)journal->id, (unsigned long long)journal->nonce,
+        (unsigned long long)journal->size);
     assert_int_equal(journal_file_scan(journal, 0, dump_frame, &dump, &scan, NULL), 0);
     fprintf(dump.to, "end %llu\n", (unsigned long long)scan.end);
     assert_int_equal(scan.torn_bytes, 0);
@@ -132,7 +134,8 @@ static void write_golden(void **state)
     const char *directory = getenv("CONNECTORDB_GOLDEN_WRITE");
     make_files(directory);
     char *journal = dump_journal(directory), *manifest = dump_manifest(directory);
-    char *journal_path = test_path(directory, JOURNAL_NAME ".txt"), *manifest_path = test_path(directory, MANIFEST_NAME ".txt");
+    char *journal_path = test_path(directory, JOURNAL_NAME ".txt"),
+         *manifest_path = test_path(directory, MANIFEST_NAME ".txt");
     test_file_write(journal_path, journal, strlen(journal));
     test_file_write(manifest_path, manifest, strlen(manifest));
     free(manifest_path);

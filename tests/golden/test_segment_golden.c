@@ -1,7 +1,7 @@
-/* Golden segment of format version 1 (tests/golden/v1): what was written then reads as it did, with every form of
- * column among it. It was made by this program: with CONNECTORDB_GOLDEN_WRITE=DIRECTORY it writes it there. For
- * version 1 that is done; a new version gets new files beside it. What is written today may be other bytes: a writer
- * may choose other forms. */
+/* Golden segment of format version 1 (tests/golden/v1): what was written then reads as it did, with every
+ * form of column among it. It was made by this program: with CONNECTORDB_GOLDEN_WRITE=DIRECTORY it writes it
+ * there. For version 1 that is done; a new version gets new files beside it. What is written today may be
+ * other bytes: a writer may choose other forms. */
 #include "test.h"
 
 #include "bytes.h"
@@ -16,14 +16,16 @@ enum { ID = 3, TEXT_BYTES_MAX = 4 << 20, TINY_SERIES = 130 };
 #define SEGMENT_NAME "segment-3"
 
 /* ---- what is in it ----
- * Each random number is drawn in a statement of its own: the order of a call's arguments is the compiler's choice. */
+ * Each random number is drawn in a statement of its own: the order of a call's arguments is the compiler's
+ * choice. */
 
 static void sensor(struct batch *batch, struct test_random *random)
 {
     int64_t value = 2000;
     for (int i = 0; i < 300; i++) {
         value += (int64_t)test_random_below(random, 11) - 5;
-        batch_push_double(batch, (double)(1500000000000 + 1000 * i + (int)test_random_below(random, 41)) / 1000,
+        batch_push_double(batch,
+            (double)(1500000000000 + 1000 * i + (int)test_random_below(random, 41)) / 1000,
             (double)value / 100);
     }
 }
@@ -46,7 +48,8 @@ static void levels(struct batch *batch, struct test_random *random)
 {
     for (int i = 0; i < 600; i++) {
         int64_t value = (int64_t)(i / 256) * 123456789 + (int64_t)test_random_below(random, 7);
-        batch_push_integer(batch, 1500000000 + 300 * (double)(i + (int)(test_random_below(random, 2))) / 1, value);
+        batch_push_integer(
+            batch, 1500000000 + 300 * (double)(i + (int)(test_random_below(random, 2))) / 1, value);
     }
 }
 
@@ -93,8 +96,9 @@ static void exceptions(struct batch *batch, struct test_random *random)
 
 static void specials(struct batch *batch, struct test_random *random)
 {
-    static const double VALUES[] = {0, -0.0, 5e-324, -5e-324, 1.7976931348623157e308, 1e21, 1e20, 1e-7, 0.1, 5, -1,
-        9007199254740991.0, 9007199254740992.0, 1152921504606846976.0, 18446744073709551616.0, 0.30000000000000004};
+    static const double VALUES[] = {0, -0.0, 5e-324, -5e-324, 1.7976931348623157e308, 1e21, 1e20, 1e-7, 0.1,
+        5, -1, 9007199254740991.0, 9007199254740992.0, 1152921504606846976.0, 18446744073709551616.0,
+        0.30000000000000004};
     for (int i = 0; i < 16; i++)
         batch_push_double(batch, i * 1e-9, VALUES[i]);
     for (int i = 0; i < 40; i++)
@@ -104,8 +108,8 @@ static void specials(struct batch *batch, struct test_random *random)
 static void extremes(struct batch *batch, struct test_random *random)
 {
     for (int i = 0; i < 60; i++)
-        batch_push_integer(batch, -1e300 + i * 1e290, i < 4 ? (i % 2 ? INT64_MAX : INT64_MIN)
-                                                           : (int64_t)test_random_next(random));
+        batch_push_integer(batch, -1e300 + i * 1e290,
+            i < 4 ? (i % 2 ? INT64_MAX : INT64_MIN) : (int64_t)test_random_next(random));
 }
 
 static void off(struct batch *batch, struct test_random *random)
@@ -156,10 +160,12 @@ static void log_lines(struct batch *batch, struct test_random *random)
 {
     char text[200];
     for (int i = 0; i < 150; i++) {
-        unsigned room = (unsigned)test_random_below(random, 20), page = (unsigned)test_random_below(random, 100);
-        unsigned wait_ms = (unsigned)test_random_below(random, 1000), worker = (unsigned)test_random_below(random, 8);
-        snprintf(text, sizeof(text), "worker %u took %u ms to answer GET /page/%u for the client in room %u", worker,
-            wait_ms, page, room);
+        unsigned room = (unsigned)test_random_below(random, 20),
+                 page = (unsigned)test_random_below(random, 100);
+        unsigned wait_ms = (unsigned)test_random_below(random, 1000),
+                 worker = (unsigned)test_random_below(random, 8);
+        snprintf(text, sizeof(text), "worker %u took %u ms to answer GET /page/%u for the client in room %u",
+            worker, wait_ms, page, room);
         push_text(batch, i, text);
     }
 }
@@ -174,9 +180,10 @@ static void short_texts(struct batch *batch, struct test_random *random)
 
 static void anything(struct batch *batch, struct test_random *random)
 {
-    static const uint8_t OBJECT[] = {0x82, 0xa1, 'a', 0x93, 0x01, 0xc0, 0xcb, 0x3f, 0xb9, 0x99, 0x99, 0x99, 0x99, 0x99,
-        0x9a, 0xa1, 'b', 0x80}; /* {"a":[1,null,0.1],"b":{}} */
-    static const uint8_t NOTHING[] = {0xc0}, LARGEST[] = {0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t OBJECT[] = {0x82, 0xa1, 'a', 0x93, 0x01, 0xc0, 0xcb, 0x3f, 0xb9, 0x99, 0x99, 0x99,
+        0x99, 0x99, 0x9a, 0xa1, 'b', 0x80}; /* {"a":[1,null,0.1],"b":{}} */
+    static const uint8_t NOTHING[] = {0xc0},
+                         LARGEST[] = {0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     (void)random;
     batch_push_msgpack(batch, 1, OBJECT, sizeof(OBJECT));
     batch_push_msgpack(batch, 2, NOTHING, sizeof(NOTHING));
@@ -202,9 +209,9 @@ static void two_blocks(struct batch *batch, struct test_random *random)
         batch_push_double(batch, i, (double)test_random_below(random, 100) / 10);
 }
 
-static void (*const CONTENTS[])(struct batch *batch, struct test_random *random) = {sensor, counter, jumps, levels,
-    multiples, fraction, doubles, gaussian, exceptions, specials, extremes, off, on, switched, seldom_switched, moods,
-    log_lines, short_texts, anything, commands};
+static void (*const CONTENTS[])(struct batch *batch, struct test_random *random) = {sensor, counter, jumps,
+    levels, multiples, fraction, doubles, gaussian, exceptions, specials, extremes, off, on, switched,
+    seldom_switched, moods, log_lines, short_texts, anything, commands};
 enum { CONTENTS_COUNT = sizeof(CONTENTS) / sizeof(CONTENTS[0]) };
 
 static void append(struct segment_writer *writer, const struct batch *batch)

@@ -101,7 +101,8 @@ static inline int64_t make_stream(struct fixture *fixture, int64_t device_id, co
     return id;
 }
 
-static inline struct stream get_stream(struct fixture *fixture, const char *user, const char *device, const char *name)
+static inline struct stream get_stream(
+    struct fixture *fixture, const char *user, const char *device, const char *name)
 {
     struct stream stream;
     if (catalog_stream_by_name(fixture->catalog, user, device, name, &stream, &fixture->error) < 0)
@@ -121,13 +122,13 @@ static inline void run_sql(const struct fixture *fixture, const char *sql)
 }
 
 /* The call fails with this errno and a message that contains `part`. */
-#define assert_error(fixture, call, code_, part)                                                                   \
-    do {                                                                                                           \
-        (fixture)->error = (struct error){0};                                                                      \
-        assert_int_equal(call, -(code_));                                                                          \
-        assert_int_equal((fixture)->error.code, code_);                                                            \
-        if (!strstr((fixture)->error.message, part))                                                               \
-            fail_msg("'%s' is not in: %s", part, (fixture)->error.message);                                        \
+#define assert_error(fixture, call, code_, part)                                                             \
+    do {                                                                                                     \
+        (fixture)->error = (struct error){0};                                                                \
+        assert_int_equal(call, -(code_));                                                                    \
+        assert_int_equal((fixture)->error.code, code_);                                                      \
+        if (!strstr((fixture)->error.message, part))                                                         \
+            fail_msg("'%s' is not in: %s", part, (fixture)->error.message);                                  \
     } while (0)
 
 #endif

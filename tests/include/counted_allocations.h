@@ -1,6 +1,6 @@
-/* Counts every call of malloc and its like in a test program, and can refuse one of them. It defines the functions:
- * include it in one file of the program. Where a sanitizer has the allocator there is nothing to count: begin such a test
- * with need_the_allocator(). */
+/* Counts every call of malloc and its like in a test program, and can refuse one of them. It defines the
+ * functions: include it in one file of the program. Where a sanitizer has the allocator there is nothing to
+ * count: begin such a test with need_the_allocator(). */
 #ifndef CONNECTORDB_COUNTED_ALLOCATIONS_H
 #define CONNECTORDB_COUNTED_ALLOCATIONS_H
 

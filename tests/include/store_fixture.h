@@ -1,4 +1,5 @@
-/* A store in a directory of its own for one test, which begins with it empty and ends with one that passes its check. */
+/* A store in a directory of its own for one test, which begins with it empty and ends with one that passes
+ * its check. */
 #ifndef CONNECTORDB_STORE_FIXTURE_H
 #define CONNECTORDB_STORE_FIXTURE_H
 

@@ -1,8 +1,8 @@
-/* What the store's tests share: points in plain arrays as the model that a store is compared with, generators of
- * them, and helpers around a store's directory.
+/* What the store's tests share: points in plain arrays as the model that a store is compared with, generators
+ * of them, and helpers around a store's directory.
  *
- * A difference aborts with a message that says what, where and the seed: so these helpers work in every thread and
- * in child processes, where cmocka's assertions do not. */
+ * A difference aborts with a message that says what, where and the seed: so these helpers work in every
+ * thread and in child processes, where cmocka's assertions do not. */
 #ifndef CONNECTORDB_STORE_MODEL_H
 #define CONNECTORDB_STORE_MODEL_H
 
@@ -13,7 +13,8 @@
 #include "store.h"
 
 /* Aborts with a printf-formatted message unless the condition holds. Any thread. */
-#define REQUIRE(condition, ...) ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, #condition, __VA_ARGS__))
+#define REQUIRE(condition, ...)                                                                              \
+    ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, #condition, __VA_ARGS__))
 _Noreturn void require_failed(const char *file, int line, const char *condition, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -49,35 +50,38 @@ size_t value_of_integer(uint8_t *to, int64_t value);
 size_t value_of_unsigned(uint8_t *to, uint64_t value);
 size_t value_of_double(uint8_t *to, double value);
 
-/* Pushes points [first, first + count) onto the batch. narrow: through the function made for each kind of value,
- * else all as msgpack. */
-void points_to_batch(const struct points *points, uint64_t first, uint64_t count, bool narrow, struct batch *batch);
+/* Pushes points [first, first + count) onto the batch. narrow: through the function made for each kind of
+ * value, else all as msgpack. */
+void points_to_batch(
+    const struct points *points, uint64_t first, uint64_t count, bool narrow, struct batch *batch);
 /* Pushes all points of the batch onto `points`. */
 void points_from_batch(struct points *points, const struct batch *batch);
 /* The batch holds points [first, first + batch->count): equal bits of times, values and senders. */
-void points_check_batch(const struct points *points, uint64_t first, const struct batch *batch, const char *what);
+void points_check_batch(
+    const struct points *points, uint64_t first, const struct batch *batch, const char *what);
 
 /* What values a series has. */
 enum value_profile {
-    PROFILE_STEPS,     /* small integers */
-    PROFILE_DECIMALS,  /* a walk with two decimals */
-    PROFILE_INTEGERS,  /* any int64 and some beyond */
-    PROFILE_DOUBLES,   /* any finite double, -0 and the smallest among them */
+    PROFILE_STEPS,    /* small integers */
+    PROFILE_DECIMALS, /* a walk with two decimals */
+    PROFILE_INTEGERS, /* any int64 and some beyond */
+    PROFILE_DOUBLES,  /* any finite double, -0 and the smallest among them */
     PROFILE_BOOLEANS,
-    PROFILE_WORDS,     /* few distinct strings */
-    PROFILE_TEXTS,     /* long distinct strings */
+    PROFILE_WORDS, /* few distinct strings */
+    PROFILE_TEXTS, /* long distinct strings */
     PROFILE_OBJECTS,
-    PROFILE_MIXED,     /* any of the above and null from point to point */
+    PROFILE_MIXED, /* any of the above and null from point to point */
     PROFILE_COUNT,
 };
 /* Pushes one value of the profile, at this time, without a sender or (senders) sometimes with one. */
-void points_push_random(struct points *points, enum value_profile profile, double time, bool senders,
-    struct test_random *random);
+void points_push_random(
+    struct points *points, enum value_profile profile, double time, bool senders, struct test_random *random);
 /* A time not before `after`: equal to it, or later by whole seconds, milliseconds or any small step. */
 double random_time_after(double after, struct test_random *random);
 
 /* ---- a store and its directory ---- */
-/* As test_directory_create, in memory (/dev/shm) unless $TMPDIR says where: for tests that sync very often. */
+/* As test_directory_create, in memory (/dev/shm) unless $TMPDIR says where: for tests that sync very often.
+ */
 char *test_directory_create_fast(void);
 /* Copies all files and directories of `from` into the existing, empty directory `to`. */
 void test_directory_copy(const char *from, const char *to);
@@ -91,13 +95,13 @@ void test_store_close(struct store *store);
 /* store_check that must find nothing. */
 void test_store_check(const char *directory);
 /* The series in the snapshot is exactly points [0, length): its description and every point. */
-void test_series_equal(struct store_snapshot *snapshot, uint64_t series_id, const struct points *points,
-    uint64_t length);
+void test_series_equal(
+    struct store_snapshot *snapshot, uint64_t series_id, const struct points *points, uint64_t length);
 /* Points [from, to) of the series, clipped to length, are those of the model. */
 void test_range_equal(struct store_snapshot *snapshot, uint64_t series_id, const struct points *points,
     uint64_t length, uint64_t from, uint64_t to);
 /* All points of the series, appended to `points`. 0 or the first error of the store. */
-int test_series_read(struct store_snapshot *snapshot, uint64_t series_id, struct points *points,
-    struct error *ret_error);
+int test_series_read(
+    struct store_snapshot *snapshot, uint64_t series_id, struct points *points, struct error *ret_error);
 
 #endif

@@ -1,5 +1,5 @@
-/* What every C test includes: cmocka with the headers it needs, and a few helpers. A helper that cannot do its
- * work fails the running test, so callers need not check. Only for the thread that runs the test. */
+/* What every C test includes: cmocka with the headers it needs, and a few helpers. A helper that cannot do
+ * its work fails the running test, so callers need not check. Only for the thread that runs the test. */
 #ifndef CONNECTORDB_TEST_H
 #define CONNECTORDB_TEST_H
 
@@ -33,8 +33,8 @@ void test_file_write(const char *path, const void *data, size_t size);
 /* Skips the running test and says why. Does not return. */
 _Noreturn void test_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Path of something in the shared folder (recorded exports, vectors), malloc'ed: free it; skips the test when it is
- * not there. */
+/* Path of something in the shared folder (recorded exports, vectors), malloc'ed: free it; skips the test when
+ * it is not there. */
 char *test_shared_path(const char *relative);
 /* The same for a whole file, as test_file_read. */
 char *test_shared_read(const char *relative, size_t *ret_size);

@@ -57,8 +57,8 @@ static void record(struct fault_io *fault, enum io_call call, const char *path, 
     (void)pthread_mutex_unlock(&fault->lock);
 }
 
-static void record_file(struct fault_io *fault, enum io_call call, int file, const void *data, size_t size,
-    uint64_t offset)
+static void record_file(
+    struct fault_io *fault, enum io_call call, int file, const void *data, size_t size, uint64_t offset)
 {
     (void)pthread_mutex_lock(&fault->lock);
     const char *path = (size_t)file < fault->path_count && fault->paths[file] ? fault->paths[file] : "";
@@ -227,11 +227,12 @@ static void fault_submit(struct io *io, struct io_request *request)
         if (r < 0)
             return;
         size_t size = request->size > 1 ? request->size / 2 : request->size;
-        request->result = fault->inner->operations->write(fault->inner, request->file, request->data, size,
-            request->offset);
+        request->result = fault->inner->operations->write(
+            fault->inner, request->file, request->data, size, request->offset);
     }
     if (request->result > 0)
-        record_file(fault, IO_CALL_WRITE, request->file, request->data, (size_t)request->result, request->offset);
+        record_file(
+            fault, IO_CALL_WRITE, request->file, request->data, (size_t)request->result, request->offset);
 }
 
 static void fault_wait(struct io *io, struct io_request *request)
@@ -241,7 +242,8 @@ static void fault_wait(struct io *io, struct io_request *request)
         return;
     fault->inner->operations->wait(fault->inner, request);
     if (request->result > 0)
-        record_file(fault, IO_CALL_WRITE, request->file, request->data, (size_t)request->result, request->offset);
+        record_file(
+            fault, IO_CALL_WRITE, request->file, request->data, (size_t)request->result, request->offset);
 }
 
 static void fault_close(struct io *io)

@@ -11,8 +11,8 @@ static char *copy_text(const char *text)
     return copy;
 }
 
-static void record(void *context, enum io_call call, const char *path, const char *path2, const void *data, size_t size,
-    uint64_t offset)
+static void record(void *context, enum io_call call, const char *path, const char *path2, const void *data,
+    size_t size, uint64_t offset)
 {
     struct io_log *log = context;
     REQUIRE(pthread_mutex_lock(&log->lock) == 0, "lock");

@@ -24,7 +24,8 @@ static void set_sender(struct batch *batch, const char *name)
 
 static void fill_mixed(struct batch *batch)
 {
-    static const uint8_t OBJECT[] = {0x82, 0xa1, 'x', 0x01, 0xa1, 'y', 0x93, 0xc0, 0xc3, 0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0};
+    static const uint8_t OBJECT[] = {
+        0x82, 0xa1, 'x', 0x01, 0xa1, 'y', 0x93, 0xc0, 0xc3, 0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0};
     push_text(batch, 1480000010.5, "rain");
     assert_int_equal(batch_push_msgpack(batch, 1480000010.5, OBJECT, sizeof(OBJECT)), 0);
     set_sender(batch, "alice/phone");
@@ -117,11 +118,13 @@ uint8_t *sample_pack(unsigned number, uint64_t nonce, struct frame *frame)
     return bytes;
 }
 
-void sample_append(struct journal_file *journal, uint64_t from, unsigned count, bool one_group, uint64_t *ends)
+void sample_append(
+    struct journal_file *journal, uint64_t from, unsigned count, bool one_group, uint64_t *ends)
 {
     uint64_t offset = from;
     for (unsigned i = 0; i < count; i++) {
-        struct frame frame = {.offset = offset, .group = one_group ? 1 : 1 + i, .synced_to = one_group ? from : offset};
+        struct frame frame = {
+            .offset = offset, .group = one_group ? 1 : 1 + i, .synced_to = one_group ? from : offset};
         uint8_t *bytes = sample_pack(i, journal->nonce, &frame);
         size_t size = frame_size(&frame);
         assert_int_equal(pwrite(journal->file, bytes, size, (off_t)offset), size);
@@ -157,7 +160,8 @@ static void dump_value(FILE *to, const struct batch *view, uint32_t i)
 void sample_dump_frame(FILE *to, const struct frame *frame, const struct batch *view)
 {
     fprintf(to,
-        "frame offset %llu kind %s series %llu first %llu count %u payload %u group %llu synced %llu logical %llu "
+        "frame offset %llu kind %s series %llu first %llu count %u payload %u group %llu synced %llu logical "
+        "%llu "
         "times %016llx %016llx\n",
         (unsigned long long)frame->offset, frame->kind == FRAME_POINTS ? "points" : "tombstone",
         (unsigned long long)frame->series_id, (unsigned long long)frame->first_index, frame->count,

@@ -22,8 +22,8 @@ long text_source_read(void *context, void *buffer, size_t size, struct error *re
     return (long)part;
 }
 
-int read_text(struct text_source source, bool import, uint32_t points_max, struct batch *batch,
-    struct error *ret_error)
+int read_text(
+    struct text_source source, bool import, uint32_t points_max, struct batch *batch, struct error *ret_error)
 {
     struct json_points *reader;
     const struct json_points_options options = {.import = import};

@@ -194,7 +194,8 @@ static int push_narrow(struct batch *batch, double time, const uint8_t *value, s
     return batch_push_msgpack(batch, time, value, size);
 }
 
-void points_to_batch(const struct points *points, uint64_t first, uint64_t count, bool narrow, struct batch *batch)
+void points_to_batch(
+    const struct points *points, uint64_t first, uint64_t count, bool narrow, struct batch *batch)
 {
     for (uint64_t i = first; i < first + count; i++) {
         size_t size, sender_size;
@@ -220,7 +221,8 @@ void points_from_batch(struct points *points, const struct batch *batch)
     }
 }
 
-void points_check_batch(const struct points *points, uint64_t first, const struct batch *batch, const char *what)
+void points_check_batch(
+    const struct points *points, uint64_t first, const struct batch *batch, const char *what)
 {
     REQUIRE(first + batch->count <= points->count, "%s: %u points from %llu, the model has only %llu", what,
         batch->count, (unsigned long long)first, (unsigned long long)points->count);
@@ -233,14 +235,15 @@ void points_check_batch(const struct points *points, uint64_t first, const struc
         const char *sender = batch_sender(batch, i, &sender_size);
         const uint8_t *wanted = points_value(points, index, &wanted_size);
         const char *wanted_sender = points_sender(points, index, &wanted_sender_size);
-        REQUIRE(double_bits(time) == double_bits(points->times[index]), "%s: time of point %llu is %.17g, not %.17g",
-            what, (unsigned long long)index, time, points->times[index]);
+        REQUIRE(double_bits(time) == double_bits(points->times[index]),
+            "%s: time of point %llu is %.17g, not %.17g", what, (unsigned long long)index, time,
+            points->times[index]);
         REQUIRE(size == wanted_size && memcmp(value, wanted, size) == 0,
             "%s: value of point %llu differs (%zu bytes from 0x%02x, wanted %zu from 0x%02x)", what,
             (unsigned long long)index, size, value[0], wanted_size, wanted[0]);
         REQUIRE(sender_size == wanted_sender_size && memcmp(sender, wanted_sender, sender_size) == 0,
-            "%s: sender of point %llu is '%.*s', not '%.*s'", what, (unsigned long long)index, (int)sender_size,
-            sender, (int)wanted_sender_size, wanted_sender);
+            "%s: sender of point %llu is '%.*s', not '%.*s'", what, (unsigned long long)index,
+            (int)sender_size, sender, (int)wanted_sender_size, wanted_sender);
     }
 }
 
@@ -248,9 +251,9 @@ void points_check_batch(const struct points *points, uint64_t first, const struc
 
 static size_t value_of_text(uint8_t *to, size_t size, struct test_random *random, const char *alphabet)
 {
-    size_t head = size < 32 ? put_big_endian(to, (uint8_t)(0xa0 | size), 0, 0)
-        : size <= UINT8_MAX ? put_big_endian(to, 0xd9, size, 1)
-                            : put_big_endian(to, 0xda, size, 2);
+    size_t head = size < 32           ? put_big_endian(to, (uint8_t)(0xa0 | size), 0, 0)
+                  : size <= UINT8_MAX ? put_big_endian(to, 0xd9, size, 1)
+                                      : put_big_endian(to, 0xda, size, 2);
     size_t letters = strlen(alphabet);
     for (size_t i = 0; i < size; i++)
         to[head + i] = (uint8_t)alphabet[test_random_below(random, letters)];
@@ -259,7 +262,8 @@ static size_t value_of_text(uint8_t *to, size_t size, struct test_random *random
 
 static size_t value_of_word(uint8_t *to, struct test_random *random)
 {
-    static const char *const words[] = {"", "on", "off", "walking", "driving", "at home, in the \"small\" room", "é"};
+    static const char *const words[] = {
+        "", "on", "off", "walking", "driving", "at home, in the \"small\" room", "é"};
     const char *word = words[test_random_below(random, sizeof(words) / sizeof(words[0]))];
     size_t size = strlen(word);
     to[0] = (uint8_t)(0xa0 | size); /* all are shorter than 32 bytes */
@@ -269,8 +273,8 @@ static size_t value_of_word(uint8_t *to, struct test_random *random)
 
 static size_t value_of_random_double(uint8_t *to, struct test_random *random)
 {
-    static const double special[] = {-0.0, 0.0, 1e21, -1e21, 1e300, 5e-324, 0.1, 1.0 / 3, 0x1p53, 0x1p63, 0x1p64,
-        -0x1p63, 1e22, 123456789.125};
+    static const double special[] = {-0.0, 0.0, 1e21, -1e21, 1e300, 5e-324, 0.1, 1.0 / 3, 0x1p53, 0x1p63,
+        0x1p64, -0x1p63, 1e22, 123456789.125};
     uint64_t pick = test_random_below(random, 8);
     if (pick == 0)
         return value_of_double(to, special[test_random_below(random, sizeof(special) / sizeof(special[0]))]);
@@ -282,8 +286,8 @@ static size_t value_of_random_double(uint8_t *to, struct test_random *random)
 
 static size_t value_of_random_integer(uint8_t *to, struct test_random *random)
 {
-    static const int64_t special[] = {INT64_MIN, INT64_MAX, (INT64_C(1) << 53) + 1, -(INT64_C(1) << 53) - 1, 0, -1,
-        DECIMAL_INTEGER_MAX, DECIMAL_INTEGER_MAX + 1};
+    static const int64_t special[] = {INT64_MIN, INT64_MAX, (INT64_C(1) << 53) + 1, -(INT64_C(1) << 53) - 1,
+        0, -1, DECIMAL_INTEGER_MAX, DECIMAL_INTEGER_MAX + 1};
     uint64_t pick = test_random_below(random, 64);
     if (pick == 0)
         return value_of_unsigned(to, UINT64_MAX - test_random_below(random, 3));
@@ -337,7 +341,8 @@ static size_t random_value(uint8_t *to, enum value_profile profile, struct test_
     case PROFILE_WORDS:
         return value_of_word(to, random);
     case PROFILE_TEXTS:
-        return value_of_text(to, test_random_below(random, 300), random, "abcdefghijklmnopqrstuvwxyz 0123456789");
+        return value_of_text(
+            to, test_random_below(random, 300), random, "abcdefghijklmnopqrstuvwxyz 0123456789");
     case PROFILE_OBJECTS:
         return value_of_object(to, random);
     default:
@@ -349,13 +354,14 @@ static size_t random_value(uint8_t *to, enum value_profile profile, struct test_
     }
 }
 
-void points_push_random(struct points *points, enum value_profile profile, double time, bool senders,
-    struct test_random *random)
+void points_push_random(
+    struct points *points, enum value_profile profile, double time, bool senders, struct test_random *random)
 {
     static const char *const names[] = {"bob/phone", "alice/user", "a/b", "someone-else/with_a-longer-name"};
     uint8_t value[1024];
     size_t size = random_value(value, profile, random);
-    const char *sender = senders && test_random_below(random, 3) == 0 ? names[test_random_below(random, 4)] : "";
+    const char *sender =
+        senders && test_random_below(random, 3) == 0 ? names[test_random_below(random, 4)] : "";
     points_push(points, time, value, size, sender, strlen(sender));
 }
 
@@ -415,8 +421,8 @@ static char *path_of(const char *directory, const char *name)
 }
 
 /* Calls visit for each entry of the directory, by name. */
-static void each_entry(const char *directory, void (*visit)(void *context, const char *name, const char *path),
-    void *context)
+static void each_entry(
+    const char *directory, void (*visit)(void *context, const char *name, const char *path), void *context)
 {
     struct dirent **entries;
     int count = scandir(directory, &entries, NULL, alphasort);
@@ -552,19 +558,19 @@ void test_range_equal(struct store_snapshot *snapshot, uint64_t series_id, const
     store_cursor_close(cursor);
 }
 
-void test_series_equal(struct store_snapshot *snapshot, uint64_t series_id, const struct points *points,
-    uint64_t length)
+void test_series_equal(
+    struct store_snapshot *snapshot, uint64_t series_id, const struct points *points, uint64_t length)
 {
     struct error error = {0};
     struct store_series series;
     int r = store_snapshot_series(snapshot, series_id, &series, &error);
     unsigned long long id = series_id;
     REQUIRE(r == 0, "series %llu: %d: %s", id, r, error.message);
-    REQUIRE(series.length == length, "series %llu has %llu points, not %llu", id, (unsigned long long)series.length,
-        (unsigned long long)length);
+    REQUIRE(series.length == length, "series %llu has %llu points, not %llu", id,
+        (unsigned long long)series.length, (unsigned long long)length);
     double first = length > 0 ? points->times[0] : 0, last = length > 0 ? points->times[length - 1] : 0;
-    REQUIRE(double_bits(series.time_first) == double_bits(first), "series %llu: first time %.17g, not %.17g", id,
-        series.time_first, first);
+    REQUIRE(double_bits(series.time_first) == double_bits(first), "series %llu: first time %.17g, not %.17g",
+        id, series.time_first, first);
     REQUIRE(double_bits(series.time_last) == double_bits(last), "series %llu: last time %.17g, not %.17g", id,
         series.time_last, last);
     uint64_t bytes = points_logical_bytes(points, length);
@@ -573,8 +579,8 @@ void test_series_equal(struct store_snapshot *snapshot, uint64_t series_id, cons
     test_range_equal(snapshot, series_id, points, length, 0, UINT64_MAX);
 }
 
-int test_series_read(struct store_snapshot *snapshot, uint64_t series_id, struct points *points,
-    struct error *ret_error)
+int test_series_read(
+    struct store_snapshot *snapshot, uint64_t series_id, struct points *points, struct error *ret_error)
 {
     struct store_cursor *cursor = NULL;
     int r = store_cursor_open(snapshot, series_id, 0, UINT64_MAX, false, &cursor, ret_error);

@@ -21,7 +21,8 @@ static struct attempt *attempt(struct script *script, enum attempt_kind kind, ui
     script->attempts = realloc(script->attempts, (script->attempt_count + 1) * sizeof(*script->attempts));
     REQUIRE(script->attempts, "no memory");
     struct attempt *made = &script->attempts[script->attempt_count++];
-    *made = (struct attempt){.kind = kind, .series_id = series_id, .started = mark(script), .ended = UINT64_MAX};
+    *made =
+        (struct attempt){.kind = kind, .series_id = series_id, .started = mark(script), .ended = UINT64_MAX};
     return made;
 }
 
@@ -67,7 +68,8 @@ static bool same_points(const struct points *a, uint64_t at, const struct points
     return true;
 }
 
-static void read_series(struct store_snapshot *snapshot, uint64_t series_id, struct points *points, const char *what)
+static void read_series(
+    struct store_snapshot *snapshot, uint64_t series_id, struct points *points, const char *what)
 {
     struct error error = {0};
     struct store_series series;
@@ -96,8 +98,8 @@ static void judge_appended(const struct script *script, struct store_snapshot *s
             continue;
         }
         bool there = expected != EXPECTED_ABSENT && same_points(&points, place, &made->points);
-        REQUIRE(!there || !lost, "%s: series %llu has a hole before index %llu", what, (unsigned long long)series_id,
-            (unsigned long long)place);
+        REQUIRE(!there || !lost, "%s: series %llu has a hole before index %llu", what,
+            (unsigned long long)series_id, (unsigned long long)place);
         lost |= !there && script->lossy && made->outcome == OUTCOME_ACKNOWLEDGED;
         place += there ? made->points.count : 0;
         must_have |= expected == EXPECTED_THERE;
@@ -115,15 +117,16 @@ static void judge_appended(const struct script *script, struct store_snapshot *s
     points_free(&points);
 }
 
-static void judge_loaded(const struct script *script, const struct attempt *made, struct store_snapshot *snapshot,
-    uint64_t at, const char *what)
+static void judge_loaded(const struct script *script, const struct attempt *made,
+    struct store_snapshot *snapshot, uint64_t at, const char *what)
 {
     enum expected expected = expected_at(script, made, at);
     uint64_t there = 0;
     for (uint64_t id = made->series_id; id < made->series_id + made->bulk_count; id++) {
         struct points points = {0};
         read_series(snapshot, id, &points, what);
-        REQUIRE(points.count == 0 || (points.count == made->points.count && same_points(&points, 0, &made->points)),
+        REQUIRE(points.count == 0 ||
+                    (points.count == made->points.count && same_points(&points, 0, &made->points)),
             "%s: loaded series %llu is not whole", what, (unsigned long long)id);
         there += points.count > 0;
         points_free(&points);
@@ -175,8 +178,8 @@ void store_script_free(struct script *script)
 
 /* ---- running ---- */
 
-/* Nobody sees points that are not durable, and reads go on whatever happened to the journal: right now exactly what
- * was acknowledged is there. */
+/* Nobody sees points that are not durable, and reads go on whatever happened to the journal: right now
+ * exactly what was acknowledged is there. */
 static void judge_now(struct script *script)
 {
     struct script known = *script;
@@ -196,8 +199,8 @@ static void make_points(struct script *script, struct points *points)
     uint64_t count = below(script, 4) ? 1 + below(script, 10) : 1 + below(script, POINTS);
     for (uint64_t i = 0; i < count && points->values.size < BATCH_BYTES; i++) {
         script->time += 0.25;
-        points_push_random(points, below(script, 3) ? PROFILE_TEXTS : PROFILE_MIXED, script->time, false,
-            &script->random);
+        points_push_random(
+            points, below(script, 3) ? PROFILE_TEXTS : PROFILE_MIXED, script->time, false, &script->random);
     }
 }
 

@@ -30,12 +30,14 @@ static struct identity identity_of(const char *user_role, const char *device_rol
     return identity;
 }
 
-static const struct access_target SELF = {1, 10, false}, OWN_USER = {1, 0, false}, OWN_DEVICE = {1, 11, false},
-                                  PUBLIC_USER = {2, 0, true}, PUBLIC_DEVICE = {2, 20, true}, PRIVATE_DEVICE = {2, 21, false};
+static const struct access_target SELF = {1, 10, false}, OWN_USER = {1, 0, false},
+                                  OWN_DEVICE = {1, 11, false}, PUBLIC_USER = {2, 0, true},
+                                  PUBLIC_DEVICE = {2, 20, true}, PRIVATE_DEVICE = {2, 21, false};
 
 /* ---- actions and objects ---- */
 
-/* Actions as letters: create U D S, delete u d s, list 1 2 3 (users, devices, streams); objects: u d s, D(ata), L (downlink). */
+/* Actions as letters: create U D S, delete u d s, list 1 2 3 (users, devices, streams); objects: u d s,
+ * D(ata), L (downlink). */
 static void describe(const struct access *access, char to[64])
 {
     static const char ACTIONS[] = "UDSuds123", OBJECTS[] = "udsDL";
@@ -59,7 +61,8 @@ static const struct {
     const char *expected;
 } CASES[] = {
     {"admin", "user", &SELF, "UDSuds123 r:udsDL w:udsDL"},
-    {"admin", "user", &OWN_DEVICE, "UDSuds123 r:udsDL w:udsL"}, /* only a device itself writes its plain data */
+    {"admin", "user", &OWN_DEVICE,
+        "UDSuds123 r:udsDL w:udsL"}, /* only a device itself writes its plain data */
     {"admin", "user", &PRIVATE_DEVICE, "UDSuds123 r:udsDL w:udsL"},
     {"admin", "none", &SELF, "UDSds123 r:udsDL w:udsD"},
     {"admin", "none", &OWN_USER, " r: w:"},
@@ -91,7 +94,8 @@ static void test_levels_of_the_default(void **state)
         struct identity identity = identity_of(CASES[i].user_role, CASES[i].device_role);
         describe(access_of(permissions, &identity, *CASES[i].target), text);
         if (strcmp(text, CASES[i].expected) != 0)
-            fail_msg("case %zu, %s/%s: %s instead of %s", i, CASES[i].user_role, CASES[i].device_role, text, CASES[i].expected);
+            fail_msg("case %zu, %s/%s: %s instead of %s", i, CASES[i].user_role, CASES[i].device_role, text,
+                CASES[i].expected);
     }
     describe(access_of(permissions, NULL, PUBLIC_DEVICE), text);
     assert_string_equal(text, " r: w:");
@@ -105,8 +109,8 @@ static void missing_fields(const struct object_kind *kind, uint32_t mask, char t
 {
     *to = '\0';
     for (size_t i = 0; i < kind->count; i++) {
-        bool known = kind->fields[i].type != FIELD_ID &&
-                     (!(kind->fields[i].flags & FIELD_INTERNAL) || strcmp(kind->fields[i].name, "password") == 0);
+        bool known = kind->fields[i].type != FIELD_ID && (!(kind->fields[i].flags & FIELD_INTERNAL) ||
+                                                             strcmp(kind->fields[i].name, "password") == 0);
         if (known && !(mask & (UINT32_C(1) << i)))
             (void)sprintf(to + strlen(to), "%s%s", *to ? " " : "", kind->fields[i].name);
     }
@@ -166,7 +170,8 @@ static void test_fields_of_the_default(void **state)
 static void test_counts_and_limits(void **state)
 {
     struct permissions *permissions = load_default();
-    struct identity admin = identity_of("admin", "user"), plain = identity_of("user", "user"), weak = identity_of("admin", "none");
+    struct identity admin = identity_of("admin", "user"), plain = identity_of("user", "user"),
+                    weak = identity_of("admin", "none");
     (void)state;
     assert_true(access_counts(permissions, &admin).users && access_counts(permissions, &admin).streams);
     assert_false(access_counts(permissions, &plain).devices);
@@ -184,8 +189,10 @@ static void test_counts_and_limits(void **state)
     assert_true(access_join(permissions, "admin").enabled);
     assert_false(access_join(permissions, "nobody").enabled);
     assert_string_equal(access_join(permissions, "admin").role, "user");
-    assert_true(permissions_has_user_role(permissions, "admin") && !permissions_has_user_role(permissions, "root"));
-    assert_true(permissions_has_device_role(permissions, "") && permissions_has_device_role(permissions, "writer"));
+    assert_true(
+        permissions_has_user_role(permissions, "admin") && !permissions_has_user_role(permissions, "root"));
+    assert_true(
+        permissions_has_device_role(permissions, "") && permissions_has_device_role(permissions, "writer"));
     assert_false(permissions_has_device_role(permissions, "admin"));
     assert_false(permissions_allow_name(permissions, "root"));
     assert_true(permissions_allow_name(permissions, "Root"));
@@ -228,12 +235,14 @@ static const struct {
         "allowed_email_suffixes must be an array of at most 1000 strings, or null"},
     {"\"public_access_level\": \"userpublic\"", "\"public_access_level\": \"nothing\"",
         "user_roles.user.public_access_level names an access level that is not there"},
-    {"\"join_role\": \"user\",\n            \"join_disabled_message\": \"Join is", "\"join_role\": \"usr\",\n            \"join_disabled_message\": \"Join is",
+    {"\"join_role\": \"user\",\n            \"join_disabled_message\": \"Join is",
+        "\"join_role\": \"usr\",\n            \"join_disabled_message\": \"Join is",
         "user_roles.admin.join_role must name a user role"},
     {"\"read_access\": \"deviceread\"", "\"read_access\": \"deviceread2\"",
         "access_levels.devicereader.read_access names an rw_access that is not there"},
     {"\"user_email\": false", "\"user_mail\": false", "rw_access.publicread.user_mail is not known here"},
-    {"\"stream_schema\": true", "\"stream_schema\": 5", "rw_access.publicread.stream_schema must be true or false"},
+    {"\"stream_schema\": true", "\"stream_schema\": 5",
+        "rw_access.publicread.stream_schema must be true or false"},
 };
 
 static void test_wrong_files(void **state)
@@ -244,7 +253,8 @@ static void test_wrong_files(void **state)
         struct permissions *permissions;
         struct error error = {0};
         int r = permissions_parse(text, strlen(text), "my.conf", &permissions, &error);
-        (void)snprintf(expected, sizeof(expected), "my.conf:%u: %s", line_in_default(WRONG[i].from), WRONG[i].message);
+        (void)snprintf(
+            expected, sizeof(expected), "my.conf:%u: %s", line_in_default(WRONG[i].from), WRONG[i].message);
         if (r != -EINVAL || strcmp(error.message, expected) != 0)
             fail_msg("%d: '%s' instead of '%s'", r, error.message, expected);
         free(text);
@@ -270,7 +280,8 @@ static void test_files_that_are_none(void **state)
     for (size_t i = 0; i < sizeof(NOT_FILES) / sizeof(NOT_FILES[0]); i++) {
         struct permissions *permissions;
         struct error error = {0};
-        int r = permissions_parse(NOT_FILES[i].text, strlen(NOT_FILES[i].text), "my.conf", &permissions, &error);
+        int r =
+            permissions_parse(NOT_FILES[i].text, strlen(NOT_FILES[i].text), "my.conf", &permissions, &error);
         if (r != -EINVAL || !strstr(error.message, NOT_FILES[i].message))
             fail_msg("%s: %d '%s'", NOT_FILES[i].text, r, error.message);
     }
@@ -280,16 +291,23 @@ static void test_a_file_of_ones_own(void **state)
 {
     struct permissions *permissions = parse(
         "{\"version\":1,\"max_users\":3,\"disallow_names\":[\"bob\"],\"allowed_email_suffixes\":[\"@a.b\"],"
-        "\"user_roles\":{\"nobody\":{\"join\":true,\"join_role\":\"nobody\",\"self_access_level\":\"none\",\"user_access_level\":\"none\","
-        "\"public_access_level\":\"readers\",\"private_access_level\":\"none\",\"max_devices\":2,\"max_stream_size\":1000}},"
-        "\"device_roles\":{\"none\":{\"self_access_level\":\"full\",\"user_access_level\":\"none\",\"public_access_level\":\"none\","
-        "\"private_access_level\":\"none\"},\"user\":{\"self_access_level\":\"full\",\"user_access_level\":\"full\","
+        "\"user_roles\":{\"nobody\":{\"join\":true,\"join_role\":\"nobody\",\"self_access_level\":\"none\","
+        "\"user_access_level\":\"none\","
+        "\"public_access_level\":\"readers\",\"private_access_level\":\"none\",\"max_devices\":2,\"max_"
+        "stream_size\":1000}},"
+        "\"device_roles\":{\"none\":{\"self_access_level\":\"full\",\"user_access_level\":\"none\",\"public_"
+        "access_level\":\"none\","
+        "\"private_access_level\":\"none\"},\"user\":{\"self_access_level\":\"full\",\"user_access_level\":"
+        "\"full\","
         "\"public_access_level\":\"full\",\"private_access_level\":\"full\"}},"
-        "\"access_levels\":{\"readers\":{\"can_list_streams\":true,\"read_access\":\"names\",\"write_access\":\"none\"}},"
-        "\"rw_access\":{\"names\":{\"can_access_stream\":true,\"can_access_stream_data\":true,\"stream_name\":true}}}");
+        "\"access_levels\":{\"readers\":{\"can_list_streams\":true,\"read_access\":\"names\",\"write_"
+        "access\":\"none\"}},"
+        "\"rw_access\":{\"names\":{\"can_access_stream\":true,\"can_access_stream_data\":true,\"stream_"
+        "name\":true}}}");
     char text[64], missing[256];
     (void)state;
-    const struct access *access = access_of(permissions, NULL, PUBLIC_DEVICE); /* nobody reads what is public */
+    const struct access *access =
+        access_of(permissions, NULL, PUBLIC_DEVICE); /* nobody reads what is public */
     describe(access, text);
     assert_string_equal(text, "3 r:sD w:");
     missing_fields(&STREAM_KIND, access->read.stream_fields, missing);
@@ -297,7 +315,8 @@ static void test_a_file_of_ones_own(void **state)
     assert_true(access->read.stream_fields == 1u);
     assert_int_equal(permissions_users_max(permissions), 3);
     assert_false(permissions_allow_name(permissions, "bob"));
-    assert_true(permissions_allow_email(permissions, "x@a.b") && !permissions_allow_email(permissions, "x@a.c"));
+    assert_true(
+        permissions_allow_email(permissions, "x@a.b") && !permissions_allow_email(permissions, "x@a.c"));
     assert_int_equal(access_limits(permissions, "nobody")->max_devices, 2);
     assert_int_equal(access_limits(permissions, "nobody")->max_stream_size, 1000);
     assert_true(access_join(permissions, "nobody").enabled);

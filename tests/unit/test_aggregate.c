@@ -9,7 +9,8 @@ static struct store *make_store(const char *directory)
     struct store *store;
     struct error error = {0};
     assert_int_equal(store_create(directory, NULL, &error), 0);
-    assert_int_equal(store_open(directory, &(struct store_options){.journal_bytes = 1 << 20}, &store, &error), 0);
+    assert_int_equal(
+        store_open(directory, &(struct store_options){.journal_bytes = 1 << 20}, &store, &error), 0);
     return store;
 }
 
@@ -70,7 +71,8 @@ static void decimals_sum_exactly(void **state)
                 assert_int_equal(store_seal(store, true, &error), 0);
         }
     }
-    static const uint64_t EDGES[] = {0, 1, 4095, 4096, 4097, 8192, 9000, 12288, POINTS - 300, POINTS - 1, POINTS, POINTS + 5};
+    static const uint64_t EDGES[] = {
+        0, 1, 4095, 4096, 4097, 8192, 9000, 12288, POINTS - 300, POINTS - 1, POINTS, POINTS + 5};
     for (size_t a = 0; a < sizeof(EDGES) / sizeof(EDGES[0]); a++) {
         for (size_t b = a + 1; b < sizeof(EDGES) / sizeof(EDGES[0]); b++) {
             if (EDGES[a] < POINTS)
@@ -89,7 +91,8 @@ static void other_values_are_points_but_no_numbers(void **state)
     struct store *store = make_store(directory);
     struct error error = {0};
     struct batch batch;
-    static const uint8_t NIL[] = {0xc0}, NEGATIVE[] = {0xd1, 0xfe, 0x0c}, HALF[] = {0xcb, 0x3f, 0xe0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t NIL[] = {0xc0}, NEGATIVE[] = {0xd1, 0xfe, 0x0c},
+                         HALF[] = {0xcb, 0x3f, 0xe0, 0, 0, 0, 0, 0, 0};
     batch_init(&batch);
     assert_int_equal(batch_push_msgpack(&batch, 1, NIL, sizeof(NIL)), 0);
     assert_int_equal(batch_push_msgpack(&batch, 2, NEGATIVE, sizeof(NEGATIVE)), 0); /* -500 */

@@ -26,8 +26,8 @@ static uint64_t length_of(struct store *store, uint64_t series)
     return info.length;
 }
 
-/* The copy is the moment of the snapshot: later inserts, deletions and sealing do not touch it, nor does using it
- * touch the original. */
+/* The copy is the moment of the snapshot: later inserts, deletions and sealing do not touch it, nor does
+ * using it touch the original. */
 static void a_backup_is_one_moment(void **state)
 {
     (void)state;

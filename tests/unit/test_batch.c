@@ -33,12 +33,18 @@ static void test_number_kinds(void **state)
         enum numbers_kind kind;
         uint8_t exponent;
     } steps[] = {
-        {5, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 0},       {20.5, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 1},
-        {20.51, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 2},   {-3, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 2},
-        {1e-6, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 6},    {1e6, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 6},
-        {1e-18, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},    {0.1 + 0.2, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
-        {-0.0, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},     {0x1p63, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
-        {0x1p64, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},   {5e-324, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {5, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 0},
+        {20.5, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 1},
+        {20.51, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 2},
+        {-3, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 2},
+        {1e-6, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 6},
+        {1e6, VALUES_NUMBERS, NUMBERS_AS_DECIMALS, 6},
+        {1e-18, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {0.1 + 0.2, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {-0.0, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {0x1p63, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {0x1p64, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
+        {5e-324, VALUES_NUMBERS, NUMBERS_AS_DOUBLES, 0},
     };
     struct batch batch;
     batch_init(&batch);
@@ -72,7 +78,8 @@ static void test_big_integers(void **state)
         {"small beside fraction", 3, 0.5, VALUES_NUMBERS, {"3", "0.5"}},
         {"2^53 beside fraction", INT64_C(1) << 53, 0.5, VALUES_NUMBERS, {"9007199254740992", "0.5"}},
         {"2^53 + 1 beside integer", (INT64_C(1) << 53) + 1, 7, VALUES_NUMBERS, {"9007199254740993", "7"}},
-        {"2^53 + 1 beside fraction", (INT64_C(1) << 53) + 1, 0.5, VALUES_MSGPACK, {"9007199254740993", "0.5"}},
+        {"2^53 + 1 beside fraction", (INT64_C(1) << 53) + 1, 0.5, VALUES_MSGPACK,
+            {"9007199254740993", "0.5"}},
         {"2^56 beside fraction", INT64_C(1) << 56, 0.5, VALUES_NUMBERS, {"72057594037927936", "0.5"}},
         {"largest beside fraction", INT64_MAX, 0.5, VALUES_MSGPACK, {"9223372036854775807", "0.5"}},
         {"smallest beside fraction", INT64_MIN, 0.5, VALUES_NUMBERS, {"-9223372036854775808", "0.5"}},
@@ -125,11 +132,15 @@ static void test_times(void **state)
         enum numbers_kind kind;
         uint8_t exponent;
     } steps[] = {
-        {1480000000, NUMBERS_AS_DECIMALS, 0}, {1480000000.5, NUMBERS_AS_DECIMALS, 1},
+        {1480000000, NUMBERS_AS_DECIMALS, 0},
+        {1480000000.5, NUMBERS_AS_DECIMALS, 1},
         {1480000000.123, NUMBERS_AS_DECIMALS, 3},
-        {1480000001, NUMBERS_AS_DECIMALS, 3}, {1480000001.123456, NUMBERS_AS_DECIMALS, 6},
+        {1480000001, NUMBERS_AS_DECIMALS, 3},
+        {1480000001.123456, NUMBERS_AS_DECIMALS, 6},
         {1480000001.1234567, NUMBERS_AS_DOUBLES, 0},
-        {1e300, NUMBERS_AS_DOUBLES, 0}, {-5, NUMBERS_AS_DOUBLES, 0}, {NAN, NUMBERS_AS_DOUBLES, 0},
+        {1e300, NUMBERS_AS_DOUBLES, 0},
+        {-5, NUMBERS_AS_DOUBLES, 0},
+        {NAN, NUMBERS_AS_DOUBLES, 0},
         {7, NUMBERS_AS_DOUBLES, 0},
     };
     struct batch batch;
@@ -140,11 +151,13 @@ static void test_times(void **state)
         assert_int_equal(batch.times.exponent, steps[i].exponent);
         assert_int_equal(batch.missing_times, i >= 8);
         for (uint32_t j = 0; j <= i; j++)
-            assert_true(batch_time(&batch, j) == steps[j].time || (isnan(steps[j].time) && isnan(batch_time(&batch, j))));
+            assert_true(batch_time(&batch, j) == steps[j].time ||
+                        (isnan(steps[j].time) && isnan(batch_time(&batch, j))));
     }
     batch_clear(&batch);
     assert_int_equal(batch_push_integer(&batch, 1, 1), 0);
-    assert_int_equal(batch_push_integer(&batch, 9007199254740994.0, 1), 0); /* beyond 2^53: a double at once */
+    assert_int_equal(
+        batch_push_integer(&batch, 9007199254740994.0, 1), 0); /* beyond 2^53: a double at once */
     assert_int_equal(batch.times.kind, NUMBERS_AS_DOUBLES);
     assert_false(batch.missing_times);
     batch_free(&batch);
@@ -190,9 +203,30 @@ static void test_logical_bytes(void **state)
         double value;
         uint64_t bytes;
     } cases[] = {
-        {0, 1}, {127, 1}, {128, 2}, {255, 2}, {256, 3}, {65535, 3}, {65536, 5}, {4294967295.0, 5}, {4294967296.0, 9},
-        {-1, 1}, {-32, 1}, {-33, 2}, {-128, 2}, {-129, 3}, {-32768, 3}, {-32769, 5}, {-2147483648.0, 5},
-        {-2147483649.0, 9}, {0.5, 9}, {20.51, 9}, {1e6, 5}, {0.1 + 0.2, 9}, {1e300, 9}, {-0.0, 9},
+        {0, 1},
+        {127, 1},
+        {128, 2},
+        {255, 2},
+        {256, 3},
+        {65535, 3},
+        {65536, 5},
+        {4294967295.0, 5},
+        {4294967296.0, 9},
+        {-1, 1},
+        {-32, 1},
+        {-33, 2},
+        {-128, 2},
+        {-129, 3},
+        {-32768, 3},
+        {-32769, 5},
+        {-2147483648.0, 5},
+        {-2147483649.0, 9},
+        {0.5, 9},
+        {20.51, 9},
+        {1e6, 5},
+        {0.1 + 0.2, 9},
+        {1e300, 9},
+        {-0.0, 9},
     };
     uint32_t count = sizeof(cases) / sizeof(cases[0]);
     for (uint32_t last = 1; last <= count; last++) {
@@ -269,7 +303,8 @@ static void push_random(struct batch *batch, struct test_random *random, double 
         break;
     }
     char name[20];
-    size_t size = (size_t)snprintf(name, sizeof(name), "user%u/device", (unsigned)test_random_below(random, 40));
+    size_t size =
+        (size_t)snprintf(name, sizeof(name), "user%u/device", (unsigned)test_random_below(random, 40));
     if (test_random_below(random, 3) == 0)
         assert_int_equal(batch_set_last_sender(batch, name, size), 0);
 }
@@ -422,7 +457,8 @@ static void test_senders(void **state)
 }
 
 /* Names that somebody filled in by hand are found, also in a batch whose index knew others before. */
-/* A client who knew where names are put could choose many for one place, each of which is then compared with all before it. */
+/* A client who knew where names are put could choose many for one place, each of which is then compared with
+ * all before it. */
 static void test_places_of_senders_are_secret(void **state)
 {
     (void)state;
@@ -523,7 +559,8 @@ static void test_append_undone(void **state)
     char name[16];
     for (unsigned i = 0; i < BATCH_SENDERS_MAX; i++) {
         assert_int_equal(batch_push_integer(&many, i, i), 0);
-        assert_int_equal(batch_set_last_sender(&many, name, (size_t)snprintf(name, sizeof(name), "s%u", i)), 0);
+        assert_int_equal(
+            batch_set_last_sender(&many, name, (size_t)snprintf(name, sizeof(name), "s%u", i)), 0);
     }
     assert_int_equal(batch_push_boolean(&target, 1, true), 0);
     assert_int_equal(batch_set_last_sender(&target, "other", 5), 0);

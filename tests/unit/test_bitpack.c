@@ -136,7 +136,8 @@ static void damaged_words_give_digits_in_range(void **state)
         uint8_t packed[8 * 8];
         for (unsigned i = 0; i < 8; i++)
             memcpy(packed + 8 * i, &word, 8);
-        radix_unpack_add(packed, values, 8 * radix_digits(radix) < 64 ? 8 * radix_digits(radix) : 64, 0, radix);
+        radix_unpack_add(
+            packed, values, 8 * radix_digits(radix) < 64 ? 8 * radix_digits(radix) : 64, 0, radix);
         for (unsigned i = 0; i < 64; i++)
             assert_true(values[i] < radix);
     }

@@ -24,7 +24,8 @@ static void test_size(void **state)
 static void test_shares(void **state)
 {
     struct body_budget budget;
-    struct body_share first = {.account = 1}, second = {.account = 1}, other = {.account = 2}, none = {.account = 3};
+    struct body_share first = {.account = 1}, second = {.account = 1}, other = {.account = 2},
+                      none = {.account = 3};
     (void)state;
     body_budget_init(&budget, 0); /* 64 MiB, 48 of them for one account */
     assert_int_equal(body_budget_take(&budget, &first, 40 * MIB), 0);

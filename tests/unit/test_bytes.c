@@ -9,8 +9,16 @@ static void test_varint_round_trip(void **state)
         uint64_t value;
         size_t size;
     } cases[] = {
-        {0, 1}, {1, 1}, {0x7f, 1}, {0x80, 2}, {0x3fff, 2}, {0x4000, 3}, {UINT32_MAX, 5},
-        {UINT64_C(1) << 62, 9}, {UINT64_C(1) << 63, 10}, {UINT64_MAX, 10},
+        {0, 1},
+        {1, 1},
+        {0x7f, 1},
+        {0x80, 2},
+        {0x3fff, 2},
+        {0x4000, 3},
+        {UINT32_MAX, 5},
+        {UINT64_C(1) << 62, 9},
+        {UINT64_C(1) << 63, 10},
+        {UINT64_MAX, 10},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t bytes[VARINT_BYTES_MAX];
@@ -51,7 +59,12 @@ static void test_zigzag_keeps_small_values_small(void **state)
         int64_t value;
         uint64_t encoded;
     } cases[] = {
-        {0, 0}, {-1, 1}, {1, 2}, {-2, 3}, {INT64_MAX, UINT64_MAX - 1}, {INT64_MIN, UINT64_MAX},
+        {0, 0},
+        {-1, 1},
+        {1, 2},
+        {-2, 3},
+        {INT64_MAX, UINT64_MAX - 1},
+        {INT64_MIN, UINT64_MAX},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(zigzag_encode(cases[i].value), cases[i].encoded);

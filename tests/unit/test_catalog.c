@@ -6,8 +6,12 @@ static void test_new_user_has_its_devices(void **state)
 {
     (void)state;
     struct fixture f = fixture_open();
-    struct user user = {.name = text("alice"), .email = text("a@b"), .nickname = text("Alice é"),
-        .description = text("d\n\"<&>"), .icon = text("material:face"), .is_public = true};
+    struct user user = {.name = text("alice"),
+        .email = text("a@b"),
+        .nickname = text("Alice é"),
+        .description = text("d\n\"<&>"),
+        .icon = text("material:face"),
+        .is_public = true};
     int64_t id;
     assert_int_equal(catalog_create_user(f.catalog, &user, "pw", &id, &f.error), 0);
     fixture_reopen(&f);
@@ -47,7 +51,6 @@ static void test_new_user_has_its_devices(void **state)
     fixture_close(&f);
 }
 
-
 static void test_users_that_are_refused(void **state)
 {
     (void)state;
@@ -75,8 +78,8 @@ static void test_users_that_are_refused(void **state)
         user.icon = text(cases[i].icon);
         user.role = text(cases[i].role);
         int64_t id = -1;
-        assert_error(&f, catalog_create_user(f.catalog, &user, cases[i].password, &id, &f.error), cases[i].code,
-            cases[i].said);
+        assert_error(&f, catalog_create_user(f.catalog, &user, cases[i].password, &id, &f.error),
+            cases[i].code, cases[i].said);
         assert_int_equal(id, -1);
     }
     struct user user = some_user("bob", "n@b");
@@ -94,7 +97,8 @@ static void test_users_that_are_refused(void **state)
     assert_int_equal(users, 1);
     assert_int_equal(devices, 2);
     make_user(&f, "Alice", "ALICE@example.com"); /* names and addresses differ by case */
-    assert_error(&f, catalog_user_by_name(f.catalog, "aLICE", &user, &f.error), ENOENT, "user 'aLICE' not found");
+    assert_error(
+        &f, catalog_user_by_name(f.catalog, "aLICE", &user, &f.error), ENOENT, "user 'aLICE' not found");
     assert_error(&f, catalog_user_by_name(f.catalog, "\xff", &user, &f.error), ENOENT, "user not found");
     assert_error(&f, catalog_user_by_id(f.catalog, 99, &user, &f.error), ENOENT, "user not found");
     fixture_close(&f);
@@ -107,8 +111,15 @@ static void test_devices(void **state)
     (void)state;
     struct fixture f = fixture_open();
     int64_t alice = make_user(&f, "alice", "a@b"), bob = make_user(&f, "bob", "b@b");
-    struct device device = {.user_id = alice, .name = text("d"), .nickname = text("n"), .description = text("x"),
-        .icon = text("fa:x"), .apikey = text("mykey"), .role = text("reader"), .is_public = true, .visible = true};
+    struct device device = {.user_id = alice,
+        .name = text("d"),
+        .nickname = text("n"),
+        .description = text("x"),
+        .icon = text("fa:x"),
+        .apikey = text("mykey"),
+        .role = text("reader"),
+        .is_public = true,
+        .visible = true};
     int64_t id;
     assert_int_equal(catalog_create_device(f.catalog, &device, &id, &f.error), 0);
     struct device stored;
@@ -122,7 +133,8 @@ static void test_devices(void **state)
     assert_string_equal(stored.role, "reader");
     assert_true(stored.is_public && stored.visible && !stored.enabled && !stored.user_editable);
     device_free(&stored);
-    assert_error(&f, catalog_create_device(f.catalog, &device, NULL, &f.error), EEXIST, "device 'd' already exists");
+    assert_error(
+        &f, catalog_create_device(f.catalog, &device, NULL, &f.error), EEXIST, "device 'd' already exists");
     device.user_id = bob;
     assert_error(&f, catalog_create_device(f.catalog, &device, NULL, &f.error), ENOTUNIQ, "API key");
     assert_null(strstr(f.error.message, "mykey"));
@@ -145,7 +157,8 @@ static void test_devices(void **state)
     assert_error(&f, catalog_create_device(f.catalog, &device, NULL, &f.error), EINVAL, "API key");
     assert_error(&f, catalog_device_by_name(f.catalog, "bob", "e", &stored, &f.error), ENOENT,
         "device 'bob/e' not found");
-    assert_error(&f, catalog_device_by_name(f.catalog, "bob", "/", &stored, &f.error), ENOENT, "device not found");
+    assert_error(
+        &f, catalog_device_by_name(f.catalog, "bob", "/", &stored, &f.error), ENOENT, "device not found");
     assert_error(&f, catalog_device_by_id(f.catalog, 99, &stored, &f.error), ENOENT, "device not found");
     fixture_close(&f);
 }
@@ -167,7 +180,8 @@ static void test_a_device_comes_with_its_streams(void **state)
         int code;
         const char *said;
     } cases[] = {
-        {{.name = text("s")}, EEXIST, "stream 's' already exists"}, /* as the first one's: found by the second row */
+        {{.name = text("s")}, EEXIST,
+            "stream 's' already exists"}, /* as the first one's: found by the second row */
         {{.name = text("1")}, EINVAL, "name"},
         {{.name = text("t"), .icon = text("no icon")}, EINVAL, "icon"},
         {{.name = text("t"), .schema = text("[]")}, EINVAL, "schema"},
@@ -175,10 +189,11 @@ static void test_a_device_comes_with_its_streams(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct stream streams[] = {{.name = text("s"), .downlink = true}, cases[i].second};
-        assert_error(&f, catalog_create_device_with_streams(f.catalog, &device, streams, 2, &id, &f.error), cases[i].code,
-            cases[i].said);
+        assert_error(&f, catalog_create_device_with_streams(f.catalog, &device, streams, 2, &id, &f.error),
+            cases[i].code, cases[i].said);
         assert_int_equal(id, -1);
-        assert_error(&f, catalog_device_by_name(f.catalog, "alice", "d", &stored, &f.error), ENOENT, "not found");
+        assert_error(
+            &f, catalog_device_by_name(f.catalog, "alice", "d", &stored, &f.error), ENOENT, "not found");
     }
     assert_int_equal(catalog_counts(f.catalog, &users, &devices, &stream_count, &f.error), 0);
     assert_int_equal(devices, 2);
@@ -227,9 +242,17 @@ static void test_streams(void **state)
     struct fixture f = fixture_open();
     int64_t alice = make_user(&f, "alice", "a@b");
     int64_t device = make_device(&f, alice, "d");
-    struct stream stream = {.device_id = device, .name = text("s"), .nickname = text("n"), .description = text("x"),
-        .icon = text("fa:x"), .schema = text("{ \"type\": \"number\" }"), .datatype = text("t.u"), .ephemeral = true,
-        .downlink = true, .series_id = 77, .downlink_series_id = 78};
+    struct stream stream = {.device_id = device,
+        .name = text("s"),
+        .nickname = text("n"),
+        .description = text("x"),
+        .icon = text("fa:x"),
+        .schema = text("{ \"type\": \"number\" }"),
+        .datatype = text("t.u"),
+        .ephemeral = true,
+        .downlink = true,
+        .series_id = 77,
+        .downlink_series_id = 78};
     int64_t id;
     assert_int_equal(catalog_create_stream(f.catalog, &stream, &id, &f.error), 0);
     struct stream stored = get_stream(&f, "alice", "d", "s");
@@ -244,7 +267,8 @@ static void test_streams(void **state)
     assert_int_equal(stored.series_id, 1);
     assert_int_equal(stored.downlink_series_id, 2);
     stream_free(&stored);
-    assert_error(&f, catalog_create_stream(f.catalog, &stream, NULL, &f.error), EEXIST, "stream 's' already exists");
+    assert_error(
+        &f, catalog_create_stream(f.catalog, &stream, NULL, &f.error), EEXIST, "stream 's' already exists");
     make_stream(&f, device, "plain", false);
     stored = get_stream(&f, "alice", "d", "plain");
     assert_string_equal(stored.schema, "{}");
@@ -265,7 +289,8 @@ static void test_streams(void **state)
     assert_error(&f, catalog_create_stream(f.catalog, &stream, NULL, &f.error), EINVAL, "name");
     assert_error(&f, catalog_stream_by_name(f.catalog, "alice", "d", "t", &stored, &f.error), ENOENT,
         "stream 'alice/d/t' not found");
-    assert_error(&f, catalog_stream_by_name(f.catalog, "alice", "", "t", &stored, &f.error), ENOENT, "not found");
+    assert_error(
+        &f, catalog_stream_by_name(f.catalog, "alice", "", "t", &stored, &f.error), ENOENT, "not found");
     fixture_close(&f);
 }
 
@@ -280,13 +305,25 @@ static void test_downlink_off_and_on_again(void **state)
         bool downlink;
         uint64_t dropped, series;
     } steps[] = {
-        {true, 0, 2}, {false, 2, 0}, {false, 0, 0}, {true, 0, 3}, {true, 0, 3}, {false, 3, 0}, {true, 0, 4},
+        {true, 0, 2},
+        {false, 2, 0},
+        {false, 0, 0},
+        {true, 0, 3},
+        {true, 0, 3},
+        {false, 3, 0},
+        {true, 0, 4},
     };
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        struct stream update = {.id = stream.id, .name = stream.name, .downlink = steps[i].downlink,
-            .nickname = text("N"), .schema = text("{ }"), .datatype = text("T"), .series_id = 99};
+        struct stream update = {.id = stream.id,
+            .name = stream.name,
+            .downlink = steps[i].downlink,
+            .nickname = text("N"),
+            .schema = text("{ }"),
+            .datatype = text("T"),
+            .series_id = 99};
         uint64_t dropped = 99;
-        assert_int_equal(catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), 0);
+        assert_int_equal(
+            catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), 0);
         assert_int_equal(dropped, steps[i].dropped);
         struct stream stored = get_stream(&f, "alice", "d", "s");
         assert_int_equal(stored.downlink, steps[i].downlink);
@@ -304,11 +341,17 @@ static void test_downlink_off_and_on_again(void **state)
     }
     uint64_t dropped = 99;
     struct stream update = {.id = stream.id, .name = stream.name, .icon = text("bad icon")};
-    assert_error(&f, catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), EINVAL, "icon");
+    assert_error(&f,
+        catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), EINVAL,
+        "icon");
     update = (struct stream){.id = stream.id, .name = stream.name, .schema = text("x")};
-    assert_error(&f, catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), EINVAL, "schema");
+    assert_error(&f,
+        catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), EINVAL,
+        "schema");
     update = (struct stream){.id = 99, .name = stream.name};
-    assert_error(&f, catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), ENOENT, "stream not found");
+    assert_error(&f,
+        catalog_change_stream(f.catalog, update.id, &update, UINT32_MAX, NULL, &dropped, &f.error), ENOENT,
+        "stream not found");
     assert_int_equal(dropped, 99);
     stream_free(&stream);
     fixture_close(&f);
@@ -350,20 +393,24 @@ static void test_deleting_takes_what_is_below(void **state)
     size_t count;
     assert_int_equal(catalog_delete_stream(f.catalog, gone, &series, &count, &f.error), 0);
     assert_series(series, count, (uint64_t[]){1, 2}, 2);
-    assert_error(&f, catalog_delete_stream(f.catalog, gone, &series, &count, &f.error), ENOENT, "stream not found");
+    assert_error(
+        &f, catalog_delete_stream(f.catalog, gone, &series, &count, &f.error), ENOENT, "stream not found");
     assert_int_equal(catalog_delete_device(f.catalog, first, &series, &count, &f.error), 0);
     assert_series(series, count, (uint64_t[]){3, 4, 5}, 3);
-    assert_error(&f, catalog_delete_device(f.catalog, first, &series, &count, &f.error), ENOENT, "device not found");
+    assert_error(
+        &f, catalog_delete_device(f.catalog, first, &series, &count, &f.error), ENOENT, "device not found");
     static const char *const fixed[] = {"user", "meta"};
     for (int i = 0; i < 2; i++) {
         struct device device;
         assert_int_equal(catalog_device_by_name(f.catalog, "alice", fixed[i], &device, &f.error), 0);
-        assert_error(&f, catalog_delete_device(f.catalog, device.id, &series, &count, &f.error), EPERM, fixed[i]);
+        assert_error(
+            &f, catalog_delete_device(f.catalog, device.id, &series, &count, &f.error), EPERM, fixed[i]);
         device_free(&device);
     }
     assert_int_equal(catalog_delete_user(f.catalog, alice, &series, &count, &f.error), 0);
     assert_series(series, count, (uint64_t[]){6, 7}, 2);
-    assert_error(&f, catalog_delete_user(f.catalog, alice, &series, &count, &f.error), ENOENT, "user not found");
+    assert_error(
+        &f, catalog_delete_user(f.catalog, alice, &series, &count, &f.error), ENOENT, "user not found");
     assert_int_equal(catalog_series(f.catalog, &series, &count, &f.error), 0);
     assert_series(series, count, (uint64_t[]){8, 9}, 2);
     uint64_t users, devices, streams;
@@ -412,13 +459,21 @@ static void test_an_import_appears_at_once(void **state)
     struct fixture f = fixture_open();
     uint64_t first;
     assert_int_equal(catalog_reserve_series(f.catalog, 3, &first, &f.error), 0);
-    struct user user = {.name = text("test"), .nickname = text("T"), .email = text(""), .role = text("admin"),
-        .password = text(cheap_hash), .password_salt = text("salt"), .password_scheme = text("bcrypt")};
+    struct user user = {.name = text("test"),
+        .nickname = text("T"),
+        .email = text(""),
+        .role = text("admin"),
+        .password = text(cheap_hash),
+        .password_salt = text("salt"),
+        .password_scheme = text("bcrypt")};
     struct device meta = {.name = text("meta"), .apikey = text("never"), .description = text("M")};
     struct device device = {.name = text("chrome"), .apikey = text("key"), .user_editable = true};
     struct stream log = {.name = text("log"), .icon = text("an old icon"), .series_id = first};
-    struct stream tree = {.name = text("tree"), .schema = text("{\"type\":\"boolean\"}"), .downlink = true,
-        .series_id = first + 1, .downlink_series_id = first + 2};
+    struct stream tree = {.name = text("tree"),
+        .schema = text("{\"type\":\"boolean\"}"),
+        .downlink = true,
+        .series_id = first + 1,
+        .downlink_series_id = first + 2};
     struct catalog_import *import;
     assert_int_equal(catalog_import_begin(f.catalog, &user, &import, &f.error), 0);
     assert_int_equal(catalog_import_device(import, &meta, &f.error), 0);
@@ -490,12 +545,20 @@ static void test_imports_that_are_refused(void **state)
         int code;
         const char *said;
     } cases[] = {
-        {0, 0, false, EINVAL, "reserved"}, {5, 0, false, EINVAL, "reserved"}, {1, 0, false, EEXIST, "another stream"},
-        {2, 0, false, EEXIST, "another stream"}, {3, 2, true, EEXIST, "another stream"}, {3, 0, true, EINVAL, "second"},
-        {3, 4, false, EINVAL, "second"}, {3, 3, true, EINVAL, "same"}, {UINT64_MAX, 0, false, EINVAL, "reserved"},
+        {0, 0, false, EINVAL, "reserved"},
+        {5, 0, false, EINVAL, "reserved"},
+        {1, 0, false, EEXIST, "another stream"},
+        {2, 0, false, EEXIST, "another stream"},
+        {3, 2, true, EEXIST, "another stream"},
+        {3, 0, true, EINVAL, "second"},
+        {3, 4, false, EINVAL, "second"},
+        {3, 3, true, EINVAL, "same"},
+        {UINT64_MAX, 0, false, EINVAL, "reserved"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        stream = (struct stream){.name = text("s"), .series_id = cases[i].series, .downlink = cases[i].downlink,
+        stream = (struct stream){.name = text("s"),
+            .series_id = cases[i].series,
+            .downlink = cases[i].downlink,
             .downlink_series_id = cases[i].downlink_series};
         assert_error(&f, catalog_import_stream(import, &stream, &f.error), cases[i].code, cases[i].said);
     }
@@ -622,8 +685,13 @@ static void test_pages_of_long_texts(void **state)
     for (int i = 0; i < 5; i++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "s%d", i);
-        struct stream stream = {.device_id = device, .name = name, .nickname = "", .description = text, .icon = "",
-            .schema = "{}", .datatype = ""};
+        struct stream stream = {.device_id = device,
+            .name = name,
+            .nickname = "",
+            .description = text,
+            .icon = "",
+            .schema = "{}",
+            .datatype = ""};
         assert_int_equal(catalog_create_stream(f.catalog, &stream, NULL, &f.error), 0);
     }
     struct stream streams[CATALOG_PAGE_ROWS];

@@ -1,5 +1,6 @@
-/* The request path of the catalog allocates nothing when it is warm, and everything else survives any allocation that fails: every call
- * of malloc and its like in this program is counted, and one of them can be refused. */
+/* The request path of the catalog allocates nothing when it is warm, and everything else survives any
+ * allocation that fails: every call of malloc and its like in this program is counted, and one of them can be
+ * refused. */
 #include "catalog_fixture.h"
 #include "counted_allocations.h"
 
@@ -11,7 +12,8 @@ static void test_a_warm_request_allocates_nothing(void **state)
     need_the_allocator();
     enum { REQUESTS = 1000 };
     struct fixture f = fixture_open();
-    struct device device = {.user_id = make_user(&f, "alice", "a@b"), .name = text("d"), .apikey = text("key")};
+    struct device device = {
+        .user_id = make_user(&f, "alice", "a@b"), .name = text("d"), .apikey = text("key")};
     int64_t id;
     assert_int_equal(catalog_create_device(f.catalog, &device, &id, &f.error), 0);
     make_stream(&f, id, "s", true);
@@ -145,11 +147,13 @@ static int run_configuration(struct fixture *fixture, struct error *ret_error)
     return r;
 }
 
-/* A catalog with user alice (id 1), a device with the key "key" and two streams under alice/user (device 1). */
+/* A catalog with user alice (id 1), a device with the key "key" and two streams under alice/user (device 1).
+ */
 static struct fixture filled_fixture(void)
 {
     struct fixture f = fixture_open();
-    struct device device = {.user_id = make_user(&f, "alice", "a@b"), .name = text("d"), .apikey = text("key")};
+    struct device device = {
+        .user_id = make_user(&f, "alice", "a@b"), .name = text("d"), .apikey = text("key")};
     assert_int_equal(catalog_create_device(f.catalog, &device, NULL, &f.error), 0);
     make_stream(&f, 1, "s", true);
     make_stream(&f, 1, "t", false);
@@ -165,10 +169,15 @@ static void test_no_allocation_is_needed_to_fail(void **state)
         operation run;
         bool catalog_closed;
     } cases[] = {
-        {"open", run_open, true}, {"check", run_check, true}, {"create a stream", run_create, false},
+        {"open", run_open, true},
+        {"check", run_check, true},
+        {"create a stream", run_create, false},
         {"create a device", run_create_device, false},
-        {"delete a user", run_delete, false}, {"import", run_import, false}, {"read", run_reads, false},
-        {"snapshot", run_snapshot, false}, {"configuration", run_configuration, false},
+        {"delete a user", run_delete, false},
+        {"import", run_import, false},
+        {"read", run_reads, false},
+        {"snapshot", run_snapshot, false},
+        {"configuration", run_configuration, false},
     };
     enum { EVERY_UP_TO = 40 }; /* later ones are tried with growing gaps: opening takes thousands */
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -24,7 +24,11 @@ static void test_a_user_changes_what_is_named(void **state)
     /* an address that nobody could take today: it is not checked as long as it stays */
     int64_t alice = make_user(&f, "alice", "not an address"), bob = make_user(&f, "bob", "b@b");
     const uint32_t nickname = bit(&USER_KIND, "nickname"), email = bit(&USER_KIND, "email");
-    struct user changes = {.name = text("other"), .nickname = text("N"), .description = text("D"), .email = text("x@y")}, user;
+    struct user changes = {.name = text("other"),
+                    .nickname = text("N"),
+                    .description = text("D"),
+                    .email = text("x@y")},
+                user;
     assert_int_equal(catalog_change_user(f.catalog, alice, &changes, nickname, &user, &f.error), 0);
     assert_string_equal(user.name, "alice");
     assert_string_equal(user.nickname, "N");
@@ -34,8 +38,9 @@ static void test_a_user_changes_what_is_named(void **state)
     user_free(&user);
     /* names never change */
     changes = (struct user){.name = text("other"), .email = text("x@y"), .role = text("admin")};
-    assert_int_equal(catalog_change_user(f.catalog, alice, &changes, bit(&USER_KIND, "name") | bit(&USER_KIND, "role") | email,
-                         &user, &f.error), 0);
+    assert_int_equal(catalog_change_user(f.catalog, alice, &changes,
+                         bit(&USER_KIND, "name") | bit(&USER_KIND, "role") | email, &user, &f.error),
+        0);
     assert_string_equal(user.name, "alice");
     assert_string_equal(user.role, "admin");
     assert_string_equal(user.email, "x@y");
@@ -46,17 +51,20 @@ static void test_a_user_changes_what_is_named(void **state)
         int code;
         const char *said;
     } CASES[] = {
-        {{.email = (char *)(uintptr_t)"b@b"}, "email", EEXIST, "email address already exists"},
-        {{.email = (char *)(uintptr_t)"bad"}, "email", EINVAL, "email"},
-        {{.icon = (char *)(uintptr_t)"no icon"}, "icon", EINVAL, "icon"},
-        {{.nickname = (char *)(uintptr_t)"\xff"}, "nickname", EINVAL, "nickname"},
-        {{.role = (char *)(uintptr_t)"1"}, "role", EINVAL, "role"},
-        {{.password = (char *)(uintptr_t)""}, "password", EINVAL, "password"},
+        {{.email = (char *)(uintptr_t) "b@b"}, "email", EEXIST, "email address already exists"},
+        {{.email = (char *)(uintptr_t) "bad"}, "email", EINVAL, "email"},
+        {{.icon = (char *)(uintptr_t) "no icon"}, "icon", EINVAL, "icon"},
+        {{.nickname = (char *)(uintptr_t) "\xff"}, "nickname", EINVAL, "nickname"},
+        {{.role = (char *)(uintptr_t) "1"}, "role", EINVAL, "role"},
+        {{.password = (char *)(uintptr_t) ""}, "password", EINVAL, "password"},
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++)
-        assert_error(&f, catalog_change_user(f.catalog, alice, &CASES[i].changes, bit(&USER_KIND, CASES[i].field), &user, &f.error),
+        assert_error(&f,
+            catalog_change_user(
+                f.catalog, alice, &CASES[i].changes, bit(&USER_KIND, CASES[i].field), &user, &f.error),
             CASES[i].code, CASES[i].said);
-    assert_error(&f, catalog_change_user(f.catalog, 99, &changes, nickname, &user, &f.error), ENOENT, "user not found");
+    assert_error(&f, catalog_change_user(f.catalog, 99, &changes, nickname, &user, &f.error), ENOENT,
+        "user not found");
     /* the same address is not "taken" */
     changes = (struct user){.email = text("b@b")};
     assert_int_equal(catalog_change_user(f.catalog, bob, &changes, email, &user, &f.error), 0);
@@ -77,7 +85,9 @@ static void test_a_changed_login_counts_at_once(void **state)
     assert_int_equal(catalog_identity_by_password(f.catalog, "alice", "pw", &identity, &f.error), 0);
     assert_int_equal(catalog_identity_by_password(f.catalog, "a@b", "pw", &identity, &f.error), 0);
     assert_int_equal(catalog_change_user(f.catalog, alice, &changes,
-                         bit(&USER_KIND, "password") | bit(&USER_KIND, "role") | bit(&USER_KIND, "email"), &user, &f.error), 0);
+                         bit(&USER_KIND, "password") | bit(&USER_KIND, "role") | bit(&USER_KIND, "email"),
+                         &user, &f.error),
+        0);
     assert_string_not_equal(user.password, "new");
     assert_string_not_equal(user.password_salt, "");
     user_free(&user);
@@ -102,7 +112,8 @@ static void test_devices_change(void **state)
     const uint32_t key = bit(&DEVICE_KIND, "apikey");
     assert_int_equal(catalog_create_device(f.catalog, &device, &id, &f.error), 0);
     make_device(&f, alice, "e");
-    assert_int_equal(catalog_identity_by_key(f.catalog, "first", &identity, &f.error), 0); /* now it is in the cache */
+    assert_int_equal(
+        catalog_identity_by_key(f.catalog, "first", &identity, &f.error), 0); /* now it is in the cache */
     changes = (struct device){.apikey = text(""), .visible = true};
     assert_int_equal(catalog_change_device(f.catalog, id, &changes, key, NULL, &stored, &f.error), 0);
     assert_int_equal(strlen(stored.apikey), 36);
@@ -115,18 +126,22 @@ static void test_devices_change(void **state)
     assert_int_equal(catalog_change_device(f.catalog, id, &changes, key, NULL, &again, &f.error), 0);
     device_free(&again);
     assert_int_equal(catalog_device_by_name(f.catalog, "alice", "e", &again, &f.error), 0);
-    assert_error(&f, catalog_change_device(f.catalog, again.id, &changes, key, NULL, &device, &f.error), ENOTUNIQ, "API key");
+    assert_error(&f, catalog_change_device(f.catalog, again.id, &changes, key, NULL, &device, &f.error),
+        ENOTUNIQ, "API key");
     assert_null(strstr(f.error.message, stored.apikey));
     device_free(&again);
     device_free(&stored);
     /* the role counts at once */
     changes = (struct device){.apikey = text("k"), .role = text("reader")};
-    assert_int_equal(catalog_change_device(f.catalog, id, &changes, key | bit(&DEVICE_KIND, "role"), NULL, &stored, &f.error), 0);
+    assert_int_equal(catalog_change_device(
+                         f.catalog, id, &changes, key | bit(&DEVICE_KIND, "role"), NULL, &stored, &f.error),
+        0);
     device_free(&stored);
     assert_int_equal(catalog_identity_by_key(f.catalog, "k", &identity, &f.error), 0);
     assert_string_equal(identity.device_role, "reader");
     assert_int_equal(catalog_device_by_name(f.catalog, "alice", "meta", &stored, &f.error), 0);
-    assert_error(&f, catalog_change_device(f.catalog, stored.id, &changes, key, NULL, &device, &f.error), EPERM, "meta");
+    assert_error(&f, catalog_change_device(f.catalog, stored.id, &changes, key, NULL, &device, &f.error),
+        EPERM, "meta");
     device_free(&stored);
     fixture_close(&f);
 }
@@ -139,11 +154,14 @@ static void test_a_private_users_device_stays_private(void **state)
     const uint32_t is_public = bit(&DEVICE_KIND, "public");
     struct user user, private = {.is_public = false};
     struct device changes = {.is_public = true}, stored;
-    assert_int_equal(catalog_change_user(f.catalog, alice, &private, bit(&USER_KIND, "public"), &user, &f.error), 0);
+    assert_int_equal(
+        catalog_change_user(f.catalog, alice, &private, bit(&USER_KIND, "public"), &user, &f.error), 0);
     user_free(&user);
-    assert_error(&f, catalog_change_device(f.catalog, id, &changes, is_public, NULL, &stored, &f.error), EINVAL, "private user");
+    assert_error(&f, catalog_change_device(f.catalog, id, &changes, is_public, NULL, &stored, &f.error),
+        EINVAL, "private user");
     struct user public = {.is_public = true};
-    assert_int_equal(catalog_change_user(f.catalog, alice, &public, bit(&USER_KIND, "public"), &user, &f.error), 0);
+    assert_int_equal(
+        catalog_change_user(f.catalog, alice, &public, bit(&USER_KIND, "public"), &user, &f.error), 0);
     user_free(&user);
     struct stream_place place;
     make_stream(&f, id, "s", false);
@@ -175,7 +193,8 @@ static void *change_often(void *context)
         struct device changes = {.nickname = value, .description = value}, stored;
         struct error error;
         (void)snprintf(value, sizeof(value), "%d", i);
-        if (catalog_change_device(changer->fixture->catalog, changer->id, &changes, field, NULL, &stored, &error) < 0)
+        if (catalog_change_device(
+                changer->fixture->catalog, changer->id, &changes, field, NULL, &stored, &error) < 0)
             return changer;
         device_free(&stored);
     }
@@ -209,10 +228,15 @@ static void test_concurrent_changes_are_not_lost(void **state)
 
 /* ---- trees and limits ---- */
 
-static struct new_user some_tree(struct new_device *devices, size_t device_count, struct stream *streams, size_t stream_count)
+static struct new_user some_tree(
+    struct new_device *devices, size_t device_count, struct stream *streams, size_t stream_count)
 {
-    return (struct new_user){.user = some_user("ann", "ann@b"), .password = "pw", .devices = devices, .device_count = device_count,
-        .streams = streams, .stream_count = stream_count};
+    return (struct new_user){.user = some_user("ann", "ann@b"),
+        .password = "pw",
+        .devices = devices,
+        .device_count = device_count,
+        .streams = streams,
+        .stream_count = stream_count};
 }
 
 static void assert_counts(struct fixture *f, uint64_t users, uint64_t devices, uint64_t streams)
@@ -230,7 +254,8 @@ static void test_a_user_comes_with_all_of_it_or_not_at_all(void **state)
     struct fixture f = fixture_open();
     struct stream own[] = {{.name = text("mood")}, {.name = text("notes"), .downlink = true}};
     struct stream steps[] = {{.name = text("steps")}, {.name = text("1")}};
-    struct new_device devices[] = {{.device = {.name = text("phone"), .apikey = text("k")}, .streams = steps, .stream_count = 1},
+    struct new_device devices[] = {
+        {.device = {.name = text("phone"), .apikey = text("k")}, .streams = steps, .stream_count = 1},
         {.device = {.name = text("lamp"), .is_public = true}}};
     struct new_user user = some_tree(devices, 2, own, 2);
     /* refused by the last one of them */
@@ -244,7 +269,8 @@ static void test_a_user_comes_with_all_of_it_or_not_at_all(void **state)
     assert_error(&f, catalog_create_user_tree(f.catalog, &user, NULL, NULL, &f.error), EINVAL, "name");
     devices[0].stream_count = 1;
     user.user.is_public = false; /* and so may be no device */
-    assert_error(&f, catalog_create_user_tree(f.catalog, &user, NULL, NULL, &f.error), EINVAL, "private user");
+    assert_error(
+        &f, catalog_create_user_tree(f.catalog, &user, NULL, NULL, &f.error), EINVAL, "private user");
     user.user.is_public = true;
     assert_counts(&f, 0, 0, 0);
     int64_t id = 0;
@@ -264,7 +290,8 @@ static void test_limits(void **state)
     (void)state;
     struct fixture f = fixture_open();
     struct stream streams[] = {{.name = text("a")}, {.name = text("b")}};
-    struct new_device devices[] = {{.device = {.name = text("one"), .is_public = true}}, {.device = {.name = text("two")}}};
+    struct new_device devices[] = {
+        {.device = {.name = text("one"), .is_public = true}}, {.device = {.name = text("two")}}};
     struct new_user user = some_tree(devices, 2, streams, 2);
     const struct {
         struct catalog_limits limits;
@@ -274,27 +301,34 @@ static void test_limits(void **state)
         {{.streams = 1}, "1 streams"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_error(&f, catalog_create_user_tree(f.catalog, &user, &cases[i].limits, NULL, &f.error), EOVERFLOW, cases[i].said);
+        assert_error(&f, catalog_create_user_tree(f.catalog, &user, &cases[i].limits, NULL, &f.error),
+            EOVERFLOW, cases[i].said);
     assert_counts(&f, 0, 0, 0);
     struct catalog_limits limits = {.users = 1, .devices = 2, .private_devices = 1, .streams = 2};
     int64_t id, device_id;
     assert_int_equal(catalog_create_user_tree(f.catalog, &user, &limits, &id, &f.error), 0);
     struct new_user second = {.user = some_user("bob", "bob@b"), .password = "pw"};
-    assert_error(&f, catalog_create_user_tree(f.catalog, &second, &limits, NULL, &f.error), EOVERFLOW, "1 users");
+    assert_error(
+        &f, catalog_create_user_tree(f.catalog, &second, &limits, NULL, &f.error), EOVERFLOW, "1 users");
     struct new_device third = {.device = {.user_id = id, .name = text("three")}};
-    assert_error(&f, catalog_create_device_tree(f.catalog, &third, &limits, &device_id, &f.error), EOVERFLOW, "2 devices");
+    assert_error(&f, catalog_create_device_tree(f.catalog, &third, &limits, &device_id, &f.error), EOVERFLOW,
+        "2 devices");
     limits.devices = 3;
-    assert_error(&f, catalog_create_device_tree(f.catalog, &third, &limits, &device_id, &f.error), EOVERFLOW, "1 private");
+    assert_error(&f, catalog_create_device_tree(f.catalog, &third, &limits, &device_id, &f.error), EOVERFLOW,
+        "1 private");
     third.device.is_public = true;
     assert_int_equal(catalog_create_device_tree(f.catalog, &third, &limits, &device_id, &f.error), 0);
     struct device changes = {.is_public = false}, stored;
-    assert_error(&f, catalog_change_device(f.catalog, device_id, &changes, bit(&DEVICE_KIND, "public"), &limits, &stored, &f.error),
+    assert_error(&f,
+        catalog_change_device(
+            f.catalog, device_id, &changes, bit(&DEVICE_KIND, "public"), &limits, &stored, &f.error),
         EOVERFLOW, "1 private");
     struct stream stream = {.device_id = device_id};
     char *const names[] = {text("a"), text("b"), text("c")};
     for (int i = 0; i < 3; i++) {
         stream.name = names[i];
-        assert_int_equal(catalog_create_stream_within(f.catalog, &stream, &limits, NULL, &f.error), i < 2 ? 0 : -EOVERFLOW);
+        assert_int_equal(catalog_create_stream_within(f.catalog, &stream, &limits, NULL, &f.error),
+            i < 2 ? 0 : -EOVERFLOW);
     }
     assert_counts(&f, 1, 5, 5);
     fixture_close(&f);

@@ -46,21 +46,27 @@ static void test_broken_invariants(void **state)
         const char *sql, *found;
         bool only_thorough;
     } cases[] = {
-        {"DELETE FROM devices WHERE name = 'user' AND user_id = 1", "user 'alice' has no device 'user'", false},
+        {"DELETE FROM devices WHERE name = 'user' AND user_id = 1", "user 'alice' has no device 'user'",
+            false},
         {"DELETE FROM devices WHERE name = 'meta' AND user_id = 2", "user 'bob' has no device 'meta'", false},
-        {"PRAGMA foreign_keys = OFF; DELETE FROM users WHERE name = 'bob'", "devices 5 belongs to nobody", false},
-        {"PRAGMA foreign_keys = OFF; DELETE FROM devices WHERE name = 'd'", "streams 1 belongs to nobody", false},
+        {"PRAGMA foreign_keys = OFF; DELETE FROM users WHERE name = 'bob'", "devices 5 belongs to nobody",
+            false},
+        {"PRAGMA foreign_keys = OFF; DELETE FROM devices WHERE name = 'd'", "streams 1 belongs to nobody",
+            false},
         {"PRAGMA ignore_check_constraints = ON; UPDATE streams SET downlink = 0 WHERE name = 's'",
             "downlink series does not match", false},
-        {"PRAGMA ignore_check_constraints = ON; UPDATE devices SET apikey = 'k' WHERE name = 'meta' AND user_id = 1",
+        {"PRAGMA ignore_check_constraints = ON; UPDATE devices SET apikey = 'k' WHERE name = 'meta' AND "
+         "user_id = 1",
             "device 'meta' of user 'alice' has an API key", false},
-        {"UPDATE streams SET downlink_series_id = 3 WHERE name = 's'", "series 3 belongs to a stream and to a downlink",
-            false},
+        {"UPDATE streams SET downlink_series_id = 3 WHERE name = 's'",
+            "series 3 belongs to a stream and to a downlink", false},
         {"UPDATE series_sequence SET last = 4", "series 5 was never given out", false},
-        {"PRAGMA ignore_check_constraints = ON; UPDATE streams SET ephemeral = 2 WHERE name = 't'", "stream 2 has a value",
-            false},
-        {"PRAGMA ignore_check_constraints = ON; UPDATE devices SET visible = 7 WHERE id = 1", "device 1 has a value", false},
-        {"PRAGMA ignore_check_constraints = ON; UPDATE users SET name = '' WHERE id = 2", "user 2 has a value", false},
+        {"PRAGMA ignore_check_constraints = ON; UPDATE streams SET ephemeral = 2 WHERE name = 't'",
+            "stream 2 has a value", false},
+        {"PRAGMA ignore_check_constraints = ON; UPDATE devices SET visible = 7 WHERE id = 1",
+            "device 1 has a value", false},
+        {"PRAGMA ignore_check_constraints = ON; UPDATE users SET name = '' WHERE id = 2",
+            "user 2 has a value", false},
         {"UPDATE series_sequence SET last = 1", "series 4 was never given out", false},
         {"DROP TABLE streams", "tables are not", false},
         {"ALTER TABLE streams DROP COLUMN datatype", "tables are not", false},
@@ -94,7 +100,8 @@ static void test_files_that_are_no_catalog(void **state)
         const char *said;
     } cases[] = {
         {NULL, "", EBADMSG, "no catalog"},
-        {NULL, "this is no database, and it is long enough to be looked at: ..............................", EBADMSG, "damaged"},
+        {NULL, "this is no database, and it is long enough to be looked at: ..............................",
+            EBADMSG, "damaged"},
         {"PRAGMA application_id = 1", NULL, EBADMSG, "no catalog"},
         {"PRAGMA user_version = 2", NULL, ENOTSUP, "version 2"},
         {"PRAGMA user_version = 0", NULL, ENOTSUP, "version 0"},
@@ -162,7 +169,8 @@ static void test_missing_and_present_files(void **state)
     struct fixture f = closed_catalog();
     struct report report = {0};
     assert_error(&f, catalog_create(f.path, &f.error), EEXIST, "");
-    assert_int_equal(catalog_check(f.path, collect, &report, &f.error), 0); /* and the old one is still whole */
+    assert_int_equal(
+        catalog_check(f.path, collect, &report, &f.error), 0); /* and the old one is still whole */
     assert_int_equal(unlink(f.path), 0);
     assert_error(&f, catalog_open(f.path, &f.catalog, &f.error), ENOENT, "");
     assert_error(&f, catalog_check(f.path, collect, &report, &f.error), ENOENT, "");
@@ -223,7 +231,8 @@ static void test_a_killed_process_loses_nothing(void **state)
     assert_int_equal(status, 0);
     size_t before_size, after_size;
     char *before = contents(f.directory, &before_size);
-    assert_non_null(memmem(before, before_size, "catalog.sqlite-wal", 18)); /* there is something to read beside the file */
+    assert_non_null(memmem(
+        before, before_size, "catalog.sqlite-wal", 18)); /* there is something to read beside the file */
     struct report report = {0};
     assert_int_equal(catalog_check(f.path, collect, &report, &f.error), 0);
     char *after = contents(f.directory, &after_size);

@@ -15,8 +15,8 @@ static void test_keys(void **state)
     const char *const key_of[] = {"key", long_key};
     int64_t ids[2];
     for (int i = 0; i < 2; i++) {
-        struct device device = {.user_id = alice, .name = text(i ? "b" : "a"), .apikey = text(key_of[i]),
-            .role = text("writer")};
+        struct device device = {
+            .user_id = alice, .name = text(i ? "b" : "a"), .apikey = text(key_of[i]), .role = text("writer")};
         assert_int_equal(catalog_create_device(f.catalog, &device, &ids[i], &f.error), 0);
     }
     struct identity identity;
@@ -35,7 +35,8 @@ static void test_keys(void **state)
         }
     }
     run_sql(&f, "UPDATE devices SET apikey = 'other' WHERE apikey = 'key'");
-    assert_int_equal(catalog_identity_by_key(f.catalog, "key", &identity, &f.error), 0); /* no SQLite on this path */
+    assert_int_equal(
+        catalog_identity_by_key(f.catalog, "key", &identity, &f.error), 0); /* no SQLite on this path */
     uint64_t *series;
     size_t count;
     assert_int_equal(catalog_delete_device(f.catalog, ids[1], &series, &count, &f.error), 0);
@@ -55,7 +56,8 @@ static void test_the_schema_of_a_place(void **state)
     static const struct {
         const char *schema;
         bool empty;
-    } CASES[] = {{"{\"type\": \"number\"}", false}, {"{}", true}, {"true", true}, {"{\"type\":\"string\"}", false}};
+    } CASES[] = {
+        {"{\"type\": \"number\"}", false}, {"{}", true}, {"true", true}, {"{\"type\":\"string\"}", false}};
     (void)state;
     struct fixture f = fixture_open();
     struct stream_place place;
@@ -68,7 +70,8 @@ static void test_the_schema_of_a_place(void **state)
         for (size_t j = 0; j < STREAM_KIND.count; j++)
             if (strcmp(STREAM_KIND.fields[j].name, "schema") == 0)
                 fields = field_bit(&STREAM_KIND, &STREAM_KIND.fields[j]);
-        assert_int_equal(catalog_change_stream(f.catalog, id, &changes, fields, &changed, &dropped, &f.error), 0);
+        assert_int_equal(
+            catalog_change_stream(f.catalog, id, &changes, fields, &changed, &dropped, &f.error), 0);
         assert_int_equal(catalog_stream_place(f.catalog, "alice", "d", "s", &place, &f.error), 0);
         assert_int_equal(place.schema_empty, CASES[i].empty);
         assert_int_equal(schema_digest(changed.schema, digest), 0);
@@ -88,8 +91,8 @@ static void test_places(void **state)
     struct device public_device = {.user_id = alice, .name = text("p"), .is_public = true};
     int64_t device, id;
     assert_int_equal(catalog_create_device(f.catalog, &public_device, &device, &f.error), 0);
-    struct stream stream = {.device_id = device, .name = text("s"), .schema = text("{\"type\":\"number\"}"),
-        .ephemeral = true};
+    struct stream stream = {
+        .device_id = device, .name = text("s"), .schema = text("{\"type\":\"number\"}"), .ephemeral = true};
     assert_int_equal(catalog_create_stream(f.catalog, &stream, &id, &f.error), 0);
     int64_t plain = make_stream(&f, make_device(&f, alice, "q"), "t", true);
     struct stream_place place;
@@ -107,14 +110,16 @@ static void test_places(void **state)
         assert_true(!place.ephemeral && !place.device_public && place.downlink && place.schema_empty);
     }
     run_sql(&f, "UPDATE streams SET name = 'u' WHERE name = 's'");
-    assert_int_equal(catalog_stream_place(f.catalog, "alice", "p", "s", &place, &f.error), 0); /* no SQLite here */
+    assert_int_equal(
+        catalog_stream_place(f.catalog, "alice", "p", "s", &place, &f.error), 0); /* no SQLite here */
     uint64_t *series;
     size_t count;
     assert_int_equal(catalog_delete_stream(f.catalog, plain, &series, &count, &f.error), 0);
     free(series);
     assert_error(&f, catalog_stream_place(f.catalog, "alice", "q", "t", &place, &f.error), ENOENT,
         "stream 'alice/q/t' not found");
-    assert_error(&f, catalog_stream_place(f.catalog, "alice", "p", "s", &place, &f.error), ENOENT, "not found");
+    assert_error(
+        &f, catalog_stream_place(f.catalog, "alice", "p", "s", &place, &f.error), ENOENT, "not found");
     assert_int_equal(catalog_stream_place(f.catalog, "alice", "p", "u", &place, &f.error), 0);
     static const char *const odd[] = {"", "p/s", "\xff", "abcdefghijklmnopqrstuvwxyz01234"};
     for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
@@ -122,7 +127,8 @@ static void test_places(void **state)
             "stream not found");
     assert_int_equal(catalog_delete_device(f.catalog, device, &series, &count, &f.error), 0);
     free(series);
-    assert_error(&f, catalog_stream_place(f.catalog, "alice", "p", "u", &place, &f.error), ENOENT, "not found");
+    assert_error(
+        &f, catalog_stream_place(f.catalog, "alice", "p", "u", &place, &f.error), ENOENT, "not found");
     fixture_close(&f);
 }
 
@@ -166,8 +172,8 @@ static void test_more_paths_than_the_cache_holds(void **state)
 
 /* ---- logging in ---- */
 
-static void create_user(struct fixture *fixture, const char *name, const char *email, const char *password,
-    int64_t *ret_id)
+static void create_user(
+    struct fixture *fixture, const char *name, const char *email, const char *password, int64_t *ret_id)
 {
     struct user user = some_user(name, email);
     assert_int_equal(catalog_create_user(fixture->catalog, &user, password, ret_id, &fixture->error), 0);
@@ -189,15 +195,21 @@ static void test_logging_in(void **state)
         assert_string_equal(identity.user_role, "user");
         assert_string_equal(identity.device_role, "user");
     }
-    assert_error(&f, catalog_identity_by_password(f.catalog, "alice", "Secret", &identity, &f.error), EACCES, "wrong");
-    assert_error(&f, catalog_identity_by_password(f.catalog, "alice", "", &identity, &f.error), EACCES, "wrong");
-    assert_error(&f, catalog_identity_by_password(f.catalog, "alic", "secret", &identity, &f.error), ENOENT, "user");
-    assert_error(&f, catalog_identity_by_password(f.catalog, "", "secret", &identity, &f.error), ENOENT, "user");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "alice", "Secret", &identity, &f.error), EACCES, "wrong");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "alice", "", &identity, &f.error), EACCES, "wrong");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "alic", "secret", &identity, &f.error), ENOENT, "user");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "", "secret", &identity, &f.error), ENOENT, "user");
     char huge[8192];
     memset(huge, 'x', sizeof(huge) - 1);
     huge[sizeof(huge) - 1] = '\0';
-    assert_error(&f, catalog_identity_by_password(f.catalog, "alice", huge, &identity, &f.error), EACCES, "wrong");
-    assert_error(&f, catalog_identity_by_password(f.catalog, huge, "secret", &identity, &f.error), ENOENT, "user");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "alice", huge, &identity, &f.error), EACCES, "wrong");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, huge, "secret", &identity, &f.error), ENOENT, "user");
     fixture_close(&f);
 }
 
@@ -211,9 +223,11 @@ static void test_a_right_password_is_remembered(void **state)
     assert_int_equal(catalog_identity_by_password(f.catalog, "alice", "secret", &identity, &f.error), 0);
     run_sql(&f, "UPDATE users SET password = 'x'"); /* a login that asked SQLite or bcrypt would fail now */
     assert_int_equal(catalog_identity_by_password(f.catalog, "alice", "secret", &identity, &f.error), 0);
-    assert_error(&f, catalog_identity_by_password(f.catalog, "a@b", "secret", &identity, &f.error), EINVAL, "hash");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "a@b", "secret", &identity, &f.error), EINVAL, "hash");
     assert_int_equal(catalog_set_password(f.catalog, alice, "new", &f.error), 0);
-    assert_error(&f, catalog_identity_by_password(f.catalog, "alice", "secret", &identity, &f.error), EACCES, "wrong");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "alice", "secret", &identity, &f.error), EACCES, "wrong");
     assert_int_equal(catalog_identity_by_password(f.catalog, "alice", "new", &identity, &f.error), 0);
     assert_error(&f, catalog_set_password(f.catalog, 99, "new", &f.error), ENOENT, "user not found");
     assert_error(&f, catalog_set_password(f.catalog, alice, "", &f.error), EINVAL, "password");
@@ -221,7 +235,8 @@ static void test_a_right_password_is_remembered(void **state)
     size_t count;
     assert_int_equal(catalog_delete_user(f.catalog, alice, &series, &count, &f.error), 0);
     free(series);
-    assert_error(&f, catalog_identity_by_password(f.catalog, "alice", "new", &identity, &f.error), ENOENT, "user");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "alice", "new", &identity, &f.error), ENOENT, "user");
     fixture_close(&f);
 }
 
@@ -235,7 +250,8 @@ static void test_names_that_differ_by_case(void **state)
     assert_int_equal(catalog_identity_by_password(f.catalog, "ALICE", "one", &identity, &f.error), 0);
     assert_int_equal(identity.user_id, lower);
     create_user(&f, "ALICE", "b@b", "two", &upper);
-    assert_error(&f, catalog_identity_by_password(f.catalog, "ALICE", "one", &identity, &f.error), EACCES, "wrong");
+    assert_error(
+        &f, catalog_identity_by_password(f.catalog, "ALICE", "one", &identity, &f.error), EACCES, "wrong");
     assert_int_equal(catalog_identity_by_password(f.catalog, "ALICE", "two", &identity, &f.error), 0);
     assert_int_equal(identity.user_id, upper);
     assert_int_equal(catalog_identity_by_password(f.catalog, "Alice", "one", &identity, &f.error), 0);
@@ -243,11 +259,15 @@ static void test_names_that_differ_by_case(void **state)
     fixture_close(&f);
 }
 
-static void import_hash(struct fixture *fixture, const char *name, const char *hash, const char *salt,
-    const char *scheme)
+static void import_hash(
+    struct fixture *fixture, const char *name, const char *hash, const char *salt, const char *scheme)
 {
-    struct user user = {.name = text(name), .email = text(""), .role = text("user"), .password = text(hash),
-        .password_salt = text(salt), .password_scheme = text(scheme)};
+    struct user user = {.name = text(name),
+        .email = text(""),
+        .role = text("user"),
+        .password = text(hash),
+        .password_salt = text(salt),
+        .password_scheme = text(scheme)};
     struct catalog_import *import;
     assert_int_equal(catalog_import_begin(fixture->catalog, &user, &import, &fixture->error), 0);
     assert_int_equal(catalog_import_commit(import, &fixture->error), 0);
@@ -272,18 +292,21 @@ static void test_old_hashes_are_upgraded_at_login(void **state)
         struct user before, after;
         struct identity identity;
         assert_int_equal(catalog_user_by_name(f.catalog, cases[i].name, &before, &f.error), 0);
-        assert_error(&f, catalog_identity_by_password(f.catalog, cases[i].name, "no", &identity, &f.error), EACCES, "");
+        assert_error(&f, catalog_identity_by_password(f.catalog, cases[i].name, "no", &identity, &f.error),
+            EACCES, "");
         assert_int_equal(catalog_user_by_name(f.catalog, cases[i].name, &after, &f.error), 0);
         assert_string_equal(after.password, before.password);
         user_free(&after);
-        assert_int_equal(catalog_identity_by_password(f.catalog, cases[i].name, cases[i].password, &identity, &f.error),
+        assert_int_equal(
+            catalog_identity_by_password(f.catalog, cases[i].name, cases[i].password, &identity, &f.error),
             0);
         fixture_reopen(&f); /* nothing is remembered */
         assert_int_equal(catalog_user_by_name(f.catalog, cases[i].name, &after, &f.error), 0);
         assert_int_equal(strcmp(after.password, before.password) != 0, cases[i].upgraded);
         assert_string_equal(after.password_scheme, cases[i].upgraded ? "bcrypt-hmac-sha256" : "bcrypt");
         assert_memory_equal(after.password, cases[i].upgraded ? "$2b$10$" : "$2a$10$", 7);
-        assert_int_equal(catalog_identity_by_password(f.catalog, cases[i].name, cases[i].password, &identity, &f.error),
+        assert_int_equal(
+            catalog_identity_by_password(f.catalog, cases[i].name, cases[i].password, &identity, &f.error),
             0);
         user_free(&before);
         user_free(&after);
@@ -295,8 +318,14 @@ static void test_hashing_for_an_import(void **state)
 {
     (void)state;
     struct fixture f = fixture_open();
-    struct user user = {.name = strdup("bob"), .email = strdup(""), .nickname = strdup(""), .description = strdup(""),
-        .icon = strdup(""), .role = strdup("user"), .password = strdup("old"), .password_salt = strdup("old"),
+    struct user user = {.name = strdup("bob"),
+        .email = strdup(""),
+        .nickname = strdup(""),
+        .description = strdup(""),
+        .icon = strdup(""),
+        .role = strdup("user"),
+        .password = strdup("old"),
+        .password_salt = strdup("old"),
         .password_scheme = strdup("")};
     assert_error(&f, user_set_password(&user, "", &f.error), EINVAL, "password");
     assert_string_equal(user.password, "old");

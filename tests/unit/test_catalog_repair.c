@@ -1,4 +1,5 @@
-/* A damaged catalog is mended from its tables or left alone; a snapshot's copy is a catalog of that moment. */
+/* A damaged catalog is mended from its tables or left alone; a snapshot's copy is a catalog of that moment.
+ */
 #include "catalog_fixture.h"
 
 #include <sys/wait.h>
@@ -50,7 +51,8 @@ static void damage_index(const char *path, int64_t root, int64_t page_bytes)
     free(bytes);
 }
 
-/* A closed catalog of one stream with a damaged index; with a second stream in the log of a killed process if wanted. */
+/* A closed catalog of one stream with a damaged index; with a second stream in the log of a killed process if
+ * wanted. */
 static struct fixture damaged_catalog(bool with_log)
 {
     struct fixture f = fixture_open();
@@ -58,7 +60,8 @@ static struct fixture damaged_catalog(bool with_log)
     make_stream(&f, device, "s", true);
     catalog_close(f.catalog);
     f.catalog = NULL;
-    int64_t root = integer_of(f.path, "SELECT max(rootpage) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'devices'");
+    int64_t root = integer_of(
+        f.path, "SELECT max(rootpage) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'devices'");
     int64_t page_bytes = integer_of(f.path, "PRAGMA page_size");
     if (with_log) {
         pid_t child = fork();
@@ -133,7 +136,8 @@ static void test_an_interrupted_repair_is_finished(void **state)
 {
     (void)state;
     struct fixture f = damaged_catalog(true);
-    char *keep = test_path(f.directory, "kept"), *repaired = test_path(f.directory, "catalog.sqlite.repaired");
+    char *keep = test_path(f.directory, "kept"),
+         *repaired = test_path(f.directory, "catalog.sqlite.repaired");
     size_t size, log_size;
     char *log_path = test_path(f.directory, "catalog.sqlite-wal");
     char *old = test_file_read(f.path, &size), *log = test_file_read(log_path, &log_size);
@@ -222,7 +226,8 @@ static void test_a_backup_is_the_snapshots_moment(void **state)
     struct stream stream = get_stream(&copy, "alice", "d", "before");
     assert_true(stream.series_id > 0 && stream.downlink_series_id > 0);
     stream_free(&stream);
-    assert_error(&f, catalog_stream_by_name(copy.catalog, "alice", "d", "after", &stream, &f.error), ENOENT, "");
+    assert_error(
+        &f, catalog_stream_by_name(copy.catalog, "alice", "d", "after", &stream, &f.error), ENOENT, "");
     make_stream(&copy, device, "own", false);
     catalog_close(copy.catalog);
     assert_int_equal(catalog_check(copy.path, print_finding, NULL, &f.error), 0);

@@ -1,4 +1,5 @@
-/* Many threads at once: what a write has returned is seen by every read that begins afterwards, cached or not. */
+/* Many threads at once: what a write has returned is seen by every read that begins afterwards, cached or
+ * not. */
 #include "catalog_fixture.h"
 
 #include <pthread.h>
@@ -28,7 +29,8 @@ static void *read_places(void *argument)
         struct identity identity;
         struct error error;
         if (catalog_stream_place(catalog, "alice", "d", "s", &place, &error) < 0 ||
-            catalog_identity_by_key(catalog, "key", &identity, &error) < 0 || strcmp(identity.device, "d") != 0)
+            catalog_identity_by_key(catalog, "key", &identity, &error) < 0 ||
+            strcmp(identity.device, "d") != 0)
             (void)atomic_fetch_add(&shared->wrong, 1);
         if (before % 2 == 0 && atomic_load(&shared->version) == before) {
             (void)atomic_fetch_add(&shared->checked, 1);
@@ -77,7 +79,9 @@ static void switch_downlink(struct shared *shared, int64_t stream_id, bool downl
     uint64_t dropped;
     struct error error;
     (void)atomic_fetch_add(&shared->version, 1);
-    assert_int_equal(catalog_change_stream(shared->fixture->catalog, stream.id, &stream, UINT32_MAX, NULL, &dropped, &error), 0);
+    assert_int_equal(catalog_change_stream(
+                         shared->fixture->catalog, stream.id, &stream, UINT32_MAX, NULL, &dropped, &error),
+        0);
     struct stream stored = get_stream(shared->fixture, "alice", "d", "s");
     atomic_store(&shared->expected, stored.downlink_series_id);
     stream_free(&stored);
@@ -91,7 +95,8 @@ static void test_readers_never_see_the_past(void **state)
 {
     (void)state;
     struct fixture f = fixture_open();
-    struct device device = {.user_id = make_user(&f, "alice", "a@b"), .name = text("d"), .apikey = text("key")};
+    struct device device = {
+        .user_id = make_user(&f, "alice", "a@b"), .name = text("d"), .apikey = text("key")};
     struct shared shared = {.fixture = &f};
     assert_int_equal(catalog_create_device(f.catalog, &device, &shared.device, &f.error), 0);
     int64_t stream = make_stream(&f, shared.device, "s", false);
@@ -226,7 +231,8 @@ static void *log_in(void *argument)
     struct login *login = argument;
     struct identity identity;
     struct error error;
-    login->result = catalog_identity_by_password(login->fixture->catalog, "alice", login->password, &identity, &error);
+    login->result =
+        catalog_identity_by_password(login->fixture->catalog, "alice", login->password, &identity, &error);
     return NULL;
 }
 

@@ -1,4 +1,5 @@
-/* The catalog's write-ahead log: begins anew when nobody reads from it, and has a limit while somebody does. */
+/* The catalog's write-ahead log: begins anew when nobody reads from it, and has a limit while somebody does.
+ */
 #include "catalog_fixture.h"
 
 #include "catalog_internal.h"
@@ -22,8 +23,13 @@ static int change(struct fixture *f, int64_t device, char *text)
     static unsigned number; /* one that could not be deleted stays */
     char name[16];
     (void)snprintf(name, sizeof(name), "s%u", number++);
-    struct stream stream = {.device_id = device, .name = name, .nickname = "", .description = text, .icon = "",
-        .schema = "{}", .datatype = ""};
+    struct stream stream = {.device_id = device,
+        .name = name,
+        .nickname = "",
+        .description = text,
+        .icon = "",
+        .schema = "{}",
+        .datatype = ""};
     int64_t id;
     int r = catalog_create_stream(f->catalog, &stream, &id, &f->error);
     if (r < 0)

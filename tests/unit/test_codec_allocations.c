@@ -1,5 +1,5 @@
-/* Reading and printing numbers and booleans allocates nothing per point: every call of malloc and its like in this
- * program is counted. */
+/* Reading and printing numbers and booleans allocates nothing per point: every call of malloc and its like in
+ * this program is counted. */
 #include "counted_allocations.h"
 
 #include "json_points.h"
@@ -33,8 +33,8 @@ static long endless_read(void *context, void *buffer, size_t size, struct error 
             endless->point[0] = endless->started ? ',' : '[';
             endless->started = true;
             unsigned i = endless->index++;
-            endless->size = 1 + (size_t)snprintf(endless->point + 1, sizeof(endless->point) - 1, endless->format,
-                1480000000 + i, i % 1000, i % 100);
+            endless->size = 1 + (size_t)snprintf(endless->point + 1, sizeof(endless->point) - 1,
+                                    endless->format, 1480000000 + i, i % 1000, i % 100);
             endless->taken = 0;
         }
         size_t part = endless->size - endless->taken;
@@ -78,7 +78,8 @@ static void check_shape(const char *format, size_t piece)
     json_points_close(reader);
     batch_free(&batch);
     if (after != before)
-        fail_msg("%s in pieces of %zu: %lu allocations for %d points", format, piece, after - before, BATCHES * BATCH_POINTS);
+        fail_msg("%s in pieces of %zu: %lu allocations for %d points", format, piece, after - before,
+            BATCHES * BATCH_POINTS);
 }
 
 static void test_no_allocation_per_point(void **state)
@@ -94,7 +95,7 @@ static void test_no_allocation_per_point(void **state)
         "{\"t\": %u.%u, \"d\": -0.%u}",
         "{\"t\":%u,\"d\":0.1234567890123%u%u}", /* no decimals: doubles */
         "{\"t\":%u.%03u,\"d\":true}",
-        "{ \"t\" : %u.%03u , \"d\" : false }",  /* the general parser */
+        "{ \"t\" : %u.%03u , \"d\" : false }", /* the general parser */
         "{\"d\":%u.5,\"t\":1%03u}",
         "{\"t\":%u,\"d\":%u,\"o\":\"sender/number%u\"}",
         "{\"t\":%u,\"d\":\"text %u \\u00e9 %u\"}",
@@ -136,14 +137,16 @@ static char *varied_text(unsigned points)
         else if (i == points - 1)
             p += sprintf(p, "\"%015000d\"", 1);
         else
-            p += sprintf(p, "{\"k\\n%u\":[%u,[true],\"\\u00e9 text of this point\"],\"k\\n%u\":null}", i, i, i);
+            p += sprintf(
+                p, "{\"k\\n%u\":[%u,[true],\"\\u00e9 text of this point\"],\"k\\n%u\":null}", i, i, i);
         p += sprintf(p, ",\"o\":\"sender%u\"}", i);
     }
     (void)sprintf(p, "]");
     return text;
 }
 
-/* Reads the text with the k-th allocation failing. Returns the answer; what was read is a part of what is expected. */
+/* Reads the text with the k-th allocation failing. Returns the answer; what was read is a part of what is
+ * expected. */
 static int read_refused(const char *text, unsigned long k, const struct batch *expected)
 {
     struct text_source source = {text, strlen(text)};

@@ -8,7 +8,8 @@
 
 enum { POINTS_MAX = 4096 };
 
-static const uint32_t COUNTS[] = {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 64, 100, 128, 129, 255, 256, 257, 511, 1000, 4095, 4096};
+static const uint32_t COUNTS[] = {
+    1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 64, 100, 128, 129, 255, 256, 257, 511, 1000, 4095, 4096};
 enum { COUNTS_COUNT = sizeof(COUNTS) / sizeof(COUNTS[0]) };
 
 static struct columns *columns;
@@ -41,7 +42,8 @@ static uint8_t *exact_copy(const struct buffer *buffer, size_t from)
     return copy;
 }
 
-static void decode(uint32_t count, const struct buffer *encoded, const struct sizes *sizes, struct batch *ret_batch)
+static void decode(
+    uint32_t count, const struct buffer *encoded, const struct sizes *sizes, struct batch *ret_batch)
 {
     struct error error = {0};
     uint8_t *data = exact_copy(encoded, 0);
@@ -52,14 +54,16 @@ static void decode(uint32_t count, const struct buffer *encoded, const struct si
     assert_int_equal(columns_decode_times(columns, data, sizes->times, count, ret_batch, &error), 0);
     assert_int_equal(columns_decode_values(columns, values, sizes->values, count, ret_batch, &error), 0);
     if (sizes->senders > 0)
-        assert_int_equal(columns_decode_senders(columns, data + sizes->times + sizes->values, sizes->senders, count,
-            ret_batch, &error), 0);
+        assert_int_equal(columns_decode_senders(columns, data + sizes->times + sizes->values, sizes->senders,
+                             count, ret_batch, &error),
+            0);
     ret_batch->count = count;
     free(values);
     free(data);
 }
 
-static void encode(const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out, struct sizes *sizes)
+static void encode(
+    const struct batch *batch, uint32_t from, uint32_t count, struct buffer *out, struct sizes *sizes)
 {
     assert_int_equal(columns_encode_times(columns, batch, from, count, out), 0);
     sizes->times = out->size;
@@ -155,9 +159,10 @@ static double half_exceptions(struct test_random *random, uint32_t i)
 
 static double specials(struct test_random *random, uint32_t i)
 {
-    static const double values[] = {0, -0.0, 5e-324, -5e-324, DBL_MIN, DBL_MAX, -DBL_MAX, 1e21, 1e22, 1e-7, 0.1, 1, -1,
-        9007199254740991.0, 9007199254740992.0, -9007199254740993.0, 4503599627370495.0, 4503599627370496.0,
-        9223372036854775807.0, 18446744073709551615.0, 1.7976931348623155e308, 0.30000000000000004, 123456789.123456789};
+    static const double values[] = {0, -0.0, 5e-324, -5e-324, DBL_MIN, DBL_MAX, -DBL_MAX, 1e21, 1e22, 1e-7,
+        0.1, 1, -1, 9007199254740991.0, 9007199254740992.0, -9007199254740993.0, 4503599627370495.0,
+        4503599627370496.0, 9223372036854775807.0, 18446744073709551615.0, 1.7976931348623155e308,
+        0.30000000000000004, 123456789.123456789};
     (void)i;
     return values[test_random_below(random, sizeof(values) / sizeof(values[0]))];
 }
@@ -197,16 +202,28 @@ static const struct {
     const char *name;
     shape shape;
 } SHAPES[] = {
-    {"small steps", small_steps}, {"constant", constant}, {"seldom jump", seldom_jump},
-    {"level shift", level_shift}, {"multiples", multiples}, {"quarter steps", quarter_steps},
-    {"full doubles", full_doubles}, {"all bit patterns", all_bit_patterns}, {"some exceptions", some_exceptions},
-    {"first is exception", first_is_exception}, {"half exceptions", half_exceptions}, {"specials", specials},
-    {"negative zeros", negative_zeros}, {"gaussian-like", gaussian_like}, {"float32", float32},
-    {"falling", falling}, {"slope with fraction", slope_with_fraction},
+    {"small steps", small_steps},
+    {"constant", constant},
+    {"seldom jump", seldom_jump},
+    {"level shift", level_shift},
+    {"multiples", multiples},
+    {"quarter steps", quarter_steps},
+    {"full doubles", full_doubles},
+    {"all bit patterns", all_bit_patterns},
+    {"some exceptions", some_exceptions},
+    {"first is exception", first_is_exception},
+    {"half exceptions", half_exceptions},
+    {"specials", specials},
+    {"negative zeros", negative_zeros},
+    {"gaussian-like", gaussian_like},
+    {"float32", float32},
+    {"falling", falling},
+    {"slope with fraction", slope_with_fraction},
 };
 enum { SHAPES_COUNT = sizeof(SHAPES) / sizeof(SHAPES[0]) };
 
-/* Each shape in both columns of numbers: as the batch keeps it, and as raw doubles, which the codec probes. */
+/* Each shape in both columns of numbers: as the batch keeps it, and as raw doubles, which the codec probes.
+ */
 static void make_doubles(struct batch *batch)
 {
     struct numbers *runs[] = {&batch->times, &batch->numbers};
@@ -227,7 +244,8 @@ static void numbers_of_every_shape(void **state)
             struct batch batch;
             batch_init(&batch);
             for (uint32_t i = 0; i < COUNTS[c]; i++)
-                assert_int_equal(batch_push_double(&batch, 1500000000 + i * 0.5, SHAPES[s].shape(&random, i)), 0);
+                assert_int_equal(
+                    batch_push_double(&batch, 1500000000 + i * 0.5, SHAPES[s].shape(&random, i)), 0);
             round_trip(&batch, 0, batch.count);
             round_trip(&batch, batch.count / 3, batch.count - batch.count / 3);
             make_doubles(&batch);
@@ -245,7 +263,8 @@ static void times_of_every_shape(void **state)
             struct test_random random = {s * 1000 + c};
             struct batch batch;
             batch_init(&batch);
-            for (uint32_t i = 0; i < COUNTS[c]; i++) /* any finite doubles: order is not the codec's concern */
+            for (uint32_t i = 0; i < COUNTS[c];
+                 i++) /* any finite doubles: order is not the codec's concern */
                 assert_int_equal(batch_push_boolean(&batch, SHAPES[s].shape(&random, i), true), 0);
             round_trip(&batch, 0, batch.count);
             batch_free(&batch);
@@ -256,7 +275,8 @@ static void times_of_every_shape(void **state)
 /* ---- integers ---- */
 
 static const int64_t TRICKY_INTEGERS[] = {0, 1, -1, INT64_MAX, INT64_MIN, INT64_MAX - 1, INT64_MIN + 1,
-    INT64_C(1) << 53, (INT64_C(1) << 53) + 1, -(INT64_C(1) << 53) - 1, INT64_C(1) << 62, 255, 256, 65535, 10, 1000000007};
+    INT64_C(1) << 53, (INT64_C(1) << 53) + 1, -(INT64_C(1) << 53) - 1, INT64_C(1) << 62, 255, 256, 65535, 10,
+    1000000007};
 
 static void round_trip_integers(const int64_t *integers, uint32_t count)
 {
@@ -275,8 +295,8 @@ static void extreme_integers(void **state)
     struct test_random random = {42};
     for (unsigned c = 0; c < COUNTS_COUNT; c++) {
         for (uint32_t i = 0; i < COUNTS[c]; i++)
-            integers[i] = TRICKY_INTEGERS[test_random_below(&random,
-                sizeof(TRICKY_INTEGERS) / sizeof(TRICKY_INTEGERS[0]))];
+            integers[i] = TRICKY_INTEGERS[test_random_below(
+                &random, sizeof(TRICKY_INTEGERS) / sizeof(TRICKY_INTEGERS[0]))];
         round_trip_integers(integers, COUNTS[c]);
         for (uint32_t i = 0; i < COUNTS[c]; i++)
             integers[i] = (int64_t)test_random_next(&random);
@@ -296,7 +316,8 @@ static void integers_of_every_width(void **state)
     for (unsigned width = 0; width < 64; width++) {
         int64_t base = (int64_t)(test_random_next(&random) >> (width / 2 + 1));
         for (uint32_t i = 0; i < 700; i++)
-            integers[i] = (int64_t)((uint64_t)base + (test_random_next(&random) & ((UINT64_C(1) << width) - 1)));
+            integers[i] =
+                (int64_t)((uint64_t)base + (test_random_next(&random) & ((UINT64_C(1) << width) - 1)));
         round_trip_integers(integers, 700);
     }
 }
@@ -306,7 +327,8 @@ static void integers_with_a_common_factor(void **state)
 {
     (void)state;
     static int64_t integers[POINTS_MAX];
-    static const int64_t factors[] = {2, 3, 7, 8, 12, 60, 300, 1000, 4096, 86400, 1000000007, INT64_C(1) << 40};
+    static const int64_t factors[] = {
+        2, 3, 7, 8, 12, 60, 300, 1000, 4096, 86400, 1000000007, INT64_C(1) << 40};
     struct test_random random = {44};
     for (unsigned f = 0; f < sizeof(factors) / sizeof(factors[0]); f++) {
         for (uint32_t i = 0; i < 1000; i++)
@@ -333,7 +355,8 @@ static void sizes_of_a_sensor(void **state)
     batch_init(&batch);
     for (uint32_t i = 0; i < POINTS_MAX; i++) {
         value += (int64_t)test_random_below(&random, 11) - 5;
-        double time = (double)(1500000000000 + 1000 * (int64_t)i + (int64_t)test_random_below(&random, 41) - 20) / 1000;
+        double time =
+            (double)(1500000000000 + 1000 * (int64_t)i + (int64_t)test_random_below(&random, 41) - 20) / 1000;
         assert_int_equal(batch_push_double(&batch, time, (double)value / 100), 0);
     }
     struct sizes sizes = round_trip(&batch, 0, POINTS_MAX);
@@ -402,7 +425,8 @@ static void booleans(void **state)
             struct batch batch;
             batch_init(&batch);
             for (uint32_t i = 0; i < COUNTS[c]; i++)
-                assert_int_equal(batch_push_boolean(&batch, i, one_in > 0 && test_random_below(&random, one_in) == 0), 0);
+                assert_int_equal(
+                    batch_push_boolean(&batch, i, one_in > 0 && test_random_below(&random, one_in) == 0), 0);
             assert_true(round_trip(&batch, 0, batch.count).values <= 2 + (batch.count + 7) / 8);
             batch_free(&batch);
         }
@@ -431,8 +455,11 @@ static void push_string(struct batch *batch, size_t size, uint64_t seed)
 static void strings(void **state)
 {
     (void)state;
-    static const struct { uint64_t distinct; size_t size_max; } cases[] = {
-        {1, 10}, {2, 3}, {3, 0}, {10, 40}, {300, 20}, {1000, 300}, {3000, 5}, {1000000, 100}, {1000000, 2000}};
+    static const struct {
+        uint64_t distinct;
+        size_t size_max;
+    } cases[] = {{1, 10}, {2, 3}, {3, 0}, {10, 40}, {300, 20}, {1000, 300}, {3000, 5}, {1000000, 100},
+        {1000000, 2000}};
     for (unsigned k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
         for (unsigned c = 0; c < COUNTS_COUNT; c++) {
             struct test_random random = {c};
@@ -516,7 +543,8 @@ static void senders(void **state)
             snprintf(name, sizeof(name), "user%u/device", (unsigned)who);
             assert_int_equal(batch_push_integer(&batch, i, i), 0);
             if (who < 30)
-                assert_int_equal(batch_set_last_sender(&batch, name, who == 7 ? SENDER_BYTES_MAX : strlen(name)), 0);
+                assert_int_equal(
+                    batch_set_last_sender(&batch, name, who == 7 ? SENDER_BYTES_MAX : strlen(name)), 0);
         }
         round_trip(&batch, 0, batch.count);
         if (batch.count > 1)
@@ -552,9 +580,9 @@ static int decode_any(enum column column, const uint8_t *data, size_t size, uint
     memcpy(exact, data, size);
     batch_init(&batch);
     assert_int_equal(batch_reserve(&batch, POINTS_MAX), 0);
-    int result = column == TIMES ? columns_decode_times(columns, exact, size, count, &batch, &error)
-        : column == VALUES       ? columns_decode_values(columns, exact, size, count, &batch, &error)
-                                 : columns_decode_senders(columns, exact, size, count, &batch, &error);
+    int result = column == TIMES    ? columns_decode_times(columns, exact, size, count, &batch, &error)
+                 : column == VALUES ? columns_decode_values(columns, exact, size, count, &batch, &error)
+                                    : columns_decode_senders(columns, exact, size, count, &batch, &error);
     assert_true(result == 0 || result == -EBADMSG);
     if (result < 0)
         assert_int_equal(error.code, EBADMSG);
@@ -569,7 +597,8 @@ static void damage(enum column column, const struct buffer *encoded, uint32_t co
     for (size_t size = 0; size < encoded->size; size += 1 + size / 20)
         assert_int_equal(decode_any(column, encoded->data, size, count), -EBADMSG); /* cut off */
     for (int i = 0; i < 300; i++) {
-        uint8_t *byte = &encoded->data[test_random_below(&random, i < 200 && encoded->size > 30 ? 30 : encoded->size)];
+        uint8_t *byte =
+            &encoded->data[test_random_below(&random, i < 200 && encoded->size > 30 ? 30 : encoded->size)];
         uint8_t before = *byte;
         *byte = (uint8_t)test_random_next(&random);
         decode_any(column, encoded->data, encoded->size, count);
@@ -613,7 +642,8 @@ static void damaged_columns_are_refused(void **state)
 static void nothing_but_finite_numbers_is_decoded(void **state)
 {
     (void)state;
-    static const uint64_t patterns[] = {0x7ff0000000000000, 0xfff0000000000000, 0x7ff8000000000000, 0xffffffffffffffff};
+    static const uint64_t patterns[] = {
+        0x7ff0000000000000, 0xfff0000000000000, 0x7ff8000000000000, 0xffffffffffffffff};
     for (unsigned p = 0; p < 4; p++) {
         /* doubles; no transform; one frame: minimum 0, 64 bits */
         uint8_t column[4 + 8] = {0x40, 0x00, 0x00, 64};
@@ -627,10 +657,14 @@ static void nothing_but_finite_numbers_is_decoded(void **state)
 static void decimals_keep_their_bounds(void **state)
 {
     (void)state;
-    static const struct { uint8_t exponent; int64_t integer; int expected; } cases[] = {
-        {0, INT64_MIN, 0}, {0, INT64_MAX, 0}, {1, DECIMAL_INTEGER_MAX, 0}, {1, -DECIMAL_INTEGER_MAX, 0},
-        {1, DECIMAL_INTEGER_MAX + 1, -EBADMSG}, {18, -DECIMAL_INTEGER_MAX - 1, -EBADMSG},
-        {1, INT64_MIN, -EBADMSG}, {1, INT64_MAX, -EBADMSG}, {19, 0, -EBADMSG}};
+    static const struct {
+        uint8_t exponent;
+        int64_t integer;
+        int expected;
+    } cases[] = {{0, INT64_MIN, 0}, {0, INT64_MAX, 0}, {1, DECIMAL_INTEGER_MAX, 0},
+        {1, -DECIMAL_INTEGER_MAX, 0}, {1, DECIMAL_INTEGER_MAX + 1, -EBADMSG},
+        {18, -DECIMAL_INTEGER_MAX - 1, -EBADMSG}, {1, INT64_MIN, -EBADMSG}, {1, INT64_MAX, -EBADMSG},
+        {19, 0, -EBADMSG}};
     for (unsigned c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
         uint8_t column[3 + VARINT_BYTES_MAX] = {cases[c].exponent, 0x00};
         uint8_t *end = varint_put(column + 2, zigzag_encode(cases[c].integer));
@@ -639,7 +673,8 @@ static void decimals_keep_their_bounds(void **state)
     }
 }
 
-/* What a search for blocks meets in damaged bytes: hardly anything passes, so hardly anything is read to its end. */
+/* What a search for blocks meets in damaged bytes: hardly anything passes, so hardly anything is read to its
+ * end. */
 static void other_bytes_are_seldom_plausible(void **state)
 {
     (void)state;
@@ -649,8 +684,8 @@ static void other_bytes_are_seldom_plausible(void **state)
     for (unsigned i = 0; i < tried; i++) {
         for (unsigned b = 0; b < sizeof(data); b++)
             data[b] = (uint8_t)test_random_next(&random);
-        plausible += columns_plausible(data, 1 + test_random_below(&random, 50), 1 + test_random_below(&random, 50),
-            1 + test_random_below(&random, 50));
+        plausible += columns_plausible(data, 1 + test_random_below(&random, 50),
+            1 + test_random_below(&random, 50), 1 + test_random_below(&random, 50));
         assert_false(columns_plausible(data, 0, 1, 0) || columns_plausible(data, 1, 0, 1));
     }
     assert_true(plausible < tried / 1000);

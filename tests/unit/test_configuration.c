@@ -49,12 +49,16 @@ static void test_every_key_is_read(void **state)
     (void)state;
     struct configuration c;
     struct error error = {0};
-    assert_int_equal(parse("{\"version\":1,\"hostname\":\"0.0.0.0\",\"port\":0,\"frontend_enabled\":false,"
-                           "\"siteurl\":\"http://x//y\",\"allowcrossorigin\":true,\"logfile\":\"/l\",\"loglevel\":\"warn\","
-                           "\"insert_limit_bytes\":100,\"time_ahead_max\":0,\"http_read_timeout\":7,\"failed_login_delay\":0,"
-                           "\"failed_logins_max\":3,\"trusted_proxies\":[\"127.0.0.1\",\"::1\"],"
-                           "\"connections_max\":9,\"fsync\":\"interval:250\",\"journal_bytes\":65536}",
-                         &c, &error), 0);
+    assert_int_equal(
+        parse(
+            "{\"version\":1,\"hostname\":\"0.0.0.0\",\"port\":0,\"frontend_enabled\":false,"
+            "\"siteurl\":\"http://x//y\",\"allowcrossorigin\":true,\"logfile\":\"/l\",\"loglevel\":\"warn\","
+            "\"insert_limit_bytes\":100,\"time_ahead_max\":0,\"http_read_timeout\":7,\"failed_login_delay\":"
+            "0,"
+            "\"failed_logins_max\":3,\"trusted_proxies\":[\"127.0.0.1\",\"::1\"],"
+            "\"connections_max\":9,\"fsync\":\"interval:250\",\"journal_bytes\":65536}",
+            &c, &error),
+        0);
     assert_string_equal(c.hostname, "0.0.0.0");
     assert_int_equal(c.port, 0);
     assert_false(c.frontend_enabled);
@@ -83,13 +87,16 @@ static void test_a_configuration_of_the_reference_is_accepted(void **state)
     (void)state;
     struct configuration c;
     struct error error = {0};
-    int r = parse("{\"version\":1,\"watch\":true,\"permissions\":\"default\",\"redirect80\":false,\"cookie\":{\"authkey\":\"\"},"
-                  "\"tls\":{\"enabled\":false,\"key\":\"\",\"cert\":\"\",\"acme\":{\"enabled\":false}},"
-                  "\"captcha\":{\"enabled\":false},\"query_display_timer\":60,\"stats_display_timer\":86400,"
-                  "\"websocket\":{\"write_wait\":2},\"minify\":true,\"cache_static\":true,\"cache_static_maxage\":604800,"
-                  "\"gzip_static\":true,\"redis\":{\"port\":6380},\"nats\":{},\"sql\":{\"type\":\"postgres\"},"
-                  "\"batchsize\":250,\"chunksize\":10,\"cache\":true,\"cache_timeout\":30000,\"user_cache_size\":1000,"
-                  "\"device_cache_size\":1,\"stream_cache_size\":1,\"password_hash\":\"SHA512\",\"pipescript\":{}}",
+    int r = parse(
+        "{\"version\":1,\"watch\":true,\"permissions\":\"default\",\"redirect80\":false,\"cookie\":{"
+        "\"authkey\":\"\"},"
+        "\"tls\":{\"enabled\":false,\"key\":\"\",\"cert\":\"\",\"acme\":{\"enabled\":false}},"
+        "\"captcha\":{\"enabled\":false},\"query_display_timer\":60,\"stats_display_timer\":86400,"
+        "\"websocket\":{\"write_wait\":2},\"minify\":true,\"cache_static\":true,\"cache_static_maxage\":"
+        "604800,"
+        "\"gzip_static\":true,\"redis\":{\"port\":6380},\"nats\":{},\"sql\":{\"type\":\"postgres\"},"
+        "\"batchsize\":250,\"chunksize\":10,\"cache\":true,\"cache_timeout\":30000,\"user_cache_size\":1000,"
+        "\"device_cache_size\":1,\"stream_cache_size\":1,\"password_hash\":\"SHA512\",\"pipescript\":{}}",
         &c, &error);
     if (r < 0)
         fail_msg("%s", error.message);
@@ -117,21 +124,44 @@ static void test_wrong_configurations_say_where(void **state)
     static const struct {
         const char *text, *said;
     } cases[] = {
-        {"", "line"}, {"[]", "line 1: an object"}, {"{", "line"}, {"{}\n{}", "line 2"}, {"{\n\n\"port\": }", "line 3"},
-        {"/* a\n b */ {\n// c\n\"port\" 5}", "line 4"}, {"{}\n\n/* x", "line 3: the comment"}, {"{} /*/", "line 1: the comment"},
-        {"{\"prot\":1}", "\"prot\""}, {"{\"port\":1,\"port\":2}", "port"}, {"{\"version\":2}", "\"version\""},
-        {"{\"port\":65536}", "\"port\""}, {"{\"port\":-1}", "\"port\""}, {"{\"port\":\"80\"}", "\"port\""},
-        {"{\"port\":80.5}", "\"port\""}, {"{\"hostname\":5}", "\"hostname\""}, {"{\"hostname\":\"a\\u0000b\"}", "line 1"},
-        {"{\"frontend_enabled\":1}", "\"frontend_enabled\""}, {"{\"loglevel\":\"loud\"}", "\"loglevel\""},
-        {"{\"loglevel\":null}", "\"loglevel\""}, {"{\"insert_limit_bytes\":99}", "\"insert_limit_bytes\""},
-        {"{\"time_ahead_max\":-1}", "\"time_ahead_max\""}, {"{\"time_ahead_max\":1e9}", "\"time_ahead_max\""},
-        {"{\"connections_max\":0}", "\"connections_max\""}, {"{\"http_read_timeout\":0}", "\"http_read_timeout\""},
-        {"{\"failed_login_delay\":-1}", "\"failed_login_delay\""}, {"{\"fsync\":\"sometimes\"}", "\"fsync\""},
-        {"{\"fsync\":\"interval:\"}", "\"fsync\""}, {"{\"fsync\":\"interval:0\"}", "\"fsync\""},
-        {"{\"fsync\":\"interval:1s\"}", "\"fsync\""}, {"{\"fsync\":\"interval:60001\"}", "\"fsync\""},
-        {"{\"fsync\":\"interval:99999999999999999999\"}", "\"fsync\""}, {"{\"fsync\":1}", "\"fsync\""},
-        {"{\"journal_bytes\":65535}", "\"journal_bytes\""}, {"{\"journal_bytes\":1073745920}", "\"journal_bytes\""}, {"{\"tls\":{\"enabled\":true}}", "\"tls\""},
-        {"{\"tls\":true}", "\"tls\""}, {"{\"permissions\":1}", "\"permissions\""},
+        {"", "line"},
+        {"[]", "line 1: an object"},
+        {"{", "line"},
+        {"{}\n{}", "line 2"},
+        {"{\n\n\"port\": }", "line 3"},
+        {"/* a\n b */ {\n// c\n\"port\" 5}", "line 4"},
+        {"{}\n\n/* x", "line 3: the comment"},
+        {"{} /*/", "line 1: the comment"},
+        {"{\"prot\":1}", "\"prot\""},
+        {"{\"port\":1,\"port\":2}", "port"},
+        {"{\"version\":2}", "\"version\""},
+        {"{\"port\":65536}", "\"port\""},
+        {"{\"port\":-1}", "\"port\""},
+        {"{\"port\":\"80\"}", "\"port\""},
+        {"{\"port\":80.5}", "\"port\""},
+        {"{\"hostname\":5}", "\"hostname\""},
+        {"{\"hostname\":\"a\\u0000b\"}", "line 1"},
+        {"{\"frontend_enabled\":1}", "\"frontend_enabled\""},
+        {"{\"loglevel\":\"loud\"}", "\"loglevel\""},
+        {"{\"loglevel\":null}", "\"loglevel\""},
+        {"{\"insert_limit_bytes\":99}", "\"insert_limit_bytes\""},
+        {"{\"time_ahead_max\":-1}", "\"time_ahead_max\""},
+        {"{\"time_ahead_max\":1e9}", "\"time_ahead_max\""},
+        {"{\"connections_max\":0}", "\"connections_max\""},
+        {"{\"http_read_timeout\":0}", "\"http_read_timeout\""},
+        {"{\"failed_login_delay\":-1}", "\"failed_login_delay\""},
+        {"{\"fsync\":\"sometimes\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:0\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:1s\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:60001\"}", "\"fsync\""},
+        {"{\"fsync\":\"interval:99999999999999999999\"}", "\"fsync\""},
+        {"{\"fsync\":1}", "\"fsync\""},
+        {"{\"journal_bytes\":65535}", "\"journal_bytes\""},
+        {"{\"journal_bytes\":1073745920}", "\"journal_bytes\""},
+        {"{\"tls\":{\"enabled\":true}}", "\"tls\""},
+        {"{\"tls\":true}", "\"tls\""},
+        {"{\"permissions\":1}", "\"permissions\""},
         {"{\"captcha\":{\"enabled\":true}}", "\"captcha\""},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -223,7 +223,8 @@ static void test_one_owner_at_a_time(void **state)
     fixture_open(&f);
     assert_int_equal(lock_is_held(f.path), 1);
     struct database *second = NULL;
-    assert_int_equal(database_open(f.path, &options, &second, &f.error), -EBUSY); /* nor twice in one process */
+    assert_int_equal(
+        database_open(f.path, &options, &second, &f.error), -EBUSY); /* nor twice in one process */
     assert_null(second);
     assert_int_equal(lock_is_held(f.path), 1);
     fixture_close(&f);
@@ -375,7 +376,8 @@ static void test_a_damaged_catalog_deletes_nothing(void **state)
     char *good = test_file_read(path, &size);
     sqlite3 *db;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DELETE FROM streams; DELETE FROM devices", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "DELETE FROM streams; DELETE FROM devices", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(database_open(f.path, &options, &f.database, &f.error), -EBADMSG);

@@ -200,7 +200,8 @@ static void test_every_field_is_stored(void **state)
     changed.name = changed.nickname = changed.description = changed.icon = changed.datatype = text("");
     changed.name = text("other");
     changed.schema = text("{}");
-    assert_int_equal(catalog_change_stream(f.catalog, changed.id, &changed, UINT32_MAX, NULL, &dropped, &f.error), 0);
+    assert_int_equal(
+        catalog_change_stream(f.catalog, changed.id, &changed, UINT32_MAX, NULL, &dropped, &f.error), 0);
     assert_int_equal(dropped, first + 1);
     assert_int_equal(catalog_stream_by_name(f.catalog, user, device, stream, &updated, &f.error), 0);
     changed.name = made.stream.name;

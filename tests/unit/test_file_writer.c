@@ -1,5 +1,5 @@
-/* file_writer: every size around the boundaries of buffers and alignment comes out exactly, over all backends, with
- * and without O_DIRECT; every failing call is reported and leaves no file. */
+/* file_writer: every size around the boundaries of buffers and alignment comes out exactly, over all
+ * backends, with and without O_DIRECT; every failing call is reported and leaves no file. */
 #include "test.h"
 
 #include "file_writer.h"
@@ -12,8 +12,9 @@
 
 enum { MIB = FILE_WRITER_BUFFER_BYTES, ALL_CALLS = 0xff, THREADS = 3 };
 
-static const size_t SIZES[] = {0, 1, 4095, 4096, 4097, MIB - 4096, MIB - 1, MIB, MIB + 1, MIB + 4096, 2 * MIB - 1,
-    2 * MIB, 2 * MIB + 1, 2 * MIB + 4095, 3 * MIB, 3 * MIB + 4096, 3 * MIB + 4097, 5 * MIB + 12345};
+static const size_t SIZES[] = {0, 1, 4095, 4096, 4097, MIB - 4096, MIB - 1, MIB, MIB + 1, MIB + 4096,
+    2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 2 * MIB + 4095, 3 * MIB, 3 * MIB + 4096, 3 * MIB + 4097,
+    5 * MIB + 12345};
 enum { SIZES_COUNT = sizeof(SIZES) / sizeof(SIZES[0]) };
 
 struct fixture {
@@ -77,8 +78,8 @@ static bool exists(const char *path)
 }
 
 /* Appends all of it in pieces of this size, finishes, closes. The first failure. */
-static int write_file(struct io *io, const char *path, const uint8_t *data, size_t size, size_t piece,
-    struct error *ret_error)
+static int write_file(
+    struct io *io, const char *path, const uint8_t *data, size_t size, size_t piece, struct error *ret_error)
 {
     struct file_writer *writer;
     int r = file_writer_open(io, path, 0640, &writer, ret_error);
@@ -324,8 +325,12 @@ int main(void)
     static struct fixture posix = {.open = io_open_posix}, uring = {.open = io_open_uring},
                           memory_posix = {.open = io_open_posix, .parent = "/dev/shm"},
                           memory_uring = {.open = io_open_uring, .parent = "/dev/shm"};
-#define OVER(test, place) {#test " over " #place, test, setup, teardown, &place}
-#define OVER_ALL(test) OVER(test, posix), OVER(test, uring), OVER(test, memory_posix), OVER(test, memory_uring)
+#define OVER(test, place)                                                                                    \
+    {                                                                                                        \
+#test " over " #place, test, setup, teardown, &place                                                 \
+    }
+#define OVER_ALL(test)                                                                                       \
+    OVER(test, posix), OVER(test, uring), OVER(test, memory_posix), OVER(test, memory_uring)
     const struct CMUnitTest tests[] = {
         OVER_ALL(all_sizes),
         OVER_ALL(reserve_and_commit),

@@ -1,4 +1,5 @@
-/* The set of files: what is on disk, in the manifest and in memory after a change was applied, refused, or left in doubt. */
+/* The set of files: what is on disk, in the manifest and in memory after a change was applied, refused, or
+ * left in doubt. */
 #include "store_model.h"
 
 #include "files.h"
@@ -37,15 +38,16 @@ static void tear_down(struct fixture *fixture)
 /* From the next call of this kind on, `count` calls fail (0 = none). */
 static void break_call(struct fixture *fixture, enum io_call call, uint64_t count)
 {
-    io_fault_set(fixture->io, &(struct io_fault_plan){
-        .fail_at = count > 0, .fail_count = count, .code = EIO, .calls = 1u << call});
+    io_fault_set(fixture->io,
+        &(struct io_fault_plan){.fail_at = count > 0, .fail_count = count, .code = EIO, .calls = 1u << call});
 }
 
 static struct journal *new_journal(struct fixture *fixture)
 {
     struct journal_file *file;
     uint64_t id = files_take_ids(fixture->files, 1);
-    assert_int_equal(journal_file_prepare(fixture->io, fixture->directory, id, JOURNAL_BYTES, NULL, &file, NULL), 0);
+    assert_int_equal(
+        journal_file_prepare(fixture->io, fixture->directory, id, JOURNAL_BYTES, NULL, &file, NULL), 0);
     struct journal *journal = journal_new(file, files_recycler(fixture->files));
     assert_non_null(journal);
     return journal;
@@ -132,7 +134,8 @@ static void a_change_in_doubt_keeps_its_files_until_the_next_one_settles_it(void
     struct fixture fixture;
     set_up(&fixture);
     assert_int_equal(add(&fixture, new_journal(&fixture)), FILES_APPLIED);
-    struct journal *second = new_journal(&fixture), *third = new_journal(&fixture), *fourth = new_journal(&fixture);
+    struct journal *second = new_journal(&fixture), *third = new_journal(&fixture),
+                   *fourth = new_journal(&fixture);
     break_call(&fixture, IO_CALL_SYNC_DIRECTORY, 2);
     assert_int_equal(add(&fixture, second), FILES_IN_DOUBT);
     assert_int_equal(add(&fixture, third), FILES_IN_DOUBT);
@@ -180,7 +183,8 @@ static void tombstones_are_remembered_while_a_file_holds_the_series(void **state
     assert_int_equal(manifest.deleted[0], 7);
     manifest_free(&manifest);
     struct version *version = files_version(fixture.files);
-    edit = (struct files_edit){.remove_journals = version->journals, .remove_journal_count = 1, .forget_tombstones = true};
+    edit = (struct files_edit){
+        .remove_journals = version->journals, .remove_journal_count = 1, .forget_tombstones = true};
     assert_int_equal(files_apply(fixture.files, &edit, NULL, NULL), 0);
     version_release(version);
     assert_int_equal(manifest_read(fixture.directory, &manifest, NULL), 0);

@@ -435,7 +435,8 @@ static struct http *start_impatient(uint32_t grace_ms, uint32_t bytes_per_second
     return http;
 }
 
-/* Sends the piece again and again, with pauses far below the read timeout, until the server closes. What it answered: free it. */
+/* Sends the piece again and again, with pauses far below the read timeout, until the server closes. What it
+ * answered: free it. */
 static char *drip(int file, const char *head, const char *piece)
 {
     enum { PAUSE_MS = 1, REPLY_BYTES = 4096 };
@@ -447,7 +448,8 @@ static char *drip(int file, const char *head, const char *piece)
     while (count > 0) {
         struct pollfd readable = {.fd = file, .events = POLLIN};
         peer_say(file, piece, strlen(piece));
-        if (poll(&readable, 1, PAUSE_MS) > 0 && (count = recv(file, reply + used, REPLY_BYTES - 1 - used, 0)) > 0)
+        if (poll(&readable, 1, PAUSE_MS) > 0 &&
+            (count = recv(file, reply + used, REPLY_BYTES - 1 - used, 0)) > 0)
             used += (size_t)count;
     }
     close(file);
@@ -481,8 +483,8 @@ static void test_a_dripped_body_is_cut_off(void **state)
     http_stop(http);
 }
 
-/* Bytes that come add to the credit: it has twice the grace after the first half, and a body without bytes, sent after that,
- * is cut off meanwhile. */
+/* Bytes that come add to the credit: it has twice the grace after the first half, and a body without bytes,
+ * sent after that, is cut off meanwhile. */
 static void test_bytes_buy_time(void **state)
 {
     enum { SIZE = 60000, RATE = 100, LONG_GRACE_MS = 1000 };

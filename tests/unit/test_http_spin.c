@@ -46,7 +46,8 @@ static void take_turn(struct http_spin *spin, struct pair *pair, uint64_t gap)
     assert_int_equal(atomic_load(&pair->spinners.awake), 0);
 }
 
-/* The connection's first request tells nothing about the next one: the second makes the client a lively one. */
+/* The connection's first request tells nothing about the next one: the second makes the client a lively one.
+ */
 static struct http_spin lively(struct pair *pair)
 {
     struct http_spin spin = {0};

@@ -1,4 +1,5 @@
-/* The io layer: the same tests over every backend that this system allows, with and without the fault wrapper. */
+/* The io layer: the same tests over every backend that this system allows, with and without the fault
+ * wrapper. */
 #include "test.h"
 
 #include "io_fault.h"
@@ -222,7 +223,8 @@ static void *work(void *argument)
             worker->io->operations->wait(worker->io, &request);
             if (request.result != (long)sizeof(stripe))
                 return worker;
-        } else if (io_write_all(worker->io, worker->file, worker->path, stripe, sizeof(stripe), offset, NULL) < 0) {
+        } else if (io_write_all(
+                       worker->io, worker->file, worker->path, stripe, sizeof(stripe), offset, NULL) < 0) {
             return worker;
         }
     }
@@ -329,8 +331,12 @@ static void failed_write_issues_no_sync(void **state)
     log.count = 0;
     struct error error = {0};
     int file = create(io, path);
-    io_fault_set(io, &(struct io_fault_plan){.fail_at = 1, .fail_count = 1, .code = EIO,
-                         .calls = 1u << IO_CALL_WRITE, .record = remember, .context = &log});
+    io_fault_set(io, &(struct io_fault_plan){.fail_at = 1,
+                         .fail_count = 1,
+                         .code = EIO,
+                         .calls = 1u << IO_CALL_WRITE,
+                         .record = remember,
+                         .context = &log});
     assert_int_equal(io_write_sync(io, file, path, "x", 1, 0, true, &error), -EIO);
     assert_int_equal(error.code, EIO);
     assert_int_equal(log.count, 0);
@@ -348,8 +354,8 @@ static void failed_sync_is_not_repeated(void **state)
     char *path = test_path(fixture->directory, "file");
     struct error error = {0};
     int file = create(io, path);
-    io_fault_set(io,
-        &(struct io_fault_plan){.fail_at = 1, .fail_count = 1, .code = EIO, .calls = 1u << IO_CALL_SYNC});
+    io_fault_set(
+        io, &(struct io_fault_plan){.fail_at = 1, .fail_count = 1, .code = EIO, .calls = 1u << IO_CALL_SYNC});
     assert_int_equal(io_write_sync(io, file, path, "x", 1, 0, true, &error), -EIO);
     assert_int_equal(io_fault_calls(io), 1);
     assert_non_null(strstr(error.message, "sync"));
@@ -372,8 +378,8 @@ static void replace_file_is_atomic(void **state)
         for (uint64_t k = 1; r != 0; k++) {
             assert_true(k < 20);
             test_file_write(path, "old", 3);
-            io_fault_set(io,
-                &(struct io_fault_plan){.fail_at = k, .fail_count = 1, .code = CODES[code], .calls = ALL_CALLS});
+            io_fault_set(io, &(struct io_fault_plan){
+                                 .fail_at = k, .fail_count = 1, .code = CODES[code], .calls = ALL_CALLS});
             r = io_replace_file(io, fixture->directory, "NAME", "new", 3, NULL);
             size_t size;
             char *content = test_file_read(path, &size);
@@ -401,8 +407,12 @@ static void asynchronous_writes_fail_too(void **state)
     log.count = 0;
     int file = create(io, path);
     struct io_request request = {.file = file, .data = "abcdef", .size = 6};
-    struct io_fault_plan plan = {.fail_at = 1, .fail_count = 1, .code = ENOSPC, .calls = ALL_CALLS,
-        .record = remember, .context = &log};
+    struct io_fault_plan plan = {.fail_at = 1,
+        .fail_count = 1,
+        .code = ENOSPC,
+        .calls = ALL_CALLS,
+        .record = remember,
+        .context = &log};
     io_fault_set(io, &plan);
     io->operations->submit(io, &request);
     io->operations->wait(io, &request);
@@ -431,8 +441,8 @@ static void only_masked_calls_count(void **state)
     struct fixture *fixture = *state;
     struct io *io = fixture->open();
     char *path = test_path(fixture->directory, "file");
-    io_fault_set(io,
-        &(struct io_fault_plan){.fail_at = 2, .code = EIO, .calls = 1u << IO_CALL_RENAME | 1u << IO_CALL_UNLINK});
+    io_fault_set(io, &(struct io_fault_plan){
+                         .fail_at = 2, .code = EIO, .calls = 1u << IO_CALL_RENAME | 1u << IO_CALL_UNLINK});
     close(create(io, path));
     assert_int_equal(io_fault_calls(io), 0);
     assert_int_equal(io->operations->rename(io, path, path), 0);
@@ -497,13 +507,15 @@ static void forbid_uring(int code)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
         _exit(2);
 }
 
 enum outcome { OUTCOME_POSIX = 10, OUTCOME_URING, OUTCOME_SAME_ERROR, OUTCOME_OTHER };
 
-/* What io_open_default does where io_uring fails with this errno. In a child: a filter cannot be taken back. */
+/* What io_open_default does where io_uring fails with this errno. In a child: a filter cannot be taken back.
+ */
 static int open_forbidden(int code, const char *wanted)
 {
     fflush(NULL);
@@ -545,7 +557,10 @@ int main(void)
 {
     static struct fixture posix = {.open = open_posix}, uring = {.open = open_uring},
                           fault_posix = {.open = open_fault_posix}, fault_uring = {.open = open_fault_uring};
-#define OVER(test, backend) {#test " over " #backend, test, setup, teardown, &backend}
+#define OVER(test, backend)                                                                                  \
+    {                                                                                                        \
+#test " over " #backend, test, setup, teardown, &backend                                             \
+    }
 #define OVER_ALL(test) OVER(test, posix), OVER(test, uring), OVER(test, fault_posix), OVER(test, fault_uring)
 #define OVER_FAULTS(test) OVER(test, fault_posix), OVER(test, fault_uring)
     const struct CMUnitTest tests[] = {

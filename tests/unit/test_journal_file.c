@@ -1,5 +1,5 @@
-/* The journal's file: frames there and back, what frame_view refuses, preparing, opening, scanning. Damage by bits
- * and torn writes is in fault/test_journal_damage.c. */
+/* The journal's file: frames there and back, what frame_view refuses, preparing, opening, scanning. Damage by
+ * bits and torn writes is in fault/test_journal_damage.c. */
 #include "test.h"
 
 #include "bytes.h"
@@ -26,7 +26,8 @@ static int setup(void **state)
     fixture->directory = test_directory_create();
     struct io_fault_plan plan = {.calls = ALL_CALLS};
     struct io *inner;
-    if (fixture->open(&inner, NULL) < 0 && io_open_posix(&inner, NULL) < 0) /* test_io tells of a missing io_uring */
+    if (fixture->open(&inner, NULL) < 0 &&
+        io_open_posix(&inner, NULL) < 0) /* test_io tells of a missing io_uring */
         return -1;
     return io_open_fault(inner, &plan, &fixture->io);
 }
@@ -55,8 +56,14 @@ static uint8_t *image_with(const struct batch *batch, uint64_t *ret_size, struct
     *ret_size = OFFSET + frame_bytes(batch);
     uint8_t *image = calloc(1, *ret_size);
     assert_non_null(image);
-    *ret_frame = (struct frame){.kind = batch ? FRAME_POINTS : FRAME_TOMBSTONE, .series_id = 42, .first_index = 1000,
-        .count = batch ? batch->count : 0, .group = 5, .synced_to = 4096, .offset = OFFSET, .logical_bytes = 99};
+    *ret_frame = (struct frame){.kind = batch ? FRAME_POINTS : FRAME_TOMBSTONE,
+        .series_id = 42,
+        .first_index = 1000,
+        .count = batch ? batch->count : 0,
+        .group = 5,
+        .synced_to = 4096,
+        .offset = OFFSET,
+        .logical_bytes = 99};
     frame_pack(image + OFFSET, SAMPLE_NONCE, ret_frame, batch);
     return image;
 }
@@ -136,7 +143,8 @@ static void too_large_a_batch_has_no_size(void **state)
 {
     (void)state;
     int64_t one = 1; /* frame_bytes reads no number */
-    struct batch batch = {.count = (FRAME_BYTES_MAX - 88 - 24) / 16, .form = VALUES_NUMBERS,
+    struct batch batch = {.count = (FRAME_BYTES_MAX - 88 - 24) / 16,
+        .form = VALUES_NUMBERS,
         .times = {.kind = NUMBERS_AS_DECIMALS, .integers = &one},
         .numbers = {.kind = NUMBERS_AS_DECIMALS, .integers = &one}};
     assert_int_equal(frame_bytes(&batch), FRAME_BYTES_MAX);
@@ -380,7 +388,8 @@ static int count_frames(void *context, const struct frame *frame)
     return 0;
 }
 
-static void assert_scan(const struct journal_file *journal, unsigned frames, uint64_t end, uint64_t torn_bytes)
+static void assert_scan(
+    const struct journal_file *journal, unsigned frames, uint64_t end, uint64_t torn_bytes)
 {
     struct journal_scan scan;
     struct error error = {0};
@@ -399,7 +408,8 @@ static void prepares_and_opens(void **state)
     struct journal_file *journal, *again, *other;
     struct error error = {0};
     struct stat status;
-    assert_int_equal(journal_file_prepare(fixture->io, fixture->directory, 12, 3 << 20, NULL, &journal, &error), 0);
+    assert_int_equal(
+        journal_file_prepare(fixture->io, fixture->directory, 12, 3 << 20, NULL, &journal, &error), 0);
     assert_int_equal(journal->id, 12);
     assert_int_equal(journal->size, 3 << 20);
     assert_int_equal(stat(journal->path, &status), 0);
@@ -418,7 +428,8 @@ static void prepares_and_opens(void **state)
     assert_int_equal(
         journal_file_prepare(fixture->io, fixture->directory, 12, 3 << 20, NULL, &other, &error), -EEXIST);
     assert_scan(again, SAMPLE_FRAMES, ends[SAMPLE_FRAMES - 1], 0);
-    assert_int_equal(journal_file_prepare(fixture->io, fixture->directory, 13, 1 << 20, NULL, &other, &error), 0);
+    assert_int_equal(
+        journal_file_prepare(fixture->io, fixture->directory, 13, 1 << 20, NULL, &other, &error), 0);
     assert_true(other->nonce != journal->nonce);
     assert_int_equal(journal_file_open(fixture->directory, 14, &journal, &error), -ENOENT);
     journal_file_close(other);
@@ -436,8 +447,9 @@ static void recycles(void **state)
     sample_append(old, 4096, SAMPLE_FRAMES, false, ends);
     struct stat before, after;
     assert_int_equal(stat(old->path, &before), 0);
-    assert_int_equal(journal_file_prepare(fixture->io, fixture->directory, 8, SAMPLE_JOURNAL_BYTES, old->path, &new,
-                         &error), 0);
+    assert_int_equal(journal_file_prepare(
+                         fixture->io, fixture->directory, 8, SAMPLE_JOURNAL_BYTES, old->path, &new, &error),
+        0);
     assert_false(exists(old->path));
     assert_int_equal(stat(new->path, &after), 0);
     assert_int_equal(before.st_ino, after.st_ino);
@@ -459,8 +471,9 @@ static void does_not_recycle_another_size(void **state)
     struct journal_file *old = sample_journal(fixture->io, fixture->directory, NULL), *new;
     uint64_t ends[SAMPLE_FRAMES];
     sample_append(old, 4096, SAMPLE_FRAMES, false, ends);
-    assert_int_equal(journal_file_prepare(fixture->io, fixture->directory, 8, SAMPLE_JOURNAL_BYTES * 2, old->path,
-                         &new, &error), 0);
+    assert_int_equal(journal_file_prepare(fixture->io, fixture->directory, 8, SAMPLE_JOURNAL_BYTES * 2,
+                         old->path, &new, &error),
+        0);
     assert_false(exists(old->path));
     assert_int_equal(new->size, SAMPLE_JOURNAL_BYTES * 2);
     assert_scan(new, 0, 4096, 0);
@@ -489,8 +502,8 @@ static void every_failing_call_of_prepare(void **state)
             plan.fail_at = ++k;
             plan.fail_count = code ? 1 : 0;
             io_fault_set(fixture->io, &plan);
-            int r = journal_file_prepare(fixture->io, fixture->directory, 8, (uint64_t)SAMPLE_JOURNAL_BYTES << (how == 2),
-                how ? old_path : NULL, &new, &error);
+            int r = journal_file_prepare(fixture->io, fixture->directory, 8,
+                (uint64_t)SAMPLE_JOURNAL_BYTES << (how == 2), how ? old_path : NULL, &new, &error);
             assert_true(r == 0 || (code && r == -code && error.code == code));
             assert_int_equal(exists(new_path), r == 0);
             if (r == 0) {
@@ -592,7 +605,8 @@ static void clean_end_is_binding(void **state)
         assert_int_equal(scan.torn_bytes, 0);
         for (size_t o = 0; o < sizeof(OFF) / sizeof(OFF[0]); o++) {
             uint64_t wrong = (uint64_t)((int64_t)ends[i] + OFF[o]);
-            assert_int_equal(journal_file_scan(journal, wrong, count_frames, &visited, &scan, &error), -EBADMSG);
+            assert_int_equal(
+                journal_file_scan(journal, wrong, count_frames, &visited, &scan, &error), -EBADMSG);
             assert_non_null(strstr(error.message, journal->path));
             assert_non_null(strstr(error.message, "connectordb repair"));
         }
@@ -620,7 +634,10 @@ static void fills_to_the_last_byte(void **state)
 int main(void)
 {
     static struct fixture posix = {.open = io_open_posix}, uring = {.open = io_open_uring};
-#define OVER(test, backend) {#test " over " #backend, test, setup, teardown, &backend}
+#define OVER(test, backend)                                                                                  \
+    {                                                                                                        \
+#test " over " #backend, test, setup, teardown, &backend                                             \
+    }
 #define OVER_BOTH(test) OVER(test, posix), OVER(test, uring)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_samples_round_trip),

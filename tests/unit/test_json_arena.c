@@ -1,4 +1,5 @@
-/* jansson in one block of memory: the block is large enough for every shape of document, and is bounded by the text. */
+/* jansson in one block of memory: the block is large enough for every shape of document, and is bounded by
+ * the text. */
 #include "test.h"
 
 #include "json_arena.h"
@@ -107,8 +108,10 @@ static void test_measure(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         struct json_measure measure = json_measure(CASES[i].text, strlen(CASES[i].text));
-        if (measure.depth != CASES[i].depth || measure.values != CASES[i].values || measure.longest != CASES[i].longest)
-            fail_msg("%s: depth %zu, %zu values, longest %zu", CASES[i].text, measure.depth, measure.values, measure.longest);
+        if (measure.depth != CASES[i].depth || measure.values != CASES[i].values ||
+            measure.longest != CASES[i].longest)
+            fail_msg("%s: depth %zu, %zu values, longest %zu", CASES[i].text, measure.depth, measure.values,
+                measure.longest);
     }
 }
 

@@ -45,7 +45,8 @@ static void test_rest_rules(void **state)
         {"[{\"\\u0074\":1,\"\\u0044\":2}]", "{\"t\":1,\"d\":2}"},
         {"  [ { \"t\" : 1 , \"d\" : 1 } ]  \n", "{\"t\":1,\"d\":1}"},
         {"[{\"t\":1,\"d\":1,\"o\":\"a\"},{\"t\":2,\"d\":1},{\"t\":3,\"d\":1},{\"t\":4,\"d\":1,\"o\":\"b\"}]",
-            "{\"t\":1,\"d\":1,\"o\":\"a\"},{\"t\":2,\"d\":1},{\"t\":3,\"d\":1},{\"t\":4,\"d\":1,\"o\":\"b\"}"},
+            "{\"t\":1,\"d\":1,\"o\":\"a\"},{\"t\":2,\"d\":1},{\"t\":3,\"d\":1},{\"t\":4,\"d\":1,\"o\":"
+            "\"b\"}"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         check_text(cases[i].text, false, 0, NULL, cases[i].printed);
@@ -69,26 +70,34 @@ static void test_points(void **state)
         {"[{\"t\":1,\"d\":0.5},{\"t\":2,\"d\":9007199254740993},{\"t\":3,\"d\":1}]", NULL},
         {"[{\"t\":1,\"d\":0.5},{\"t\":2,\"d\":72057594037927936}]", NULL}, /* a double, but all digits stay */
         {"[{\"t\":1,\"d\":1},{\"t\":2,\"d\":18446744073709551615},{\"t\":3,\"d\":0.5}]", NULL},
-        {"[{\"t\":1,\"d\":-9223372036854775808},{\"t\":2,\"d\":9223372036854775807},{\"t\":3,\"d\":-1}]", NULL},
+        {"[{\"t\":1,\"d\":-9223372036854775808},{\"t\":2,\"d\":9223372036854775807},{\"t\":3,\"d\":-1}]",
+            NULL},
         {"[{\"t\":1,\"d\":1},{\"t\":2,\"d\":-0},{\"t\":3,\"d\":0}]", NULL},
         {"[{\"t\":1,\"d\":4503599627370495},{\"t\":2,\"d\":0.5},{\"t\":3,\"d\":0.25}]", NULL},
-        {"[{\"t\":1,\"d\":1},{\"t\":2,\"d\":true},{\"t\":3,\"d\":\"x\"},{\"t\":4,\"d\":1.5},{\"t\":5,\"d\":false}]", NULL},
+        {"[{\"t\":1,\"d\":1},{\"t\":2,\"d\":true},{\"t\":3,\"d\":\"x\"},{\"t\":4,\"d\":1.5},{\"t\":5,\"d\":"
+         "false}]",
+            NULL},
         {"[{\"t\":1,\"d\":true},{\"t\":2,\"d\":false},{\"t\":3,\"d\":true},{\"t\":4,\"d\":0}]", NULL},
         {"[{\"t\":1.5,\"d\":1},{\"t\":9007199254740992,\"d\":1},{\"t\":9007199254740994,\"d\":1}]", NULL},
-        {"[{\"t\":1,\"d\":1},{\"t\":2,\"d\":5.0},{\"t\":3,\"d\":20.50},{\"t\":4,\"d\":1e2},{\"t\":5.000,\"d\":0.10}]",
-            "{\"t\":1,\"d\":1},{\"t\":2,\"d\":5},{\"t\":3,\"d\":20.5},{\"t\":4,\"d\":100},{\"t\":5,\"d\":0.1}"},
+        {"[{\"t\":1,\"d\":1},{\"t\":2,\"d\":5.0},{\"t\":3,\"d\":20.50},{\"t\":4,\"d\":1e2},{\"t\":5.000,"
+         "\"d\":0.10}]",
+            "{\"t\":1,\"d\":1},{\"t\":2,\"d\":5},{\"t\":3,\"d\":20.5},{\"t\":4,\"d\":100},{\"t\":5,\"d\":0."
+            "1}"},
         {"[{\"t\":1,\"d\":1},{\"t\":9007199254740993,\"d\":1},{\"t\":9223372036854775808,\"d\":1}]",
             "{\"t\":1,\"d\":1},{\"t\":9007199254740992,\"d\":1},{\"t\":9223372036854776000,\"d\":1}"},
-        {"[{\"t\": 1, \"d\": 1}, {\"t\": 2, \"d\": 2},\n{\"t\": 3, \"d\": 3} , {\"t\":4,\"d\":4},{ \"t\":5,\"d\":5}]",
+        {"[{\"t\": 1, \"d\": 1}, {\"t\": 2, \"d\": 2},\n{\"t\": 3, \"d\": 3} , {\"t\":4,\"d\":4},{ "
+         "\"t\":5,\"d\":5}]",
             "{\"t\":1,\"d\":1},{\"t\":2,\"d\":2},{\"t\":3,\"d\":3},{\"t\":4,\"d\":4},{\"t\":5,\"d\":5}"},
-        {"[{\"t\":1,\"d\":12345678},{\"t\":12345678,\"d\":123456789012345},{\"t\":12345678.12345678,\"d\":1234567.1},"
+        {"[{\"t\":1,\"d\":12345678},{\"t\":12345678,\"d\":123456789012345},{\"t\":12345678.12345678,\"d\":"
+         "1234567.1},"
          "{\"t\":1234567890123456,\"d\":0.123456789012345}]",
             NULL},
         {"[{\"t\":1,\"d\":0.1},{\"t\":2,\"d\":0.73579135712345671},{\"t\":3,\"d\":-0.1234567890123456789},"
          "{\"t\":4,\"d\":12345678.123456789012345678901},{\"t\":5,\"d\":12345678901234567890.5}]",
             "{\"t\":1,\"d\":0.1},{\"t\":2,\"d\":0.7357913571234567},{\"t\":3,\"d\":-0.12345678901234568},"
             "{\"t\":4,\"d\":12345678.12345679},{\"t\":5,\"d\":12345678901234567168}"},
-        {"[{\"t\":1,\"d\":[]},{\"t\":2,\"d\":{}},{\"t\":3,\"d\":[[[]],{\"a\":{}}]},{\"t\":4,\"d\":\"\"}]", NULL},
+        {"[{\"t\":1,\"d\":[]},{\"t\":2,\"d\":{}},{\"t\":3,\"d\":[[[]],{\"a\":{}}]},{\"t\":4,\"d\":\"\"}]",
+            NULL},
         {"[{\"t\":1,\"d\":[1,2.50,-0,null,true,\"x\",1e21,18446744073709551615]}]",
             "{\"t\":1,\"d\":[1,2.5,-0,null,true,\"x\",1e+21,18446744073709551615]}"},
         {"[{\"t\":1,\"d\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]},{\"t\":2,\"d\":1}]", NULL},
@@ -102,7 +111,8 @@ static void test_points(void **state)
         if (cases[i].printed)
             (void)snprintf(expected, sizeof(expected), "%s", cases[i].printed);
         else
-            (void)snprintf(expected, sizeof(expected), "%.*s", (int)strlen(cases[i].text) - 2, cases[i].text + 1);
+            (void)snprintf(
+                expected, sizeof(expected), "%.*s", (int)strlen(cases[i].text) - 2, cases[i].text + 1);
         check_text(cases[i].text, false, 0, NULL, expected);
         check_text(cases[i].text, true, 0, NULL, expected);
     }
@@ -131,21 +141,23 @@ static void test_strings(void **state)
         {"\xe2\x80\xaa\xe2\x82\xac", "\xe2\x80\xaa\xe2\x82\xac"},
         {"\\ud800", "\xef\xbf\xbd"},
         {"\\udc00x", "\xef\xbf\xbdx"},
-        {"\\ud800\\u0041", "\xef\xbf\xbd" "A"},
+        {"\\ud800\\u0041", "\xef\xbf\xbd"
+                           "A"},
         {"\\ud800\\ud83d\\ude00", "\xef\xbf\xbd\xf0\x9f\x98\x80"},
         {"\\ud800\\n", "\xef\xbf\xbd\\n"},
         {"\\ud800 tail", "\xef\xbf\xbd tail"},
         {"\\uffff\\ufeff", "\xef\xbf\xbf\xef\xbb\xbf"},
-        {"long plain text, then \\\" and more of it <here>", "long plain text, then \\\" and more of it \\u003chere\\u003e"},
+        {"long plain text, then \\\" and more of it <here>",
+            "long plain text, then \\\" and more of it \\u003chere\\u003e"},
         {"0123456789012345678901234567890123456789", "0123456789012345678901234567890123456789"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char in[256];
         char out[256];
-        (void)snprintf(in, sizeof(in), "[{\"t\":1,\"d\":\"%s\"},{\"t\":2,\"d\":{\"%s\":1},\"o\":\"%s\"}]", cases[i].in,
-            cases[i].in, cases[i].in);
-        (void)snprintf(out, sizeof(out), "{\"t\":1,\"d\":\"%s\"},{\"t\":2,\"d\":{\"%s\":1},\"o\":\"%s\"}", cases[i].out,
-            cases[i].out, cases[i].out);
+        (void)snprintf(in, sizeof(in), "[{\"t\":1,\"d\":\"%s\"},{\"t\":2,\"d\":{\"%s\":1},\"o\":\"%s\"}]",
+            cases[i].in, cases[i].in, cases[i].in);
+        (void)snprintf(out, sizeof(out), "{\"t\":1,\"d\":\"%s\"},{\"t\":2,\"d\":{\"%s\":1},\"o\":\"%s\"}",
+            cases[i].out, cases[i].out, cases[i].out);
         check_text(in, true, 0, NULL, out);
     }
 }
@@ -165,15 +177,19 @@ static void test_broken(void **state)
         {"\"x\"", "line 1, byte 0: expected '[', the start of an array of datapoints, found '\"'", ""},
         {"nul", "line 1, byte 3: the text ends too early", ""},
         {"nulL", "line 1, byte 0: expected true, false, null or another value", ""},
-        {"\xef\xbb[]", "line 1, byte 0: expected '[', the start of an array of datapoints, found byte 0xef", ""},
+        {"\xef\xbb[]", "line 1, byte 0: expected '[', the start of an array of datapoints, found byte 0xef",
+            ""},
         {"\xef", "line 1, byte 0: expected '[', the start of an array of datapoints, found byte 0xef", ""},
         {"\xef\xbb\xbf", "line 1, byte 3: the text ends too early", ""},
         {" \xef\xbb\xbf[]",
-            "line 1, byte 1: expected '[', the start of an array of datapoints, found a UTF-8 byte order mark (bytes ef bb "
+            "line 1, byte 1: expected '[', the start of an array of datapoints, found a UTF-8 byte order "
+            "mark (bytes ef bb "
             "bf), which is allowed only at the start",
             ""},
-        {"[{\"t\":1,\"d\":\xef\xbb\xbf" "1}]",
-            "line 1, byte 12: expected a value, found a UTF-8 byte order mark (bytes ef bb bf), which is allowed only at the "
+        {"[{\"t\":1,\"d\":\xef\xbb\xbf"
+         "1}]",
+            "line 1, byte 12: expected a value, found a UTF-8 byte order mark (bytes ef bb bf), which is "
+            "allowed only at the "
             "start",
             ""},
         {"[", "line 1, byte 1: the text ends too early", ""},
@@ -183,12 +199,14 @@ static void test_broken(void **state)
         {"[{\"t\":1,\"d\":1}", "line 1, byte 14: the text ends too early", "{\"t\":1,\"d\":1}"},
         {"[{\"t\":1,\"d\":1},]", "line 1, byte 15: expected '{', the start of a datapoint, found ']'",
             "{\"t\":1,\"d\":1}"},
-        {"[{\"t\":1,\"d\":1}],", "line 1, byte 15: expected nothing but white space after the array, found ','",
+        {"[{\"t\":1,\"d\":1}],",
+            "line 1, byte 15: expected nothing but white space after the array, found ','",
             "{\"t\":1,\"d\":1}"},
-        {"[{\"t\":1,\"d\":1}][]", "line 1, byte 15: expected nothing but white space after the array, found '['",
+        {"[{\"t\":1,\"d\":1}][]",
+            "line 1, byte 15: expected nothing but white space after the array, found '['",
             "{\"t\":1,\"d\":1}"},
-        {"[{\"t\":1,\"d\":1} {\"t\":2,\"d\":1}]", "line 1, byte 15: expected ',' or ']' after a datapoint, found '{'",
-            "{\"t\":1,\"d\":1}"},
+        {"[{\"t\":1,\"d\":1} {\"t\":2,\"d\":1}]",
+            "line 1, byte 15: expected ',' or ']' after a datapoint, found '{'", "{\"t\":1,\"d\":1}"},
         {"[{\"t\":1,\"d\":}]", "line 1, byte 12: expected a value, found '}'", ""},
         {"[{\"t\":1\n,\n\"d\":x}]", "line 3, byte 14: expected a value, found 'x'", ""},
         {"[{'t':1}]", "line 1, byte 2: expected a key in double quotes, found '''", ""},
@@ -227,8 +245,8 @@ static void test_broken(void **state)
         {"[{\"t\":1,\"d\":{\"a\":1,}}]", "line 1, byte 19: expected a key in double quotes, found '}'", ""},
         {"[{\"t\":1,\"d\":{\"a\"}}]", "line 1, byte 16: expected ':' after a key, found '}'", ""},
         {"[{\"t\":1,\"d\":1,\"o\":5}]", "line 1, byte 18: expected a string as \"o\", found '5'", ""},
-        {"[{\"t\":1,\"d\":2},\n{\"t\":2,\"d\":3},\n\n{\"t\":x}]", "line 4, byte 37: expected a number as \"t\", found 'x'",
-            "{\"t\":1,\"d\":2},{\"t\":2,\"d\":3}"},
+        {"[{\"t\":1,\"d\":2},\n{\"t\":2,\"d\":3},\n\n{\"t\":x}]",
+            "line 4, byte 37: expected a number as \"t\", found 'x'", "{\"t\":1,\"d\":2},{\"t\":2,\"d\":3}"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char message[256];
@@ -242,11 +260,13 @@ static void test_broken(void **state)
 /* "value" instead of "d" was stored as null. */
 static void test_points_of_unknown_keys_only(void **state)
 {
-    static const char *const UNKNOWN[] = {"[{\"value\":3}]", "[{\"timestamp\":1,\"data\":2}]", "[{\"\":{\"d\":1}}]"};
+    static const char *const UNKNOWN[] = {
+        "[{\"value\":3}]", "[{\"timestamp\":1,\"data\":2}]", "[{\"\":{\"d\":1}}]"};
     (void)state;
     for (size_t i = 0; i < sizeof(UNKNOWN) / sizeof(UNKNOWN[0]); i++)
         check_text(UNKNOWN[i], false, -EBADMSG,
-            "JSON, line 1, byte 1: a datapoint without \"t\", \"d\" and \"o\": its other keys are unknown; the value belongs "
+            "JSON, line 1, byte 1: a datapoint without \"t\", \"d\" and \"o\": its other keys are unknown; "
+            "the value belongs "
             "in \"d\"",
             "");
 }
@@ -257,7 +277,8 @@ static void test_byte_order_mark(void **state)
     check_text("\xef\xbb\xbf[{\"t\":1,\"d\":2}]", false, 0, NULL, "{\"t\":1,\"d\":2}");
     check_text("\xef\xbb\xbf [ {\"t\":1,\"d\":2}]", true, 0, NULL, "{\"t\":1,\"d\":2}");
     check_text("\xef\xbb\xbfnull", false, 0, NULL, "");
-    check_text("\xef\xbb\xbf[{\"t\":x}]", true, -EBADMSG, "JSON, line 1, byte 9: expected a number as \"t\", found 'x'", "");
+    check_text("\xef\xbb\xbf[{\"t\":x}]", true, -EBADMSG,
+        "JSON, line 1, byte 9: expected a number as \"t\", found 'x'", "");
 }
 
 static void test_import_rules(void **state)
@@ -346,7 +367,8 @@ static void test_depth(void **state)
         free(expected);
         text = nested(VALUE_DEPTH_MAX / levels, shapes[i][0], "[]", shapes[i][1]);
         char message[128];
-        (void)snprintf(message, sizeof(message), "JSON, line 1, byte %zu: arrays and objects are nested deeper than 64",
+        (void)snprintf(message, sizeof(message),
+            "JSON, line 1, byte %zu: arrays and objects are nested deeper than 64",
             12 + VALUE_DEPTH_MAX / levels * strlen(shapes[i][0]));
         check_text(text, false, -E2BIG, message, "");
         free(text);
@@ -439,8 +461,8 @@ static void test_long_white_space(void **state)
     assert_int_equal(read_text(text_of(text), true, 10, &batch, &error), -EBADMSG);
     char expected[128];
     (void)snprintf(expected, sizeof(expected),
-        "JSON, line %zu, byte %zu: expected nothing but white space after the array, found 'x'", 2 * size - 15 + 1,
-        2 * size + 14);
+        "JSON, line %zu, byte %zu: expected nothing but white space after the array, found 'x'",
+        2 * size - 15 + 1, 2 * size + 14);
     assert_string_equal(error.message, expected);
     assert_int_equal(batch.count, 2);
     batch_free(&batch);
@@ -460,7 +482,8 @@ static void test_line_and_offset(void **state)
         struct batch batch;
         struct error error;
         batch_init(&batch);
-        assert_int_equal(json_points_open(&(struct json_points_options){0}, text_source_read, &source, &reader), 0);
+        assert_int_equal(
+            json_points_open(&(struct json_points_options){0}, text_source_read, &source, &reader), 0);
         for (size_t i = 0; i < 3; i++) {
             assert_int_equal(json_points_read(reader, &batch, 1, &error), 1);
             assert_int_equal(json_points_line(reader), lines[i]);
@@ -585,8 +608,8 @@ static void test_value_larger_than_a_batch(void **state)
     struct error error = {0};
     batch_init(&batch);
     assert_int_equal(read_text(text_of(text), true, 1, &batch, &error), -E2BIG);
-    assert_string_equal(error.message,
-        "JSON, line 2, byte 2: the value of the datapoint takes more than 64 MiB, the most that one can hold");
+    assert_string_equal(error.message, "JSON, line 2, byte 2: the value of the datapoint takes more than 64 "
+                                       "MiB, the most that one can hold");
     assert_int_equal(batch.count, 0);
     batch_free(&batch);
     free(text);

@@ -1,4 +1,5 @@
-/* Datapoints -> JSON text: what is printed reads back equal, in pieces too, into sinks that fail, and as it was recorded. */
+/* Datapoints -> JSON text: what is printed reads back equal, in pieces too, into sinks that fail, and as it
+ * was recorded. */
 #include "json_text.h"
 
 #include "json_internal.h"
@@ -15,7 +16,10 @@ static char *random_text(struct test_random *random, unsigned points, unsigned k
     assert_non_null(text);
     char *p = text + sprintf(text, "[");
     for (unsigned i = 0; i < points; i++) {
-        p += sprintf(p, "%s{\"t\":%.*f,\"d\":", i == 0 ? "" : test_random_below(random, 9) ? "," : " , ",
+        p += sprintf(p, "%s{\"t\":%.*f,\"d\":",
+            i == 0                         ? ""
+            : test_random_below(random, 9) ? ","
+                                           : " , ",
             (int)test_random_below(random, 7), 1e9 + i + test_random_unit(random));
         double value = (test_random_unit(random) - 0.5) * pow(10, (double)test_random_below(random, 8));
         switch (test_random_below(random, kinds)) {
@@ -110,7 +114,9 @@ static void test_print_in_pieces(void **state)
         struct batch batch;
         random_batch(&batch, kinds);
         char *expected = print_batch(&batch);
-        struct sink sink = {.buffer = collector.buffer, .capacity = sizeof(collector.buffer), .flush = collect,
+        struct sink sink = {.buffer = collector.buffer,
+            .capacity = sizeof(collector.buffer),
+            .flush = collect,
             .context = &collector};
         struct batch part;
         for (uint32_t i = 0; i < batch.count; i += part.count) { /* and slice by slice */
@@ -175,7 +181,7 @@ static bool vector_is(struct vector string, const char *text)
 {
     struct msgpack_head head;
     return msgpack_read_head(string.data, string.data + string.size, &head) && head.type == MSGPACK_STRING &&
-        head.length == strlen(text) && memcmp(string.data + head.size, text, head.length) == 0;
+           head.length == strlen(text) && memcmp(string.data + head.size, text, head.length) == 0;
 }
 
 /* Moves past the value at p and returns it. */
@@ -209,15 +215,20 @@ static char *vector_text(struct vector string)
     return head.type == MSGPACK_STRING ? strndup((const char *)string.data + head.size, head.length) : NULL;
 }
 
-/* Where the text differs on purpose from that of ConnectorDB 0.3 (the vector): all digits of an integer, null written out, the keys'
- * order kept. */
+/* Where the text differs on purpose from that of ConnectorDB 0.3 (the vector): all digits of an integer, null
+ * written out, the keys' order kept. */
 static const char *deviation(const char *in)
 {
     static const char *const cases[][2] = {
-        {"9007199254740993", "9007199254740993"}, {"18014398509481985", "18014398509481985"},
-        {"9223372036854775807", "9223372036854775807"}, {"9223372036854775808", "9223372036854775808"},
-        {"18446744073709551615", "18446744073709551615"}, {"-9223372036854775808", "-9223372036854775808"},
-        {"72057594037927936", "72057594037927936"}, {"null", "null"}, {"{\"b\":1,\"a\":2}", "{\"b\":1,\"a\":2}"},
+        {"9007199254740993", "9007199254740993"},
+        {"18014398509481985", "18014398509481985"},
+        {"9223372036854775807", "9223372036854775807"},
+        {"9223372036854775808", "9223372036854775808"},
+        {"18446744073709551615", "18446744073709551615"},
+        {"-9223372036854775808", "-9223372036854775808"},
+        {"72057594037927936", "72057594037927936"},
+        {"null", "null"},
+        {"{\"b\":1,\"a\":2}", "{\"b\":1,\"a\":2}"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (strcmp(cases[i][0], in) == 0)
@@ -233,7 +244,8 @@ static void check_literal(const char *in, const char *out, bool as_time)
     char text[512];
     char expected[512];
     (void)snprintf(text, sizeof(text), as_time ? "[{\"t\":%s,\"d\":1}]" : "[{\"t\":1,\"d\":%s}]", in);
-    (void)snprintf(expected, sizeof(expected), as_time ? "{\"t\":%s,\"d\":1}" : "{\"t\":1,\"d\":%s}", expected_out);
+    (void)snprintf(
+        expected, sizeof(expected), as_time ? "{\"t\":%s,\"d\":1}" : "{\"t\":1,\"d\":%s}", expected_out);
     check_text(text, false, 0, NULL, expected);
     check_text(text, true, 0, NULL, expected);
 }

@@ -56,8 +56,10 @@ static void grows_after_reading(void **state)
     struct fixture *fixture = *state;
     struct manifest manifest = {0};
     for (uint64_t i = 0; i < 70; i++) {
-        assert_int_equal(manifest_add_journal(&manifest, (struct manifest_journal){.id = i, .clean_end = i * 8}), 0);
-        assert_int_equal(manifest_add_segment(&manifest, (struct manifest_segment){.id = 100 + i, .size = i}), 0);
+        assert_int_equal(
+            manifest_add_journal(&manifest, (struct manifest_journal){.id = i, .clean_end = i * 8}), 0);
+        assert_int_equal(
+            manifest_add_segment(&manifest, (struct manifest_segment){.id = 100 + i, .size = i}), 0);
         assert_int_equal(manifest_add_deleted(&manifest, i * 37 % 71), 0);
         assert_round_trip(fixture, &manifest);
         struct manifest found;

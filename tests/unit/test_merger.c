@@ -35,7 +35,8 @@ static void arrive(struct live *live, uint64_t size)
         for (uint32_t i = from; i < from + count; i++)
             merged += live->sizes[i];
         live->sizes[from] = merged;
-        memmove(live->sizes + from + 1, live->sizes + from + count, (live->count - from - count) * sizeof(merged));
+        memmove(live->sizes + from + 1, live->sizes + from + count,
+            (live->count - from - count) * sizeof(merged));
         live->count -= count - 1;
         live->written += (double)merged;
     }
@@ -145,7 +146,8 @@ static void makes_no_segment_too_large(void **state)
     static const struct {
         uint64_t gigabytes;
         uint32_t count, due; /* so many of them are merged */
-    } CASES[] = {{10, 12, 12}, {16, 12, 12}, {17, 12, 0}, {17, 64, 0}, {30, 12, 0}, {60, 40, 0}, {10, 30, 19}, {30, 65, 6}, {60, 70, 3}};
+    } CASES[] = {{10, 12, 12}, {16, 12, 12}, {17, 12, 0}, {17, 64, 0}, {30, 12, 0}, {60, 40, 0}, {10, 30, 19},
+        {30, 65, 6}, {60, 70, 3}};
     (void)state;
     for (size_t n = 0; n < sizeof(CASES) / sizeof(CASES[0]); n++) {
         uint64_t sizes[80];
@@ -317,7 +319,8 @@ static void merges_into_few_segments_and_keeps_everything(void **state)
     test_directory_remove(directory);
 }
 
-/* A damaged block in one segment: the others are merged on, around it, and what is damaged stays for repair to look at. */
+/* A damaged block in one segment: the others are merged on, around it, and what is damaged stays for repair
+ * to look at. */
 static void damage_stops_only_its_own_segment(void **state)
 {
     enum { SEGMENTS = 60, DAMAGED = 5 };

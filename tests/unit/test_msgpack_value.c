@@ -1,5 +1,5 @@
-/* The bounded walker: what JSON has is accepted and printed, everything else refused, and no byte past the end is
- * read (each case lies in memory of its own size; a sanitizer watches). */
+/* The bounded walker: what JSON has is accepted and printed, everything else refused, and no byte past the
+ * end is read (each case lies in memory of its own size; a sanitizer watches). */
 #include "test.h"
 
 #include "msgpack_value.h"
@@ -56,7 +56,8 @@ static void test_valid_values(void **state)
         {"[1,2]", BYTES(0xdd, 0x00, 0x00, 0x00, 0x02, 0x01, 0x02)},
         {"{}", BYTES(0x80)},
         {"{}", BYTES(0xdf, 0x00, 0x00, 0x00, 0x00)},
-        {"{\"a\":1,\"b\":[{\"c\":null}]}", BYTES(0x82, 0xa1, 'a', 0x01, 0xa1, 'b', 0x91, 0x81, 0xa1, 'c', 0xc0)},
+        {"{\"a\":1,\"b\":[{\"c\":null}]}",
+            BYTES(0x82, 0xa1, 'a', 0x01, 0xa1, 'b', 0x91, 0x81, 0xa1, 'c', 0xc0)},
         {"{\"a\":{},\"b\":2}", BYTES(0xde, 0x00, 0x02, 0xa1, 'a', 0x80, 0xa1, 'b', 0x02)},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -145,8 +145,27 @@ static void test_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "", "-", "+1", ".5", "-.5", "1.", "1.e5", "1e", "1e+", "1E-", "e5", "a", "-a", "Infinity", "NaN", "-Infinity",
-        " 1", "--1", "1.e", "0.", "-0.",
+        "",
+        "-",
+        "+1",
+        ".5",
+        "-.5",
+        "1.",
+        "1.e5",
+        "1e",
+        "1e+",
+        "1E-",
+        "e5",
+        "a",
+        "-a",
+        "Infinity",
+        "NaN",
+        "-Infinity",
+        " 1",
+        "--1",
+        "1.e",
+        "0.",
+        "-0.",
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct number number;
@@ -164,8 +183,14 @@ static void test_overflow(void **state)
     memset(digits, '9', sizeof(digits) - 1);
     digits[sizeof(digits) - 1] = '\0';
     const char *const cases[] = {
-        "1e400", "-1e400", "1e309", "1.7976931348623159e308", "1.797693134862315808e308", "1e99999999999999999999",
-        "0.1e310", digits,
+        "1e400",
+        "-1e400",
+        "1e309",
+        "1.7976931348623159e308",
+        "1.797693134862315808e308",
+        "1e99999999999999999999",
+        "0.1e310",
+        digits,
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct number number;
@@ -186,13 +211,23 @@ static void test_ends(void **state)
         const char *text;
         size_t size;
     } cases[] = {
-        {"01", 1}, {"-01", 2}, {"1,2", 1}, {"1.5}", 3}, {"1e5x", 3}, {"12345678901234567890]", 20}, {"1.2.3", 3},
-        {"1e5.5", 3}, {"0x10", 1}, {"1-2", 1}, {"12345678\xff", 8},
+        {"01", 1},
+        {"-01", 2},
+        {"1,2", 1},
+        {"1.5}", 3},
+        {"1e5x", 3},
+        {"12345678901234567890]", 20},
+        {"1.2.3", 3},
+        {"1e5.5", 3},
+        {"0x10", 1},
+        {"1-2", 1},
+        {"12345678\xff", 8},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct number number;
         bool overflow;
-        const char *end = number_parse(cases[i].text, cases[i].text + strlen(cases[i].text), &number, &overflow);
+        const char *end =
+            number_parse(cases[i].text, cases[i].text + strlen(cases[i].text), &number, &overflow);
         if (!end || (size_t)(end - cases[i].text) != cases[i].size)
             fail_msg("%s", cases[i].text);
     }
@@ -222,8 +257,23 @@ static void test_halfway(void **state)
 {
     (void)state;
     static const double values[] = {
-        1.0, 0.1, 0x1.fffffffffffffp-1, 9007199254740994.0, 123456.789, 1e-5, 1e-300, 5e-324, 2.2250738585072014e-308,
-        2.225073858507201e-308, 1e22, 1e23, 1e300, 0x1.ffffffffffffep1023, 3e-320, 0x1p-1074, 0x1.0000000000001p0,
+        1.0,
+        0.1,
+        0x1.fffffffffffffp-1,
+        9007199254740994.0,
+        123456.789,
+        1e-5,
+        1e-300,
+        5e-324,
+        2.2250738585072014e-308,
+        2.225073858507201e-308,
+        1e22,
+        1e23,
+        1e300,
+        0x1.ffffffffffffep1023,
+        3e-320,
+        0x1p-1074,
+        0x1.0000000000001p0,
     };
     static char text[2000];
     static char longer[2100];
@@ -341,10 +391,37 @@ static void test_shortest_print(void **state)
 {
     (void)state;
     static const double values[] = {
-        5e-324, 1e-323, 0x1p-1022, 0x0.fffffffffffffp-1022, 0x1.fffffffffffffp1023, 1e23, 9007199254740992.0,
-        9007199254740994.0, 0x1p63, 0x1p64, 1e21, 1e22, 999999999999999900000.0, 1e-6, 9.999999999999999e-7, 1e-5, 0.3,
-        2.0 / 3, 1.0 / 3, 4.35, 0.1 + 0.2, 1e15, 1e16, 123456789012345680.0, 0x1p-44, 1.1e-322, 6.02214076e23,
-        8.41e21, 2.0 * 0x1p60, 9.5367431640625e-7, 4.940656458412465e-324,
+        5e-324,
+        1e-323,
+        0x1p-1022,
+        0x0.fffffffffffffp-1022,
+        0x1.fffffffffffffp1023,
+        1e23,
+        9007199254740992.0,
+        9007199254740994.0,
+        0x1p63,
+        0x1p64,
+        1e21,
+        1e22,
+        999999999999999900000.0,
+        1e-6,
+        9.999999999999999e-7,
+        1e-5,
+        0.3,
+        2.0 / 3,
+        1.0 / 3,
+        4.35,
+        0.1 + 0.2,
+        1e15,
+        1e16,
+        123456789012345680.0,
+        0x1p-44,
+        1.1e-322,
+        6.02214076e23,
+        8.41e21,
+        2.0 * 0x1p60,
+        9.5367431640625e-7,
+        4.940656458412465e-324,
     };
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         check_shortest(values[i]);

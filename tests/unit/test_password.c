@@ -5,7 +5,8 @@
 
 #include <jansson.h>
 
-/* Of plain bcrypt as everybody computes it (John the Ripper's and OpenWall's known answers), through an empty salt. */
+/* Of plain bcrypt as everybody computes it (John the Ripper's and OpenWall's known answers), through an empty
+ * salt. */
 static void test_known_bcrypt_answers(void **state)
 {
     (void)state;
@@ -97,10 +98,12 @@ static void test_known_answers_of_the_new_scheme(void **state)
     (void)state;
     struct error error = {0};
     assert_int_equal(password_verify("secret", "bcrypt-hmac-sha256",
-                         "$2b$05$CCCCCCCCCCCCCCCCCCCCC.Ni7qNk/A/3XYUP4DnktYu8aA6ANmdYm", "salt", &error), 1);
+                         "$2b$05$CCCCCCCCCCCCCCCCCCCCC.Ni7qNk/A/3XYUP4DnktYu8aA6ANmdYm", "salt", &error),
+        1);
     assert_int_equal(password_verify(repeated('a', 72, "tail"), "bcrypt-hmac-sha256",
                          "$2b$05$CCCCCCCCCCCCCCCCCCCCC.PHzlo4PgQEmvKRC1WcvjOp5HRBLSVpK",
-                         "f71f4d85-f9b1-4fb4-7a0c-6be8439e3fa2", &error), 1);
+                         "f71f4d85-f9b1-4fb4-7a0c-6be8439e3fa2", &error),
+        1);
 }
 
 static void test_every_byte_of_a_long_password_counts(void **state)
@@ -111,14 +114,19 @@ static void test_every_byte_of_a_long_password_counts(void **state)
     static const size_t sizes[] = {35, 36, 37, 71, 72, 73, 511, 512, PASSWORD_BYTES_MAX - 1};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         assert_int_equal(password_hash(repeated('a', sizes[i], "b"), &hash, &error), 0);
-        assert_int_equal(password_verify(repeated('a', sizes[i], "b"), hash.scheme, hash.hash, hash.salt, &error), 1);
-        assert_int_equal(password_verify(repeated('a', sizes[i], "c"), hash.scheme, hash.hash, hash.salt, &error), 0);
-        assert_int_equal(password_verify(repeated('a', sizes[i], ""), hash.scheme, hash.hash, hash.salt, &error), 0);
-        assert_int_equal(password_verify(repeated('a', sizes[i], "b"), hash.scheme, hash.hash, "another", &error), 0);
+        assert_int_equal(
+            password_verify(repeated('a', sizes[i], "b"), hash.scheme, hash.hash, hash.salt, &error), 1);
+        assert_int_equal(
+            password_verify(repeated('a', sizes[i], "c"), hash.scheme, hash.hash, hash.salt, &error), 0);
+        assert_int_equal(
+            password_verify(repeated('a', sizes[i], ""), hash.scheme, hash.hash, hash.salt, &error), 0);
+        assert_int_equal(
+            password_verify(repeated('a', sizes[i], "b"), hash.scheme, hash.hash, "another", &error), 0);
     }
     assert_int_equal(password_hash(repeated('a', PASSWORD_BYTES_MAX + 1, ""), &hash, &error), -EINVAL);
     assert_int_equal(
-        password_verify(repeated('a', PASSWORD_BYTES_MAX + 1, ""), hash.scheme, hash.hash, hash.salt, &error), 0);
+        password_verify(repeated('a', PASSWORD_BYTES_MAX + 1, ""), hash.scheme, hash.hash, hash.salt, &error),
+        0);
     assert_int_equal(password_hash("", &hash, &error), -EINVAL);
 }
 
@@ -126,7 +134,8 @@ static void test_every_byte_of_a_long_password_counts(void **state)
 static void test_long_passwords_of_0_3(void **state)
 {
     (void)state;
-    static const char cut[] = "$2a$04$CCCCCCCCCCCCCCCCCCCCC.bOPIHsrRTS3DxLLG5zPpQxRPqURmIXK"; /* of 72 times b */
+    static const char cut[] =
+        "$2a$04$CCCCCCCCCCCCCCCCCCCCC.bOPIHsrRTS3DxLLG5zPpQxRPqURmIXK"; /* of 72 times b */
     struct error error = {0};
     struct password_hash hash;
     assert_int_equal(password_verify(repeated('b', 72, ""), "bcrypt", cut, "salt", &error), 1);
@@ -137,13 +146,15 @@ static void test_long_passwords_of_0_3(void **state)
     assert_int_equal(password_upgrade(repeated('b', 72, "typo"), "bcrypt", "salt", &hash, &error), 0);
     assert_string_equal(hash.scheme, "bcrypt");
     assert_memory_equal(hash.hash, "$2a$10$", 7);
-    assert_int_equal(password_verify(repeated('b', 72, "tail"), hash.scheme, hash.hash, hash.salt, &error), 1);
+    assert_int_equal(
+        password_verify(repeated('b', 72, "tail"), hash.scheme, hash.hash, hash.salt, &error), 1);
     /* of a short one every byte was */
     assert_int_equal(password_upgrade("secret", "bcrypt", "salt", &hash, &error), 0);
     assert_string_equal(hash.scheme, "bcrypt-hmac-sha256");
     assert_int_equal(password_upgrade(repeated('b', 72, "tail"), "SHA512", "salt", &hash, &error), 0);
     assert_string_equal(hash.scheme, "bcrypt-hmac-sha256");
-    assert_int_equal(password_verify(repeated('b', 72, "typo"), hash.scheme, hash.hash, hash.salt, &error), 0);
+    assert_int_equal(
+        password_verify(repeated('b', 72, "typo"), hash.scheme, hash.hash, hash.salt, &error), 0);
 }
 
 static void test_hashes_that_an_import_may_bring(void **state)
@@ -157,7 +168,8 @@ static void test_hashes_that_an_import_may_bring(void **state)
         {"bcrypt-hmac-sha256", "$2b$14$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", NULL},
         {"SHA512", "$2a$31$", NULL},
         {"bcrypt", "no hash", NULL},
-        {"bcrypt", "$2a$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "cost 15; costs from 4 to 14"},
+        {"bcrypt", "$2a$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+            "cost 15; costs from 4 to 14"},
         {"bcrypt", "$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "cost 31"},
         {"bcrypt-hmac-sha256", "$2b$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "cost 3"},
         {"md5", "x", "is unknown; bcrypt-hmac-sha256"},
@@ -191,13 +203,17 @@ static void test_hashes_that_cannot_be_computed(void **state)
     static const struct {
         const char *scheme, *hash;
     } cases[] = {
-        {"md5", "x"}, {"", ""}, {"bcrypt", ""}, {"bcrypt", "x"},
+        {"md5", "x"},
+        {"", ""},
+        {"bcrypt", ""},
+        {"bcrypt", "x"},
         {"bcrypt", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOe"},   /* one byte short */
         {"bcrypt", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWW"}, /* one too long */
         {"bcrypt", "$2c$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
         {"bcrypt", "$6$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeWx"},
         {"bcrypt", "$2a$xx$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
-        {"bcrypt", "$2a$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* cost too low to exist */
+        {"bcrypt",
+            "$2a$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* cost too low to exist */
         {"bcrypt", "$2a$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* would take seconds, */
         {"bcrypt", "$2a$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}, /* hours */
         {"bcrypt-hmac-sha256", "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"},
@@ -231,7 +247,8 @@ static void test_uuids(void **state)
 
 static const uint64_t second_ns = UINT64_C(1000000000);
 
-static bool knows(struct password_memory *memory, const char *name, const char *password, uint64_t now_ns, int64_t user)
+static bool knows(
+    struct password_memory *memory, const char *name, const char *password, uint64_t now_ns, int64_t user)
 {
     uint8_t digest[PASSWORD_DIGEST_BYTES];
     struct error error;
@@ -284,7 +301,8 @@ static void test_memory_forgets_a_user(void **state)
     assert_false(knows(memory, "a", "pw", 1, 5));
     assert_false(knows(memory, "a@b", "pw", 1, 5));
     assert_true(knows(memory, "c", "pw", 1, 6));
-    remember(memory, "a", "pw", 5, generation, 1); /* it was compared with a hash that may have been replaced */
+    remember(
+        memory, "a", "pw", 5, generation, 1); /* it was compared with a hash that may have been replaced */
     assert_false(knows(memory, "a", "pw", 1, 5));
     password_memory_forget_all(memory);
     assert_false(knows(memory, "c", "pw", 1, 6));

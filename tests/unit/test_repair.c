@@ -85,8 +85,8 @@ static char *find_file(const struct place *place, const char *prefix)
     DIR *directory = opendir(place->data);
     while ((entry = readdir(directory))) {
         unsigned long long id;
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && sscanf(entry->d_name + strlen(prefix), "%llu", &id) == 1 &&
-            id < lowest)
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+            sscanf(entry->d_name + strlen(prefix), "%llu", &id) == 1 && id < lowest)
             lowest = id;
     }
     closedir(directory);
@@ -239,7 +239,8 @@ static void an_interrupted_repair_is_finished(void **state)
     free_place(&place);
 }
 
-/* Writes a segment of one sealed block without index and footer over that file: points 0, 1, 2 of series 1 in falling order of time. */
+/* Writes a segment of one sealed block without index and footer over that file: points 0, 1, 2 of series 1 in
+ * falling order of time. */
 static void write_falling_block(const char *path)
 {
     unsigned long long id;
@@ -316,7 +317,8 @@ static struct place make_large_store(void)
     return place;
 }
 
-/* A file that becomes shorter while it is mapped: what is behind reads like pages that the disk does not give back. */
+/* A file that becomes shorter while it is mapped: what is behind reads like pages that the disk does not give
+ * back. */
 struct cut {
     char *path;
     off_t size;
@@ -361,7 +363,7 @@ static void unreadable_pages_cost_a_segment_their_blocks_only(void **state)
 {
     (void)state;
     struct place place = make_large_store();
-    struct cut cut = cut_of(&place, "segment-", 18); /* 72 KiB: two and a half blocks */
+    struct cut cut = cut_of(&place, "segment-", 18);                      /* 72 KiB: two and a half blocks */
     repair_cut(&place, &cut, BLOCK_POINTS + NOISE_FRAMES * BLOCK_POINTS); /* the first block is damaged */
     free_place(&place);
 }

@@ -216,15 +216,12 @@ static void test_values(void **state)
 static const struct {
     const char *schema, *values, *message;
 } MESSAGES[] = {
-    {"{\"type\":\"number\"}", "1,\"x\"",
-        "datapoint 1: d is a string, it must be a number"},
-    {"{\"maximum\":100}", "1,2,120.5",
-        "datapoint 2: d is 120.5, it must be at most 100"},
+    {"{\"type\":\"number\"}", "1,\"x\"", "datapoint 1: d is a string, it must be a number"},
+    {"{\"maximum\":100}", "1,2,120.5", "datapoint 2: d is 120.5, it must be at most 100"},
     {"{\"properties\":{\"a\":{\"items\":{\"type\":[\"null\",\"string\"]}}}}", "{\"a\":[null,5]}",
         "datapoint 0: d.a[1] is an integer, it must be a string or "
         "null"},
-    {"{\"required\":[\"latitude\"]}", "{}",
-        "datapoint 0: d lacks the member \"latitude\""},
+    {"{\"required\":[\"latitude\"]}", "{}", "datapoint 0: d lacks the member \"latitude\""},
     {"{\"anyOf\":[{\"type\":\"null\"},{\"minimum\":3}]}", "2",
         "datapoint 0: d conforms to none of the 2 schemas of "
         "\"anyOf\""},
@@ -366,10 +363,13 @@ static void test_stacks_of_connections_suffice(void **state)
 #endif
     static const char *const GROUPS[] = {"(", "(?:", "(?=", "(?<=", "(?>", "(a|"};
     static const char *const DEEP[] = {
-        "{\"type\":[\"object\",\"string\"],\"properties\":{\"a\":{\"allOf\":[{\"anyOf\":[{\"$ref\":\"#\"}]}]}}}",
-        "{\"dependencies\":{\"a\":{\"properties\":{\"a\":{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]}}}},"
+        "{\"type\":[\"object\",\"string\"],\"properties\":{\"a\":{\"allOf\":[{\"anyOf\":[{\"$ref\":\"#\"}]}]}"
+        "}}",
+        "{\"dependencies\":{\"a\":{\"properties\":{\"a\":{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]}}}"
+        "},"
         "\"not\":{\"type\":\"string\"}}",
-        "{\"patternProperties\":{\"a\":{\"oneOf\":[{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]},{\"type\":"
+        "{\"patternProperties\":{\"a\":{\"oneOf\":[{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]},{"
+        "\"type\":"
         "\"null\"}]}},\"not\":{\"pattern\":\"x\"}}",
     };
     char text[8192];

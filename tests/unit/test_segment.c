@@ -123,7 +123,8 @@ static void write_series(struct segment_writer *writer, const struct model_serie
     struct error error = {0};
     struct test_random random = {series->id};
     uint32_t count = series->points.count;
-    assert_int_equal(segment_writer_series(writer, series->id, series->first_index, series->logical_before, &error), 0);
+    assert_int_equal(
+        segment_writer_series(writer, series->id, series->first_index, series->logical_before, &error), 0);
     for (uint32_t from = 0; from < count;) {
         uint32_t piece = 1 + (uint32_t)test_random_below(&random, piece_max);
         struct batch view;
@@ -167,8 +168,8 @@ static void print_finding(void *context, const char *message)
 
 /* ---- comparison ---- */
 
-static void compare_blocks(const struct segment *segment, const struct model_series *model,
-    const struct segment_series *series)
+static void compare_blocks(
+    const struct segment *segment, const struct model_series *model, const struct segment_series *series)
 {
     struct batch batch, view;
     struct error error = {0};
@@ -183,7 +184,8 @@ static void compare_blocks(const struct segment *segment, const struct model_ser
             fail_msg("%s", error.message);
         batch_slice(&model->points, (uint32_t)(block.first_index - model->first_index), block.count, &view);
         assert_true(batch_equal(&view, &batch));
-        assert_true(block.time_first == batch_time(&view, 0) && block.time_last == batch_time(&view, block.count - 1));
+        assert_true(block.time_first == batch_time(&view, 0) &&
+                    block.time_last == batch_time(&view, block.count - 1));
         assert_int_equal(segment_read_block(segment, series, &block, columns, true, &batch, &error), 0);
         assert_int_equal(batch.form, VALUES_NONE);
         assert_int_equal(batch.count, block.count);
@@ -193,15 +195,16 @@ static void compare_blocks(const struct segment *segment, const struct model_ser
     batch_free(&batch);
 }
 
-static void compare_searches(const struct segment *segment, const struct model_series *model,
-    const struct segment_series *series)
+static void compare_searches(
+    const struct segment *segment, const struct model_series *model, const struct segment_series *series)
 {
     struct test_random random = {model->id};
     struct error error = {0};
     for (int i = 0; i < 200; i++) {
         uint32_t number, place = (uint32_t)test_random_below(&random, model->points.count);
         struct segment_block block;
-        assert_int_equal(segment_block_by_index(segment, series, model->first_index + place, &number, &error), 0);
+        assert_int_equal(
+            segment_block_by_index(segment, series, model->first_index + place, &number, &error), 0);
         assert_int_equal(segment_block(segment, series, number, &block, &error), 0);
         assert_true(block.first_index <= model->first_index + place);
         assert_true(model->first_index + place - block.first_index < block.count);
@@ -225,7 +228,8 @@ static void compare_series(const struct segment *segment, const struct model_ser
     assert_int_equal(series.count, points->count);
     assert_true(series.time_first == batch_time(points, 0));
     assert_true(series.time_last == batch_time(points, points->count - 1));
-    assert_int_equal(series.logical_bytes, model->logical_before + batch_logical_bytes(points, 0, points->count));
+    assert_int_equal(
+        series.logical_bytes, model->logical_before + batch_logical_bytes(points, 0, points->count));
     compare_blocks(segment, model, &series);
     compare_searches(segment, model, &series);
 }
@@ -281,7 +285,8 @@ static void all_kinds_come_back(void **state)
     struct model model = {0};
     for (uint32_t kind = 0; kind < KINDS; kind++) {
         for (uint32_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++)
-            model_fill(model_add(&model, kind * 100 + c * 3 + 1, c * 1000000007), (enum kind)kind, counts[c], c);
+            model_fill(
+                model_add(&model, kind * 100 + c * 3 + 1, c * 1000000007), (enum kind)kind, counts[c], c);
     }
     static const uint32_t pieces[] = {7, 1000, 5000, 20000};
     for (size_t p = 0; p < sizeof(pieces) / sizeof(pieces[0]); p++) {
@@ -301,7 +306,8 @@ static void many_series_over_many_pages(void **state)
     for (int s = 0; s < 1000; s++) {
         id += 1 + test_random_below(&random, s % 100 == 99 ? UINT64_C(1) << 40 : 3);
         uint32_t count = s % 97 == 0 ? 5000 : s % 10 == 0 ? 0 : 1 + (uint32_t)test_random_below(&random, 4);
-        model_fill(model_add(&model, id, test_random_below(&random, 1 << 20)), s % 2 ? SENSOR : COUNTER, count, id);
+        model_fill(
+            model_add(&model, id, test_random_below(&random, 1 << 20)), s % 2 ? SENSOR : COUNTER, count, id);
     }
     char *path = write_model(&model, 6000);
     compare(path, &model);
@@ -362,8 +368,8 @@ static void large_values_get_blocks_of_their_own(void **state)
         assert_int_equal(segment_find(segment, 9, &found, NULL), 1);
         for (uint32_t b = 0; b < found.block_count; b++) {
             assert_int_equal(segment_block(segment, &found, b, &block, NULL), 0);
-            assert_true(block.count == 1 ||
-                batch_logical_bytes(points, (uint32_t)block.first_index, block.count) <= BLOCK_PAYLOAD_BYTES);
+            assert_true(block.count == 1 || batch_logical_bytes(points, (uint32_t)block.first_index,
+                                                block.count) <= BLOCK_PAYLOAD_BYTES);
         }
         assert_true(found.block_count >= 6);
         segment_close(segment);
@@ -420,7 +426,8 @@ static void tiny_series_are_cheap(void **state)
     for (uint64_t s = 0; s < SERIES; s++) {
         struct model_series *series = model_add(&model, FIRST_ID + s, 0);
         for (int i = 0; i < 3; i++)
-            assert_int_equal(batch_push_double(&series->points, 1480000000.125 + (double)s + i, 20.5 + i * 0.1), 0);
+            assert_int_equal(
+                batch_push_double(&series->points, 1480000000.125 + (double)s + i, 20.5 + i * 0.1), 0);
         assert_int_equal(columns_encode_times(columns, &series->points, 0, 3, &encoded), 0);
         assert_int_equal(columns_encode_values(columns, &series->points, 0, 3, &encoded), 0);
     }

@@ -1,5 +1,5 @@
-/* Once warm, writing and reading blocks allocates nothing: every call of malloc and its like in this program is
- * counted. */
+/* Once warm, writing and reading blocks allocates nothing: every call of malloc and its like in this program
+ * is counted. */
 #include "counted_allocations.h"
 
 #include "segment.h"
@@ -30,7 +30,8 @@ static void push_boolean(struct batch *batch, uint32_t i, struct test_random *ra
 static void push_text(struct batch *batch, double time, unsigned number)
 {
     uint8_t value[32];
-    int size = snprintf((char *)value + 1, sizeof(value) - 1, "text %08x", number); /* BLOCK_POINTS_MAX of them fill no block by their bytes */
+    int size = snprintf((char *)value + 1, sizeof(value) - 1, "text %08x",
+        number); /* BLOCK_POINTS_MAX of them fill no block by their bytes */
     value[0] = (uint8_t)(0xa0 | size);
     batch_push_msgpack(batch, time, value, (size_t)size + 1);
 }
@@ -84,7 +85,8 @@ static void write_series(struct segment_writer *writer, unsigned kind)
     batch_free(&batch);
 }
 
-static void read_series(const struct segment *segment, unsigned kind, struct columns *columns, struct batch *batch)
+static void read_series(
+    const struct segment *segment, unsigned kind, struct columns *columns, struct batch *batch)
 {
     struct segment_series series;
     struct segment_block block;

@@ -1,5 +1,5 @@
-/* The contract of store.h, function by function: creating, opening, appending, deleting, listening, looking after it. Reading
- * is in test_store_read.c, bulk loads in test_store_bulk.c, failing devices in fault/. */
+/* The contract of store.h, function by function: creating, opening, appending, deleting, listening, looking
+ * after it. Reading is in test_store_read.c, bulk loads in test_store_bulk.c, failing devices in fault/. */
 #include "store_fixture.h"
 
 #include "clock.h"
@@ -27,8 +27,8 @@ static void batch_of_times(struct batch *batch, const double *times, size_t coun
     }
 }
 
-static int append_times(struct fixture *fixture, uint64_t series_id, unsigned flags, const double *times, size_t count,
-    struct batch *batch, struct error *ret_error)
+static int append_times(struct fixture *fixture, uint64_t series_id, unsigned flags, const double *times,
+    size_t count, struct batch *batch, struct error *ret_error)
 {
     batch_of_times(batch, times, count);
     return store_append(fixture->store, series_id, batch, flags, NULL, ret_error);
@@ -208,8 +208,10 @@ static const struct order_case {
     {"restamp: nothing older", STORE_APPEND_RESTAMP, 1, 2, {5}, {5.000001, 6}, 0, {5.000001, 6}},
     {"restamp: up to the moved time", STORE_APPEND_RESTAMP, 1, 4, {5}, {4.9, 5.000001, 5.00001, 5.00002}, 0,
         {5.00001, 5.00001, 5.00001, 5.00002}},
-    {"restamp: negative in an empty series", STORE_APPEND_RESTAMP, 0, 2, {0}, {-5, -4}, 0, {0.00001, 0.00001}},
-    {"restamp: large whole time", STORE_APPEND_RESTAMP, 1, 1, {1400000000}, {1399999999}, 0, {1400000000.00001}},
+    {"restamp: negative in an empty series", STORE_APPEND_RESTAMP, 0, 2, {0}, {-5, -4}, 0,
+        {0.00001, 0.00001}},
+    {"restamp: large whole time", STORE_APPEND_RESTAMP, 1, 1, {1400000000}, {1399999999}, 0,
+        {1400000000.00001}},
     {"restamp: twice", STORE_APPEND_RESTAMP, 2, 1, {1400000000, 1400000000.00001}, {1399999999}, 0,
         {1400000000.00001}},
 };
@@ -280,9 +282,11 @@ static void test_missing_times_are_now_or_the_last(void **state)
     assert_true(batch_time(&batch, 1) >= before && batch_time(&batch, 1) <= after);
     assert_true(batch_time(&batch, 2) >= batch_time(&batch, 1) && batch_time(&batch, 2) <= after);
     batch_free(&batch);
-    for (unsigned flags = 0; flags <= STORE_APPEND_RESTAMP; flags++) { /* in the future the last time counts */
+    for (unsigned flags = 0; flags <= STORE_APPEND_RESTAMP;
+         flags++) { /* in the future the last time counts */
         must_append(fixture, 2 + flags, future);
-        assert_int_equal(append_times(fixture, 2 + flags, flags, (double[]){NAN, future}, 2, &batch, NULL), 0);
+        assert_int_equal(
+            append_times(fixture, 2 + flags, flags, (double[]){NAN, future}, 2, &batch, NULL), 0);
         assert_true(batch_time(&batch, 0) == future && batch_time(&batch, 1) == future);
         batch_free(&batch);
         /* "now" is set before the order is checked */

@@ -217,7 +217,8 @@ static void test_negative_times_load(void **state)
     struct batch batch;
     batch_init(&batch);
     assert_int_equal(store_bulk_series(writer, 1, 1, NULL), 0);
-    assert_int_equal(batch_push_integer(&batch, -100.5, 1), 0); /* "not before the last of the series": there is none */
+    assert_int_equal(
+        batch_push_integer(&batch, -100.5, 1), 0); /* "not before the last of the series": there is none */
     assert_int_equal(batch_push_integer(&batch, -3, 2), 0);
     assert_int_equal(batch_push_integer(&batch, 3, 3), 0);
     assert_int_equal(store_bulk_append(writer, &batch, NULL), 0);
@@ -290,7 +291,8 @@ static void test_a_load_that_is_dropped_leaves_nothing(void **state)
     store_bulk_close(bulk, false);
 }
 
-/* A device that is full when a load is published: what was loaded waits in the staging, and publishing it is all there is to do again. */
+/* A device that is full when a load is published: what was loaded waits in the staging, and publishing it is
+ * all there is to do again. */
 static void test_a_full_device_at_the_end_loses_no_load(void **state)
 {
     struct fixture *fixture = *state;
@@ -312,8 +314,10 @@ static void test_a_full_device_at_the_end_loses_no_load(void **state)
             load(writer, id + i);
             finish(writer);
         }
-        io_fault_set(io, &(struct io_fault_plan){.fail_at = k + 1, .fail_count = 1, .code = ENOSPC,
-            .calls = 1u << IO_CALL_OPEN | 1u << IO_CALL_WRITE | 1u << IO_CALL_RENAME});
+        io_fault_set(io, &(struct io_fault_plan){.fail_at = k + 1,
+                             .fail_count = 1,
+                             .code = ENOSPC,
+                             .calls = 1u << IO_CALL_OPEN | 1u << IO_CALL_WRITE | 1u << IO_CALL_RENAME});
         r = store_bulk_publish(bulk, NULL);
         io_fault_set(io, &healthy);
         store_bulk_close(bulk, true);
@@ -322,8 +326,8 @@ static void test_a_full_device_at_the_end_loses_no_load(void **state)
             assert_loaded(fixture, id, false);
             bulk = must_open(fixture, "one", true);
             for (uint64_t i = 0; i < 15; i += 5)
-                REQUIRE(store_bulk_find(bulk, id + i + 100, &series_id, &points) && series_id == id + i, "after call %llu",
-                    (unsigned long long)k);
+                REQUIRE(store_bulk_find(bulk, id + i + 100, &series_id, &points) && series_id == id + i,
+                    "after call %llu", (unsigned long long)k);
             assert_int_equal(store_bulk_publish(bulk, NULL), 0);
             store_bulk_close(bulk, true);
         }

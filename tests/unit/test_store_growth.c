@@ -295,7 +295,8 @@ static void test_no_space_for_the_active_journal(void **state)
     tear_down(&grown);
 }
 
-/* A file named as the recycled one that is too small for a journal is nobody's journal, also when there is no space for another. */
+/* A file named as the recycled one that is too small for a journal is nobody's journal, also when there is no
+ * space for another. */
 static void test_a_foreign_recycled_file_is_not_used(void **state)
 {
     (void)state;
@@ -398,8 +399,8 @@ static int gated_sync_data(struct io *io, int file)
     return -EIO;
 }
 
-/* Before, the insert was acknowledged: its sync returned 0 after the other had taken the report of the lost pages,
- * and before the journal was dead. */
+/* Before, the insert was acknowledged: its sync returned 0 after the other had taken the report of the lost
+ * pages, and before the journal was dead. */
 static void test_a_commit_beside_a_failed_sync_of_blocks_fails(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
-/* Random operations on a store, compared point for point with plain arrays: appends of every kind of value with
- * senders, missing times and restamping, refused appends, deletes, snapshots held over all that, bulk loads, sealing,
- * merging and clean reopening.
+/* Random operations on a store, compared point for point with plain arrays: appends of every kind of value
+ * with senders, missing times and restamping, refused appends, deletes, snapshots held over all that, bulk
+ * loads, sealing, merging and clean reopening.
  *
  * $CONNECTORDB_SEED repeats a run, $CONNECTORDB_STEPS (operations) makes it longer. */
 #include "store_model.h"
@@ -12,8 +12,8 @@
 #include <pthread.h>
 
 enum {
-    SERIES_MAX = 16,     /* alive at once */
-    SNAPSHOTS_MAX = 4,   /* held at once */
+    SERIES_MAX = 16,   /* alive at once */
+    SNAPSHOTS_MAX = 4, /* held at once */
     EXPECTED_MAX = 1 << 18,
 };
 
@@ -75,8 +75,9 @@ static void on_batch(void *context, uint64_t series_id, uint64_t first_index, co
 {
     struct model *model = context;
     REQUIRE(pthread_mutex_lock(&model->lock) == 0, "lock");
-    REQUIRE(model->expected_next < model->expected_count, "heard series %llu index %llu, nothing was appended",
-        (unsigned long long)series_id, (unsigned long long)first_index);
+    REQUIRE(model->expected_next < model->expected_count,
+        "heard series %llu index %llu, nothing was appended", (unsigned long long)series_id,
+        (unsigned long long)first_index);
     struct expectation *expected = &model->expected[model->expected_next++];
     REQUIRE(expected->series_id == series_id && expected->first_index == first_index,
         "heard series %llu index %llu instead of %llu index %llu", (unsigned long long)series_id,
@@ -131,7 +132,8 @@ static void compare_all(struct model *model)
 {
     struct store_snapshot *snapshot = open_snapshot(model);
     for (size_t i = 0; i < model->series_count; i++)
-        test_series_equal(snapshot, model->series[i].id, &model->series[i].points, length_of(&model->series[i]));
+        test_series_equal(
+            snapshot, model->series[i].id, &model->series[i].points, length_of(&model->series[i]));
     struct points none = {0};
     test_series_equal(snapshot, model->next_id + 1000, &none, 0);
     store_snapshot_close(snapshot);
@@ -145,7 +147,8 @@ static struct model_series *new_series(struct model *model)
     REQUIRE(model->series, "no memory");
     struct model_series *series = &model->series[model->series_count++];
     model->next_id += 1 + below(model, 3);
-    *series = (struct model_series){.id = model->next_id, .profile = (enum value_profile)below(model, PROFILE_COUNT),
+    *series = (struct model_series){.id = model->next_id,
+        .profile = (enum value_profile)below(model, PROFILE_COUNT),
         .senders = below(model, 4) == 0};
     return series;
 }
@@ -198,7 +201,8 @@ static void restamp(struct points *points, double last)
 }
 
 /* Appends points whose times the model knows. */
-static void append_known(struct model *model, struct model_series *series, struct points *points, unsigned flags)
+static void append_known(
+    struct model *model, struct model_series *series, struct points *points, unsigned flags)
 {
     struct batch batch;
     batch_init(&batch);
@@ -238,7 +242,8 @@ static void step_restamp(struct model *model)
     points_free(&points);
 }
 
-/* Some times are missing: they become the time of the append, or that of the point before if that is later. */
+/* Some times are missing: they become the time of the append, or that of the point before if that is later.
+ */
 static void step_missing_times(struct model *model)
 {
     struct model_series *series = pick_alive(model);
@@ -275,7 +280,8 @@ static void step_missing_times(struct model *model)
     points_free(&points);
 }
 
-static void refused(struct model *model, const struct model_series *series, const struct points *points, int code)
+static void refused(
+    struct model *model, const struct model_series *series, const struct points *points, int code)
 {
     struct batch batch;
     batch_init(&batch);
@@ -348,8 +354,8 @@ static void step_retain(struct model *model)
 
 /* ---- reading ---- */
 
-static void check_snapshot(struct model *model, struct store_snapshot *snapshot, const uint64_t *lengths,
-    size_t series_count)
+static void check_snapshot(
+    struct model *model, struct store_snapshot *snapshot, const uint64_t *lengths, size_t series_count)
 {
     size_t place = below(model, model->series_count);
     const struct model_series *series = &model->series[place];
@@ -360,7 +366,10 @@ static void check_snapshot(struct model *model, struct store_snapshot *snapshot,
     test_range_equal(snapshot, series->id, &series->points, length, from, to);
     for (int i = 0; i < 4; i++) {
         double time = length > 0 ? series->points.times[below(model, length)] : 1;
-        time = i == 1 ? nextafter(time, INFINITY) : i == 2 ? nextafter(time, -INFINITY) : i == 3 ? time + 1.5 : time;
+        time = i == 1   ? nextafter(time, INFINITY)
+               : i == 2 ? nextafter(time, -INFINITY)
+               : i == 3 ? time + 1.5
+                        : time;
         uint64_t index = UINT64_MAX;
         struct error error = {0};
         int r = store_snapshot_index_of_time(snapshot, series->id, time, &index, &error);
@@ -501,9 +510,18 @@ static const struct {
     void (*step)(struct model *model);
     unsigned weight;
 } steps[] = {
-    {step_append, 500}, {step_restamp, 60}, {step_missing_times, 20}, {step_refused, 40}, {step_delete, 12},
-    {step_retain, 3},   {step_snapshot, 100}, {step_read, 150},       {step_bulk, 12},    {step_seal, 12},
-    {step_merge, 6},    {step_reopen, 8},
+    {step_append, 500},
+    {step_restamp, 60},
+    {step_missing_times, 20},
+    {step_refused, 40},
+    {step_delete, 12},
+    {step_retain, 3},
+    {step_snapshot, 100},
+    {step_read, 150},
+    {step_bulk, 12},
+    {step_seal, 12},
+    {step_merge, 6},
+    {step_reopen, 8},
 };
 
 static void run_steps(struct model *model, uint64_t count)
@@ -522,8 +540,8 @@ static void run_steps(struct model *model, uint64_t count)
 
 static void run_model(uint64_t seed, const struct store_options *options, uint64_t step_count)
 {
-    struct model model = {.random = {test_seed(seed)}, .options = *options,
-        .directory = test_directory_create_fast()};
+    struct model model = {
+        .random = {test_seed(seed)}, .options = *options, .directory = test_directory_create_fast()};
     model.expected = calloc(EXPECTED_MAX, sizeof(*model.expected));
     assert_non_null(model.expected);
     assert_int_equal(pthread_mutex_init(&model.lock, NULL), 0);
@@ -556,15 +574,16 @@ static void test_small_journals(void **state)
 static void test_usual_journals(void **state)
 {
     (void)state;
-    struct store_options options = {.journal_bytes = 4 << 20, .fsync = STORE_FSYNC_INTERVAL, .fsync_interval_ms = 5};
+    struct store_options options = {
+        .journal_bytes = 4 << 20, .fsync = STORE_FSYNC_INTERVAL, .fsync_interval_ms = 5};
     run_model(2, &options, test_parameter("CONNECTORDB_STEPS", 700));
 }
 
 static void test_few_journals(void **state)
 {
     (void)state;
-    struct store_options options = {.journal_bytes = 64 << 10, .journals_max = 2, .wait_ms_max = 60000,
-        .fsync = STORE_FSYNC_NEVER};
+    struct store_options options = {
+        .journal_bytes = 64 << 10, .journals_max = 2, .wait_ms_max = 60000, .fsync = STORE_FSYNC_NEVER};
     run_model(3, &options, test_parameter("CONNECTORDB_STEPS", 700));
 }
 

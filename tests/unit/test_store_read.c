@@ -1,4 +1,5 @@
-/* Reading a store: snapshots, cursors and searches by time, over every kind of file; and a closed one, by check and inspect. */
+/* Reading a store: snapshots, cursors and searches by time, over every kind of file; and a closed one, by
+ * check and inspect. */
 #include "store_fixture.h"
 
 #include "bytes.h"
@@ -94,8 +95,8 @@ static void test_ranges_over_all_layers(void **state)
         uint64_t to = from + test_random_below(&random, i % 10 ? 20 : 9000);
         test_range_equal(snapshot, 5, &points, points.count, from, to);
     }
-    static const uint64_t edges[][2] = {{0, 0}, {0, 1}, {5, 5}, {7, 3}, {0, UINT64_MAX}, {UINT64_MAX, UINT64_MAX},
-        {UINT64_MAX - 1, 2}, {4095, 4097}, {4096, 4097}};
+    static const uint64_t edges[][2] = {{0, 0}, {0, 1}, {5, 5}, {7, 3}, {0, UINT64_MAX},
+        {UINT64_MAX, UINT64_MAX}, {UINT64_MAX - 1, 2}, {4095, 4097}, {4096, 4097}};
     for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
         test_range_equal(snapshot, 5, &points, points.count, edges[i][0], edges[i][1]);
     test_range_equal(snapshot, 5, &points, points.count, points.count - 1, UINT64_MAX);
@@ -109,7 +110,8 @@ static void assert_index(struct store_snapshot *snapshot, const struct points *p
     uint64_t index = UINT64_MAX, wanted = points_index_of_time(points, points->count, time);
     assert_int_equal(store_snapshot_index_of_time(snapshot, 5, time, &index, NULL), 0);
     if (index != wanted)
-        fail_msg("index of %.17g is %llu, not %llu", time, (unsigned long long)index, (unsigned long long)wanted);
+        fail_msg(
+            "index of %.17g is %llu, not %llu", time, (unsigned long long)index, (unsigned long long)wanted);
 }
 
 static void test_times_are_found_among_equal_ones(void **state)
@@ -150,7 +152,8 @@ static void test_cursors_do_not_disturb_each_other(void **state)
                 done++;
                 continue;
             }
-            points_check_batch(&points, at[i], batches[i], "cursor"); /* borrowed until that cursor's next call */
+            points_check_batch(
+                &points, at[i], batches[i], "cursor"); /* borrowed until that cursor's next call */
             at[i] += batches[i]->count;
         }
     }
@@ -185,7 +188,8 @@ static void append_text(struct fixture *fixture, double time, uint32_t size)
     free(value);
 }
 
-/* What is handed out at once stays within what a batch can hold, also when the largest value follows others. */
+/* What is handed out at once stays within what a batch can hold, also when the largest value follows others.
+ */
 static void test_the_largest_value_after_smaller_ones(void **state)
 {
     static const uint32_t SIZES[] = {200000, 20000, 66950000, 200000};

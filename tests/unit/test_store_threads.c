@@ -9,7 +9,7 @@ enum { APPENDERS = 4, BATCHES = 200, SHARED_SERIES = 1, OWN_SERIES = 100, SHORT_
 struct stage {
     struct store *store;
     atomic_uint working;
-    atomic_ulong heard;   /* points of the shared series */
+    atomic_ulong heard; /* points of the shared series */
     atomic_ulong short_lived;
 };
 
@@ -18,12 +18,14 @@ struct worker {
     uint64_t number;
 };
 
-static void append(struct stage *stage, uint64_t series_id, uint64_t first, uint64_t count, bool missing_times)
+static void append(
+    struct stage *stage, uint64_t series_id, uint64_t first, uint64_t count, bool missing_times)
 {
     struct batch batch;
     batch_init(&batch);
     for (uint64_t i = first; i < first + count; i++)
-        REQUIRE(batch_push_integer(&batch, missing_times ? __builtin_nan("") : (double)i, (int64_t)i) == 0, "no memory");
+        REQUIRE(batch_push_integer(&batch, missing_times ? __builtin_nan("") : (double)i, (int64_t)i) == 0,
+            "no memory");
     struct error error = {0};
     int r;
     while ((r = store_append(stage->store, series_id, &batch, 0, NULL, &error)) == -EAGAIN) {
@@ -64,11 +66,14 @@ static void *read_on(void *argument)
             REQUIRE(store_snapshot_series(snapshot, id, &series, &error) == 0, "%s", error.message);
             REQUIRE(series.length >= lengths[i], "series %llu became shorter", (unsigned long long)id);
             lengths[i] = series.length;
-            REQUIRE(store_snapshot_index_of_time(snapshot, id, (double)(series.length / 2), &index, &error) == 0, "%s",
-                error.message);
-            REQUIRE(series.length == 0 || index == series.length / 2 + 1, "index of time is %llu", (unsigned long long)index);
+            REQUIRE(
+                store_snapshot_index_of_time(snapshot, id, (double)(series.length / 2), &index, &error) == 0,
+                "%s", error.message);
+            REQUIRE(series.length == 0 || index == series.length / 2 + 1, "index of time is %llu",
+                (unsigned long long)index);
             uint64_t at = series.length / 3;
-            REQUIRE(store_cursor_open(snapshot, id, at, UINT64_MAX, i % 2, &cursor, &error) == 0, "%s", error.message);
+            REQUIRE(store_cursor_open(snapshot, id, at, UINT64_MAX, i % 2, &cursor, &error) == 0, "%s",
+                error.message);
             while (REQUIRE(store_cursor_next(cursor, &batch, &error) == 0, "%s", error.message), batch)
                 for (uint32_t j = 0; j < batch->count; j++, at++)
                     REQUIRE(batch_time(batch, j) == (double)at, "a point is out of place");

@@ -19,9 +19,10 @@ struct url_path {
     char *segments[URL_SEGMENTS_MAX]; /* in the decoded text */
 };
 
-/* Splits an absolute decoded path at its slashes, writing 0 bytes over them. Empty and "." segments are dropped, so that
- * "/a", "/a/" and "//a/." are the same path. 0; -EINVAL: a ".." segment; -ENAMETOOLONG: more than URL_SEGMENTS_MAX
- * segments. */
+/* Splits an absolute decoded path at its slashes, writing 0 bytes over them. Empty and "." segments are
+ * dropped, so that
+ * "/a", "/a/" and "//a/." are the same path. 0; -EINVAL: a ".." segment; -ENAMETOOLONG: more than
+ * URL_SEGMENTS_MAX segments. */
 int url_split(char *path, struct url_path *ret_path);
 
 struct query {
