@@ -223,6 +223,13 @@ static int check_writable(const struct store *store, struct error *ret_error)
     return store->commit ? 0 : error_set(ret_error, EROFS, "the store is open for reading only");
 }
 
+int store_append_many(struct store *store, struct store_part *parts, uint32_t count, unsigned flags,
+    uint32_t *ret_refused, struct error *ret_error)
+{
+    int r = check_writable(store, ret_error);
+    return r < 0 ? r : commit_append_many(store->commit, parts, count, flags, ret_refused, ret_error);
+}
+
 int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags,
     uint64_t *ret_first_index, struct error *ret_error)
 {

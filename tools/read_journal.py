@@ -13,7 +13,8 @@ import struct
 import sys
 
 JOURNAL_HEADER_BYTES = 4096
-FRAME_HEADER = struct.Struct("<QQIIQQIIQQQdd")
+FRAME_HEADER = struct.Struct("<QQIHHQQIIQQQdd")
+CONTINUES = 1
 FRAME_MAGIC = 0x4D415246
 FRAME_BYTES_MAX = 64 << 20
 POINTS_MAX = 16 << 20
@@ -192,8 +193,8 @@ class Frame:
     def __init__(self, data, offset, nonce):
         """Raises Damaged when there is no whole frame header of this journal at the offset."""
         require(offset + FRAME_HEADER.size <= len(data), "the end of the file")
-        (header_sum, self.payload_sum, magic, self.kind, self.series, self.first, self.count, size, self.group,
-         self.synced_to, self.logical, self.time_first, self.time_last) = FRAME_HEADER.unpack_from(data, offset)
+        (header_sum, self.payload_sum, magic, self.kind, flags, self.series, self.first, self.count, size,
+         self.group, self.synced_to, self.logical, self.time_first, self.time_last) = FRAME_HEADER.unpack_from(data, offset)
         require(magic == FRAME_MAGIC, f"frame magic {magic:08x}")
         found = checksum(data[offset + 8:offset + FRAME_HEADER.size], (nonce + offset * 0x9E3779B97F4A7C15) & MASK)
         require(found == header_sum, f"header checksum {found:016x}, expected {header_sum:016x}")
@@ -202,6 +203,8 @@ class Frame:
         require(self.synced_to <= offset, "synced to behind itself")
         require((self.kind == POINTS and 0 < self.count <= POINTS_MAX) or
                 (self.kind == TOMBSTONE and self.count == 0 and size == 0), "a wrong kind or count")
+        require(flags & ~CONTINUES == 0, f"unknown flags {flags:#x}")
+        self.continues = flags & CONTINUES
         self.payload = data[offset + FRAME_HEADER.size:self.end]
 
     def verify_payload(self):
@@ -212,7 +215,8 @@ class Frame:
         times = struct.unpack("<QQ", struct.pack("<dd", self.time_first, self.time_last))
         print(f"frame offset {self.offset} kind {'points' if self.kind == POINTS else 'tombstone'} "
               f"series {self.series} first {self.first} count {self.count} payload {len(self.payload)} "
-              f"group {self.group} synced {self.synced_to} logical {self.logical} times {times[0]:016x} {times[1]:016x}")
+              f"group {self.group} synced {self.synced_to} logical {self.logical} times {times[0]:016x} {times[1]:016x}"
+              f"{' continues' if self.continues else ''}")
         if self.kind == POINTS:
             points = points_of(self.payload, self.count, self.time_first, self.time_last)
             for i, (time, value, sender) in enumerate(points):
@@ -224,12 +228,23 @@ def read_journal_header(data, path):
     expected, version, flags, identity, nonce, size = struct.unpack_from("<QIIQQQ", data, 8)
     found = checksum(data[16:JOURNAL_HEADER_BYTES])
     require(found == expected, f"offset 0: header checksum {found:016x}, expected {expected:016x}")
-    require(version == 1 and flags & ~1 == 0, f"version {version}, flags {flags:#x} are of a newer ConnectorDB")
+    require(version in (1, 2) and flags & ~1 == 0, f"version {version}, flags {flags:#x} are of a newer ConnectorDB")
     name = re.fullmatch(r"journal-(\d+)", os.path.basename(path))
     require(name is None or int(name[1]) == identity, f"this is journal {identity}")
     require(size == len(data), f"{len(data)} bytes, expected {size}")
     print(f"journal {identity} version {version} flags {flags} nonce {nonce:016x} size {size}")
     return nonce
+
+
+def read_unit(data, offset, nonce):
+    """The frames of the unit at the offset, most often one; all of them are whole, or Damaged is raised."""
+    unit = []
+    while not unit or unit[-1].continues:
+        frame = Frame(data, unit[-1].end if unit else offset, nonce)
+        frame.verify_payload()
+        require(not unit or frame.group == unit[0].group, "a unit of several groups")
+        unit.append(frame)
+    return unit
 
 
 def show_journal(data, path, clean_end):
@@ -238,13 +253,13 @@ def show_journal(data, path, clean_end):
     limit = data if clean_end is None else data[:clean_end]
     while found is None:
         try:
-            frame = Frame(limit, offset, nonce)
-            frame.verify_payload()
+            unit = read_unit(limit, offset, nonce)
         except Damaged as damaged:
             found = damaged
         else:
-            frame.show()
-            offset = frame.end
+            for frame in unit:
+                frame.show()
+            offset = unit[-1].end
     print(f"end {offset}")
     if clean_end is not None:
         require(offset == clean_end, f"offset {offset}: closed with {clean_end} bytes; found {found}")

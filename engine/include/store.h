@@ -104,6 +104,27 @@ enum store_append_flags {
 int store_append(struct store *store, uint64_t series_id, struct batch *batch, unsigned flags,
     uint64_t *ret_first_index, struct error *ret_error);
 
+enum { STORE_PARTS_MAX = 65536 };
+
+/* One series' share of store_append_many. */
+struct store_part {
+    uint64_t series_id;
+    struct batch *batch;  /* not empty; its times are settled as by store_append */
+    uint64_t first_index; /* set on success */
+};
+
+/* Appends a batch to each of several series as one unit: after a crash, and in every snapshot, all of it is
+ * there or none.
+ * parts        in strictly ascending order of series_id; borrowed. On failure the times of their batches may
+ *              have been settled
+ * count        at most STORE_PARTS_MAX; the frames of all parts together must fit into one journal (-E2BIG)
+ * ret_refused  may be NULL; on failure the number of the part that was refused or looked at last. It means
+ *              something with -EINVAL, -ENOENT, and -EAGAIN of a frozen series
+ * Results, durability and blocking as of store_append. A unit is not available again after `connectordb
+ * repair` of a damaged journal: repair keeps each batch that is whole. */
+int store_append_many(struct store *store, struct store_part *parts, uint32_t count, unsigned flags,
+    uint32_t *ret_refused, struct error *ret_error);
+
 /* Deletes series: later snapshots do not have their points. The ids must never be used again. Unknown ids are
  * ignored.
  * 0 = durable. Blocks. */

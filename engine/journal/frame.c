@@ -159,7 +159,8 @@ void frame_pack_header(uint8_t *to, uint64_t nonce, const struct frame *frame)
     struct frame_header header = {
         .payload_checksum = load_u64(to + offsetof(struct frame_header, payload_checksum)),
         .magic = FRAME_MAGIC,
-        .kind = (uint32_t)frame->kind,
+        .kind = (uint16_t)frame->kind,
+        .flags = frame->continues ? FRAME_FLAG_CONTINUES : 0,
         .series_id = frame->series_id,
         .first_index = frame->first_index,
         .count = frame->count,
@@ -198,7 +199,8 @@ static bool header_fits(const struct frame_header *header, uint64_t size, uint64
 {
     uint64_t room = size - offset - sizeof(*header);
     if (header->payload_bytes > room || header->payload_bytes % FRAME_ALIGNMENT != 0 ||
-        header->payload_bytes > FRAME_BYTES_MAX - sizeof(*header) || header->synced_to > offset)
+        header->payload_bytes > FRAME_BYTES_MAX - sizeof(*header) || header->synced_to > offset ||
+        (header->flags & ~FRAME_FLAGS_KNOWN))
         return false;
     if (header->kind == FRAME_TOMBSTONE)
         return header->count == 0 && header->payload_bytes == 0;
@@ -218,6 +220,7 @@ int frame_parse_header(
         return 0;
     *ret_frame = (struct frame){
         .kind = (enum frame_kind)header.kind,
+        .continues = header.flags & FRAME_FLAG_CONTINUES,
         .series_id = header.series_id,
         .first_index = header.first_index,
         .count = header.count,
@@ -267,8 +270,8 @@ void frame_describe(
             (unsigned long long)of_header, (unsigned long long)header.header_checksum);
     else if (!frame_parse_header(image, size, offset, nonce, &frame))
         (void)snprintf(text, text_size,
-            "a frame header of kind %u, %u points, %u payload bytes, synced to %llu", header.kind,
-            header.count, header.payload_bytes, (unsigned long long)header.synced_to);
+            "a frame header of kind %u, flags %u, %u points, %u payload bytes, synced to %llu", header.kind,
+            header.flags, header.count, header.payload_bytes, (unsigned long long)header.synced_to);
     else
         (void)snprintf(text, text_size, "payload checksum %016llx, expected %016llx",
             (unsigned long long)checksum(image + offset + sizeof(header), frame.payload_bytes, nonce),

@@ -23,6 +23,7 @@ enum frame_kind {
 /* The header of a frame in memory. */
 struct frame {
     enum frame_kind kind;
+    bool continues; /* the next frame belongs to the same unit: both are valid, or neither */
     uint64_t series_id;
     uint64_t first_index;
     uint32_t count;

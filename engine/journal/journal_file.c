@@ -63,7 +63,8 @@ static int header_unpack(
         return error_set(ret_error, EBADMSG,
             "%s: offset 0: header checksum %016llx, expected %016llx; `connectordb repair` helps", path,
             (unsigned long long)found, (unsigned long long)header.checksum);
-    if (header.version != JOURNAL_FORMAT_VERSION || (header.flags & ~(uint32_t)JOURNAL_FLAGS_KNOWN))
+    if (header.version < JOURNAL_FORMAT_VERSION_MIN || header.version > JOURNAL_FORMAT_VERSION ||
+        (header.flags & ~(uint32_t)JOURNAL_FLAGS_KNOWN))
         return error_set(ret_error, ENOTSUP,
             "%s: journal version %u, flags %#x: written by a newer ConnectorDB; this one reads version %d",
             path, header.version, header.flags, JOURNAL_FORMAT_VERSION);
@@ -390,11 +391,33 @@ static int judge_tail(
     return 0;
 }
 
+/* The end of the unit that begins with this valid frame, or 0: some of its frames are not there. All frames
+ * of a unit are written by the same group commit. */
+static uint64_t unit_end(const struct journal_file *journal, uint64_t limit, const struct frame *first)
+{
+    struct frame frame = *first;
+    uint64_t end = frame.offset + frame_size(&frame);
+    while (frame.continues) {
+        if (!frame_parse(map_data(journal->map), limit, end, journal->nonce, true, &frame) ||
+            frame.group != first->group)
+            return 0;
+        end += frame_size(&frame);
+    }
+    return end;
+}
+
+/* Visits whole units only: of a torn one nothing counts. */
 static int visit_frames(const struct journal_file *journal, uint64_t limit,
     int (*visit)(void *context, const struct frame *frame), void *context, struct journal_scan *scan)
 {
     struct frame frame;
+    uint64_t whole_to = 0; /* the frames before this offset belong to units that are whole */
     while (frame_parse(map_data(journal->map), limit, scan->end, journal->nonce, true, &frame)) {
+        if (frame.continues && scan->end >= whole_to) {
+            whole_to = unit_end(journal, limit, &frame);
+            if (whole_to == 0)
+                return 0;
+        }
         int r = visit(context, &frame);
         if (r < 0)
             return r;

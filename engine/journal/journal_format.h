@@ -9,11 +9,14 @@
 #define JOURNAL_MAGIC "CDB-JRNL"
 
 enum {
-    JOURNAL_FORMAT_VERSION = 1,
+    JOURNAL_FORMAT_VERSION = 2,     /* 2: frames have flags */
+    JOURNAL_FORMAT_VERSION_MIN = 1, /* the oldest one that is read */
     JOURNAL_FLAG_RECYCLED =
         1 << 0, /* the file was another journal before: stale bytes follow the last frame */
     JOURNAL_FLAGS_KNOWN = JOURNAL_FLAG_RECYCLED,
-    FRAME_MAGIC = 0x4d415246, /* "FRAM" */
+    FRAME_MAGIC = 0x4d415246,      /* "FRAM" */
+    FRAME_FLAG_CONTINUES = 1 << 0, /* the next frame belongs to the same unit */
+    FRAME_FLAGS_KNOWN = FRAME_FLAG_CONTINUES,
 };
 
 /* The rest of the 4096 bytes (JOURNAL_HEADER_BYTES) is zero and part of the checksum. */
@@ -32,7 +35,8 @@ struct frame_header {
     uint64_t header_checksum;  /* XXH3-64 of the rest of the header, seeded with frame_seed */
     uint64_t payload_checksum; /* XXH3-64 of the payload, seeded with the nonce */
     uint32_t magic;            /* lets recovery skip stale bytes quickly */
-    uint32_t kind;
+    uint16_t kind;
+    uint16_t flags; /* FRAME_FLAG_CONTINUES; 0 in version 1 */
     uint64_t series_id;
     uint64_t first_index;
     uint32_t count;

@@ -65,11 +65,13 @@ static int print_frame(void *context, const struct frame *frame)
             (unsigned long long)frame->series_id, (unsigned long long)frame->group);
     else
         print(inspect,
-            "  %10llu  series %llu, points %llu..%llu, t %.17g..%.17g, %u bytes (group %llu, synced to %llu)",
+            "  %10llu  series %llu, points %llu..%llu, t %.17g..%.17g, %u bytes (group %llu, synced to "
+            "%llu%s)",
             (unsigned long long)frame->offset, (unsigned long long)frame->series_id,
             (unsigned long long)frame->first_index,
             (unsigned long long)(frame->first_index + frame->count - 1), frame->time_first, frame->time_last,
-            frame->payload_bytes, (unsigned long long)frame->group, (unsigned long long)frame->synced_to);
+            frame->payload_bytes, (unsigned long long)frame->group, (unsigned long long)frame->synced_to,
+            frame->continues ? "; the unit continues" : "");
     return 0;
 }
 

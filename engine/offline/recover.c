@@ -321,6 +321,8 @@ static int copy_frame(void *context, const struct frame *old)
     }
     struct frame frame = *old;
     frame.group = 0;
+    frame.continues =
+        false; /* the unit is whole, and nothing of the copy counts before all of it is synced */
     frame.synced_to = JOURNAL_HEADER_BYTES;
     frame.offset = copy->written + copy->used;
     uint8_t *to = copy->buffer + copy->used;

@@ -22,8 +22,7 @@
 #include <time.h>
 
 enum {
-    GROUP_BYTES_SOFT = 16 << 20, /* a group that holds this much takes no further frame */
-    EVICT_AT_ONCE = 1024,        /* states removed in one critical section */
+    EVICT_AT_ONCE = 1024, /* states removed in one critical section */
 };
 
 /* ---- life ---- */
@@ -73,255 +72,6 @@ void commit_free(struct commit *commit)
     (void)pthread_mutex_destroy(&commit->listener_lock);
     (void)pthread_mutex_destroy(&commit->lock);
     free(commit);
-}
-
-/* ---- room ---- */
-
-struct append {
-    enum frame_kind kind;
-    const uint64_t *series_ids;
-    uint32_t frames; /* 1 for points */
-    size_t size;     /* of all frames */
-    struct batch *batch;
-    unsigned flags;
-    uint64_t logical_bytes;
-    uint64_t deadline_ns; /* 0 = has not waited yet */
-};
-
-static int dead_error(const struct commit *commit, struct error *ret_error)
-{
-    return error_set(ret_error, EIO,
-        "%s; whether inserts that were under way are stored is unknown until the "
-        "database is opened again",
-        commit->dead_error.message);
-}
-
-/* Waits for room to change. 0 = look again; -EAGAIN = waited long enough. */
-static int wait_for_room(struct commit *commit, struct append *append, struct error *ret_error)
-{
-    uint64_t now = clock_monotonic_ns();
-    if (append->deadline_ns == 0) {
-        append->deadline_ns = now + (uint64_t)commit->options->wait_ms_max * 1000000u;
-        commit->waited++;
-    }
-    if (now >= append->deadline_ns)
-        return error_set(ret_error, EAGAIN,
-            "the store cannot keep up at the moment (waited %u ms for a free journal); "
-            "try again",
-            commit->options->wait_ms_max);
-    struct timespec deadline = {
-        .tv_sec = (time_t)(append->deadline_ns / 1000000000u),
-        .tv_nsec = (long)(append->deadline_ns % 1000000000u),
-    };
-    (void)pthread_cond_timedwait(&commit->room, &commit->lock, &deadline);
-    return 0;
-}
-
-/* The active journal is full: goes on with the spare. 0 = rotated; 1 = there is no spare yet. */
-static int rotate(struct commit *commit, struct error *ret_error)
-{
-    if (commit->spare) {
-        commit->active->closed = true;
-        journal_release(commit->active);
-        commit->active = commit->spare;
-        commit->spare = NULL;
-        (void)pthread_cond_broadcast(&commit->room);
-        commit->wake.call(commit->wake.context);
-        return 0;
-    }
-    commit->spare_needed = true;
-    commit->wake.call(commit->wake.context);
-    int r = journals_check_space(commit, ret_error);
-    return r < 0 ? r : 1;
-}
-
-/* The active journal has room for the append, but no blocks are allocated there yet: asks for them. 1 or what
- * is in the way. */
-static int ask_for_blocks(struct commit *commit, const struct append *append, struct error *ret_error)
-{
-    uint64_t end = commit->active->reserved_end + append->size;
-    if (commit->blocks_needed < end)
-        commit->blocks_needed = end;
-    commit->wake.call(commit->wake.context);
-    int r = journals_check_space(commit, ret_error);
-    return r < 0 ? r : 1;
-}
-
-/* Whether the append fits into the active journal: 0 = it does; 1 = not yet, or *ret_rotated; negative: what
- * is in the way. */
-static int find_journal(
-    struct commit *commit, const struct append *append, bool *ret_rotated, struct error *ret_error)
-{
-    const struct journal *active = commit->active;
-    if (active->file->size - active->reserved_end < append->size) {
-        if (active->file->size - JOURNAL_HEADER_BYTES < append->size && commit->frame_needed < append->size)
-            commit->frame_needed = append->size;
-        int r = rotate(commit, ret_error);
-        *ret_rotated = r == 0;
-        return r < 0 ? r : 1;
-    }
-    return active->filled_end - active->reserved_end < append->size
-               ? ask_for_blocks(commit, append, ret_error)
-               : 0;
-}
-
-/* Makes sure that the append's frames fit into the filling group. 0 = they do; 1 = the lock was let go of,
- * look at everything again; negative: error. */
-static int find_room(struct commit *commit, struct append *append, struct error *ret_error)
-{
-    struct group *group = commit->filling;
-    bool wait = group->journal && group->journal != commit->active; /* the group of before a rotation */
-    if (!wait) {
-        bool rotated = false;
-        int r = find_journal(commit, append, &rotated, ret_error);
-        if (r < 0 || rotated)
-            return r;
-        wait = r > 0;
-    }
-    if (!wait && group->frame_count > 0 && group->size + append->size > GROUP_BYTES_SOFT)
-        wait = true;
-    if (wait) {
-        int r = wait_for_room(commit, append, ret_error);
-        return r < 0 ? r : 1;
-    }
-    if (group_reserve_frames(group, append->frames) < 0)
-        return error_set(ret_error, ENOMEM, "out of memory for the commit group");
-    return 0;
-}
-
-/* ---- reserving ---- */
-
-/* The state of a series; loaded from the segments when it has none in memory. The lock is let go of for the
- * loading: look at everything else again. An eviction meanwhile means that a journal has become a segment,
- * and that what was read from the segments before it may miss points: then it is read again. *ret_state is
- * valid until the lock is let go of. */
-static int get_state(
-    struct commit *commit, uint64_t series_id, struct series_state **ret_state, struct error *ret_error)
-{
-    while (!(*ret_state = states_find(commit->states, series_id))) {
-        uint64_t generation = states_generation(commit->states);
-        struct series_state loaded;
-        (void)pthread_mutex_unlock(&commit->lock);
-        int r = states_load(commit->files, series_id, &loaded, ret_error);
-        (void)pthread_mutex_lock(&commit->lock);
-        if (r < 0)
-            return r;
-        if (generation == states_generation(commit->states) && !states_find(commit->states, series_id) &&
-            states_put(commit->states, series_id, &loaded) < 0)
-            return error_set(ret_error, ENOMEM, "out of memory for a series' state");
-    }
-    return 0;
-}
-
-static void reserve_points(
-    struct commit *commit, struct append *append, struct series_state *state, struct frame *ret_frame)
-{
-    struct batch *batch = append->batch;
-    struct frame *frame = group_add_frame(commit->filling, commit->active, append->size);
-    commit->filling->batches[commit->filling->frame_count - 1] = batch;
-    frame->kind = FRAME_POINTS;
-    frame->series_id = append->series_ids[0];
-    frame->first_index = state->length;
-    frame->count = batch->count;
-    frame->time_first = batch_time(batch, 0);
-    frame->time_last = batch_time(batch, batch->count - 1);
-    state->length += batch->count;
-    state->time_last = frame->time_last;
-    state->logical_bytes += append->logical_bytes;
-    state->journal_id = commit->active->file->id;
-    frame->logical_bytes = state->logical_bytes;
-    commit->appended_points += batch->count;
-    commit->appended_batches++;
-    *ret_frame = *frame;
-}
-
-static void reserve_tombstones(struct commit *commit, const struct append *append, struct frame *ret_frame)
-{
-    for (uint32_t i = 0; i < append->frames; i++) {
-        struct frame *frame = group_add_frame(commit->filling, commit->active, append->size / append->frames);
-        frame->kind = FRAME_TOMBSTONE;
-        frame->series_id = append->series_ids[i];
-        struct series_state *state = states_find(commit->states, frame->series_id);
-        state->deleted = true;
-        state->frozen = false;
-        state->journal_id = commit->active->file->id;
-        if (i == 0)
-            *ret_frame = *frame;
-    }
-}
-
-/* A deletion needs a state for each of its series: a reader that loads the state before the deletion is
- * published would consider the series live. The lock is held until the states say that it is deleted. */
-static int reserve_states(struct commit *commit, const struct append *append)
-{
-    int r = 0;
-    for (uint32_t i = 0; r == 0 && i < append->frames; i++) {
-        if (!states_find(commit->states, append->series_ids[i]))
-            r = states_put(commit->states, append->series_ids[i], &(struct series_state){0});
-    }
-    return r;
-}
-
-/* What publishing will need. An append that memory is short for is refused here: once it is written there is
- * no way back, and the journal would have to die. */
-static int reserve_memory(struct commit *commit, const struct append *append, struct error *ret_error)
-{
-    int r = 0;
-    for (uint32_t i = 0; r == 0 && i < append->frames; i++)
-        r = head_index_reserve(&commit->active->index, append->kind, append->series_ids[i]);
-    if (append->kind == FRAME_TOMBSTONE) {
-        if (r == 0)
-            r = reserve_states(commit, append);
-        if (r == 0)
-            r = files_reserve_deleted(commit->files, append->frames);
-        for (uint32_t i = 0; r < 0 && i < append->frames; i++)
-            states_remove_unused(commit->states, append->series_ids[i]);
-    }
-    return r < 0
-               ? error_set(ret_error, ENOMEM, "out of memory for the index of %s", commit->active->file->path)
-               : 0;
-}
-
-/* Reserves room for the append; the lock is held. On success the group holds a reference for the caller and
- * counts it as packing. */
-static int reserve(struct commit *commit, struct append *append, struct group **ret_group,
-    struct frame *ret_frame, struct error *ret_error)
-{
-    struct series_state *state = NULL;
-    int r;
-    do {
-        if (commit->dead)
-            return dead_error(commit, ret_error);
-        if (append->kind == FRAME_POINTS) {
-            r = get_state(commit, append->series_ids[0], &state, ret_error);
-            if (r < 0)
-                return r;
-            if (state->deleted)
-                return error_set(
-                    ret_error, ENOENT, "series %llu was deleted", (unsigned long long)append->series_ids[0]);
-            if (state->frozen)
-                return error_set(ret_error, EAGAIN,
-                    "series %llu is being rewritten and takes no points meanwhile; try again",
-                    (unsigned long long)append->series_ids[0]);
-        }
-        r = find_room(commit, append, ret_error);
-        if (r < 0)
-            return r;
-    } while (r > 0);
-    if (append->kind == FRAME_POINTS)
-        r = batch_settle_times(append->batch, state->time_last, append->flags, ret_error);
-    if (r == 0)
-        r = reserve_memory(commit, append, ret_error);
-    if (r < 0)
-        return r;
-    if (append->kind == FRAME_POINTS)
-        reserve_points(commit, append, state, ret_frame);
-    else
-        reserve_tombstones(commit, append, ret_frame);
-    atomic_fetch_add(&commit->filling->packing, 1);
-    atomic_fetch_add(&commit->filling->references, 1);
-    *ret_group = commit->filling;
-    return 0;
 }
 
 /* ---- committing ---- */
@@ -503,7 +253,7 @@ static int try_to_lead(
         lead(commit);
     /* Nobody will lead it. One that is under way is waited for: its batches are in use. */
     if (group == commit->filling && commit->dead) {
-        r = dead_error(commit, ret_error);
+        r = commit_dead_error(commit, ret_error);
         group_wake(group,
             INT_MAX); /* who packed after the journal had died and was not the last waits for a change */
     }
@@ -528,14 +278,24 @@ static int await_group(struct commit *commit, struct group *group, struct error 
     }
     if (r == 0 && group->result < 0) {
         (void)pthread_mutex_lock(&commit->lock);
-        r = dead_error(commit, ret_error);
+        r = commit_dead_error(commit, ret_error);
         (void)pthread_mutex_unlock(&commit->lock);
     }
     release_group(commit, group);
     return r;
 }
 
-static int run(struct commit *commit, struct append *append, struct frame *ret_frame, struct error *ret_error)
+/* Packs the frames of the append into its group, outside the lock. */
+static void pack(const struct append *append, struct group *group)
+{
+    for (uint32_t i = 0; i < append->count; i++) {
+        struct piece *piece = &append->pieces[i];
+        uint8_t *to = group->data + (piece->frame.offset - group->offset);
+        frame_pack(to, group->journal->file->nonce, &piece->frame, piece->batch);
+    }
+}
+
+static int run(struct commit *commit, struct append *append, struct error *ret_error)
 {
     if (append->size > commit->options->journal_bytes - JOURNAL_HEADER_BYTES)
         return error_set(ret_error, E2BIG,
@@ -549,24 +309,15 @@ static int run(struct commit *commit, struct append *append, struct frame *ret_f
             (unsigned long long)flight);
     }
     struct group *group = NULL;
-    struct frame frame;
     (void)pthread_mutex_lock(&commit->lock);
-    int r = reserve(commit, append, &group, &frame, ret_error);
+    int r = commit_reserve(commit, append, &group, ret_error);
     if (r == 0) {
-        uint8_t *to = group->data + (frame.offset - group->offset);
-        uint64_t nonce = group->journal->file->nonce;
         (void)pthread_mutex_unlock(&commit->lock);
-        *ret_frame = frame;
-        for (uint32_t i = 0; i < append->frames; i++) {
-            frame.series_id = append->series_ids[i];
-            frame_pack(to, nonce, &frame, append->batch);
-            to += append->size / append->frames;
-            frame.offset += append->size / append->frames;
-        }
+        pack(append, group);
         r = await_group(commit, group, ret_error);
     } else {
-        if (append->kind == FRAME_POINTS)
-            states_remove_unused(commit->states, append->series_ids[0]);
+        for (uint32_t i = 0; i < append->count; i++)
+            states_remove_unused(commit->states, append->pieces[i].series_id);
         (void)pthread_mutex_unlock(&commit->lock);
     }
     atomic_fetch_sub(&commit->flight_bytes, append->size);
@@ -575,53 +326,95 @@ static int run(struct commit *commit, struct append *append, struct frame *ret_f
 
 /* ---- the door ---- */
 
+/* Sets up the piece for a batch that is not empty. */
+static int prepare_piece(
+    uint64_t series_id, struct batch *batch, struct piece *ret_piece, struct error *ret_error)
+{
+    int r = batch_check_times(batch, -INFINITY, ret_error);
+    if (r < 0)
+        return r;
+    *ret_piece = (struct piece){
+        .series_id = series_id,
+        .batch = batch,
+        .size = frame_bytes(batch),
+        .logical_bytes = batch_logical_bytes(batch, 0, batch->count),
+    };
+    if (ret_piece->size == 0)
+        return error_set(ret_error, E2BIG,
+            "a batch of %u points is larger than %d bytes; insert fewer points at once", batch->count,
+            FRAME_BYTES_MAX);
+    return 0;
+}
+
 int commit_append(struct commit *commit, uint64_t series_id, struct batch *batch, unsigned flags,
     uint64_t *ret_first_index, struct error *ret_error)
 {
     if (batch->count == 0)
         return 0;
-    int r = batch_check_times(batch, -INFINITY, ret_error);
+    struct piece piece;
+    int r = prepare_piece(series_id, batch, &piece, ret_error);
     if (r < 0)
         return r;
-    struct append append = {
-        .kind = FRAME_POINTS,
-        .series_ids = &series_id,
-        .frames = 1,
-        .size = frame_bytes(batch),
-        .batch = batch,
-        .flags = flags,
-        .logical_bytes = batch_logical_bytes(batch, 0, batch->count),
-    };
-    if (append.size == 0)
-        return error_set(ret_error, E2BIG,
-            "a batch of %u points is larger than %d bytes; insert fewer points at once", batch->count,
-            FRAME_BYTES_MAX);
-    struct frame frame;
-    r = run(commit, &append, &frame, ret_error);
+    struct append append = {.pieces = &piece, .count = 1, .size = piece.size, .flags = flags};
+    r = run(commit, &append, ret_error);
     if (r == 0 && ret_first_index)
-        *ret_first_index = frame.first_index;
+        *ret_first_index = piece.frame.first_index;
+    return r;
+}
+
+int commit_append_many(struct commit *commit, struct store_part *parts, uint32_t count, unsigned flags,
+    uint32_t *ret_refused, struct error *ret_error)
+{
+    if (count == 0)
+        return 0;
+    CHECK(count <= STORE_PARTS_MAX);
+    struct append append = {.count = count, .flags = flags};
+    append.pieces = malloc(count * sizeof(*append.pieces));
+    if (!append.pieces)
+        return error_set(ret_error, ENOMEM, "out of memory for an insert into %u series", count);
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < count; i++) {
+        CHECK(parts[i].batch->count > 0 && (i == 0 || parts[i].series_id > parts[i - 1].series_id));
+        append.refused = i;
+        r = prepare_piece(parts[i].series_id, parts[i].batch, &append.pieces[i], ret_error);
+        append.size += r == 0 ? append.pieces[i].size : 0;
+    }
+    if (r == 0)
+        r = run(commit, &append, ret_error);
+    for (uint32_t i = 0; r == 0 && i < count; i++)
+        parts[i].first_index = append.pieces[i].frame.first_index;
+    if (r < 0 && ret_refused)
+        *ret_refused = append.refused;
+    free(append.pieces);
+    return r;
+}
+
+static int delete_some(
+    struct commit *commit, const uint64_t *series_ids, uint32_t count, struct error *ret_error)
+{
+    size_t each = frame_size(&(struct frame){.kind = FRAME_TOMBSTONE});
+    struct append append = {.count = count, .size = count * each};
+    append.pieces = malloc(count * sizeof(*append.pieces));
+    if (!append.pieces)
+        return error_set(ret_error, ENOMEM, "out of memory for the deletion of %u series", count);
+    for (uint32_t i = 0; i < count; i++)
+        append.pieces[i] = (struct piece){.series_id = series_ids[i], .size = each};
+    int r = run(commit, &append, ret_error);
+    free(append.pieces);
     return r;
 }
 
 int commit_delete_series(
     struct commit *commit, const uint64_t *series_ids, size_t count, struct error *ret_error)
 {
-    size_t each = frame_size(&(struct frame){.kind = FRAME_TOMBSTONE});
-    size_t at_once = (JOURNAL_BYTES_MIN - JOURNAL_HEADER_BYTES) / each;
-    for (size_t from = 0; from < count; from += at_once) {
+    size_t at_once =
+        (JOURNAL_BYTES_MIN - JOURNAL_HEADER_BYTES) / frame_size(&(struct frame){.kind = FRAME_TOMBSTONE});
+    int r = 0;
+    for (size_t from = 0; r == 0 && from < count; from += at_once) {
         size_t part = count - from < at_once ? count - from : at_once;
-        struct append append = {
-            .kind = FRAME_TOMBSTONE,
-            .series_ids = series_ids + from,
-            .frames = (uint32_t)part,
-            .size = part * each,
-        };
-        struct frame frame;
-        int r = run(commit, &append, &frame, ret_error);
-        if (r < 0)
-            return r;
+        r = delete_some(commit, series_ids + from, (uint32_t)part, ret_error);
     }
-    return 0;
+    return r;
 }
 
 /* The lock is held. Groups are written in the order of their numbers: waits for the last one that may hold
@@ -634,7 +427,7 @@ static int await_reserved(struct commit *commit, struct error *ret_error)
     while (commit->written_number < number && !commit->dead)
         (void)pthread_cond_wait(&commit->room, &commit->lock);
     commit->freezing--;
-    return commit->written_number < number ? dead_error(commit, ret_error) : 0;
+    return commit->written_number < number ? commit_dead_error(commit, ret_error) : 0;
 }
 
 /* Whoever reserves later sees the mark under the same lock; what was reserved before is published when this
@@ -644,7 +437,7 @@ int commit_freeze_series(struct commit *commit, uint64_t series_id, struct error
     struct series_state *state;
     unsigned long long id = series_id;
     (void)pthread_mutex_lock(&commit->lock);
-    int r = get_state(commit, series_id, &state, ret_error);
+    int r = commit_get_state(commit, series_id, &state, ret_error);
     if (r == 0 && state->deleted)
         r = error_set(ret_error, ENOENT, "series %llu was deleted", id);
     else if (r == 0 && state->frozen)
@@ -690,11 +483,11 @@ int commit_rotate(struct commit *commit, struct error *ret_error)
     const struct journal *active = commit->active;
     while (r == 0 && commit->active == active && active->reserved_end > JOURNAL_HEADER_BYTES) {
         if (commit->dead)
-            r = dead_error(commit, ret_error);
+            r = commit_dead_error(commit, ret_error);
         else
-            r = rotate(commit, ret_error);
+            r = commit_use_spare(commit, ret_error);
         if (r == 1)
-            r = wait_for_room(commit, &append, ret_error);
+            r = commit_wait_for_room(commit, &append, ret_error);
     }
     (void)pthread_mutex_unlock(&commit->lock);
     return r;

@@ -16,10 +16,12 @@ int commit_new(const struct store_options *options, struct io *io, struct files 
     struct states *states, struct journal *active, struct commit **ret_commit, struct error *ret_error);
 void commit_free(struct commit *commit); /* accepts NULL */
 
-/* What store_append, store_delete_series, store_freeze_series, store_unfreeze_series and store_set_listener
- * promise (store.h). */
+/* What store_append, store_append_many, store_delete_series, store_freeze_series, store_unfreeze_series and
+ * store_set_listener promise (store.h). */
 int commit_append(struct commit *commit, uint64_t series_id, struct batch *batch, unsigned flags,
     uint64_t *ret_first_index, struct error *ret_error);
+int commit_append_many(struct commit *commit, struct store_part *parts, uint32_t count, unsigned flags,
+    uint32_t *ret_refused, struct error *ret_error);
 int commit_delete_series(
     struct commit *commit, const uint64_t *series_ids, size_t count, struct error *ret_error);
 int commit_freeze_series(struct commit *commit, uint64_t series_id, struct error *ret_error);

@@ -57,6 +57,44 @@ struct commit {
     void *listener_context;
 };
 
+/* One frame of an append. */
+struct piece {
+    uint64_t series_id;
+    struct batch *batch; /* NULL = a tombstone */
+    size_t size;         /* of the frame */
+    uint64_t logical_bytes;
+    struct series_state *state; /* of a batch's series, as long as the lock is held */
+    struct frame frame;         /* set when it is reserved */
+};
+
+/* The unit that is reserved at once: pieces of one kind, each of another series. */
+struct append {
+    struct piece *pieces;
+    uint32_t count;
+    size_t size; /* of all frames */
+    unsigned flags;
+    uint32_t refused;     /* the piece that an error is about */
+    uint64_t deadline_ns; /* 0 = has not waited yet */
+};
+
+/* ---- commit_reserve.c; the lock is held ---- */
+
+/* Reserves room for the append in the filling group, which holds a reference for the caller then and counts
+ * the append as packing. The lock is let go of while there is no room, or a state is read. 0 or -errno as of
+ * store_append. */
+int commit_reserve(
+    struct commit *commit, struct append *append, struct group **ret_group, struct error *ret_error);
+/* The state of a series; read from the segments when it has none in memory. The lock is let go of for that:
+ * look at everything else again. *ret_state is valid until the lock is let go of. 0 or -errno. */
+int commit_get_state(
+    struct commit *commit, uint64_t series_id, struct series_state **ret_state, struct error *ret_error);
+/* Sets -EIO: why the journal died, and what that means for inserts. */
+int commit_dead_error(const struct commit *commit, struct error *ret_error);
+/* Waits for room to change. 0 = look again; -EAGAIN = waited long enough. */
+int commit_wait_for_room(struct commit *commit, struct append *append, struct error *ret_error);
+/* Closes the active journal and goes on with the spare. 0 = rotated; 1 = there is no spare yet; -errno. */
+int commit_use_spare(struct commit *commit, struct error *ret_error);
+
 /* ---- commit_journals.c; the lock is held ---- */
 
 /* True once when inserts come near the end of what is prepared for them: the background is to be woken. */

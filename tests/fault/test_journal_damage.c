@@ -408,6 +408,28 @@ static void a_forged_frame_is_nothing(void **state)
     free(bytes);
 }
 
+/* Of a unit that was not synced, every damaged bit costs the whole: its frames before the damage as well. */
+static void every_bit_of_a_unit(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t ends[3];
+    fill(fixture, false);
+    sample_append_unit(fixture->journal, fixture->ends[LAST], 3, ends);
+    free(fixture->pristine);
+    fixture->pristine = (uint8_t *)test_file_read(fixture->journal->path, NULL);
+    for (uint64_t offset = fixture->ends[LAST]; offset < ends[2]; offset++) {
+        struct journal_scan found;
+        unsigned visited;
+        uint8_t damaged = fixture->pristine[offset] ^ (uint8_t)(1u << offset % 8);
+        put(fixture, offset, &damaged, 1);
+        assert_int_equal(scan(fixture, 0, &visited, &found, NULL), 0);
+        assert_int_equal(visited, SAMPLE_FRAMES);
+        assert_int_equal(found.end, fixture->ends[LAST]);
+        restore(fixture, offset, 1);
+    }
+    assert_corrupt(fixture, ends[1], SAMPLE_FRAMES); /* a clean end within a unit */
+}
+
 /* The device cannot read a page, or somebody cut the file under the map: an error, no crash, no silent end.
  */
 static void an_unreadable_page_is_an_error(void **state)
@@ -440,6 +462,7 @@ int main(void)
         WITH_JOURNAL(stale_frames_are_nothing),
         WITH_JOURNAL(misplaced_frames_are_nothing),
         WITH_JOURNAL(a_forged_frame_is_nothing),
+        WITH_JOURNAL(every_bit_of_a_unit),
         WITH_JOURNAL(an_unreadable_page_is_an_error),
     };
     return cmocka_run_group_tests_name("journal damage", tests, NULL, NULL);

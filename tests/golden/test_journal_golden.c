@@ -1,9 +1,10 @@
-/* Golden journal and manifest of format version 1 (tests/golden/v1). What is written today is the same bytes,
- * and what was written then reads as it did. They were made by this program: with
- * CONNECTORDB_GOLDEN_WRITE=DIRECTORY it writes them there. For version 1 that is done; a new version gets new
- * files beside them. */
+/* Golden journals of versions 1 and 2 and a manifest of format 1 (tests/golden/v1, v2). What is written today
+ * is the same bytes as the newest of each, and what was written then reads as it did. They were made by this
+ * program: with CONNECTORDB_GOLDEN_WRITE=DIRECTORY it writes them there. A new version gets new files beside
+ * them. Version 2 of the journal has units of several frames. */
 #include "test.h"
 
+#include "bytes.h"
 #include "journal_file.h"
 #include "journal_format.h"
 #include "journal_sample.h"
@@ -11,10 +12,12 @@
 #include "store_layout.h"
 
 #define JOURNAL_NAME "journal-7"
+#define MANIFEST_GOLDEN "v1/" MANIFEST_NAME
+#define JOURNAL_GOLDEN "v2/" JOURNAL_NAME
 
 static char *golden_path(const char *name)
 {
-    return test_path(CONNECTORDB_SOURCE_DIR, "tests/golden/v1/%s", name);
+    return test_path(CONNECTORDB_SOURCE_DIR, "tests/golden/%s", name);
 }
 
 /* Journal and manifest as they come out today. */
@@ -26,6 +29,7 @@ static void make_files(const char *directory)
     assert_int_equal(io_open_posix(&io, NULL), 0);
     struct journal_file *journal = sample_journal(io, directory, NULL);
     sample_append(journal, JOURNAL_HEADER_BYTES, SAMPLE_FRAMES, false, ends);
+    sample_append_unit(journal, ends[SAMPLE_FRAMES - 1], 3, ends);
     journal_file_close(journal);
     sample_manifest(&manifest);
     assert_int_equal(manifest_write(io, directory, &manifest, NULL), 0);
@@ -58,9 +62,10 @@ static char *dump_journal(const char *directory)
     if (journal_file_open(directory, SAMPLE_JOURNAL_ID, &journal, &error) < 0)
         fail_msg("%s", error.message);
     struct dump dump = {open_memstream(&text, &size), journal};
-    fprintf(dump.to, "journal %llu version 1 flags 0 nonce %016llx size %llu\n",
-        (unsigned long long)journal->id, (unsigned long long)journal->nonce,
-        (unsigned long long)journal->size);
+    fprintf(dump.to, "journal %llu version %u flags 0 nonce %016llx size %llu\n",
+        (unsigned long long)journal->id,
+        load_u32(map_data(journal->map) + offsetof(struct journal_header, version)),
+        (unsigned long long)journal->nonce, (unsigned long long)journal->size);
     assert_int_equal(journal_file_scan(journal, 0, dump_frame, &dump, &scan, NULL), 0);
     fprintf(dump.to, "end %llu\n", (unsigned long long)scan.end);
     assert_int_equal(scan.torn_bytes, 0);
@@ -99,33 +104,35 @@ static void writes_the_same_bytes(void **state)
 {
     (void)state;
     static const char *const NAMES[] = {JOURNAL_NAME, MANIFEST_NAME};
+    static const char *const GOLDEN[] = {JOURNAL_GOLDEN, MANIFEST_GOLDEN};
     char *directory = test_directory_create();
     make_files(directory);
     for (size_t i = 0; i < 2; i++) {
         char *path = test_path(directory, "%s", NAMES[i]);
-        assert_equals_golden(path, NAMES[i]);
+        assert_equals_golden(path, GOLDEN[i]);
         free(path);
     }
     test_directory_remove(directory);
 }
 
+static void assert_reads(char *(*dump)(const char *directory), const char *version, const char *name)
+{
+    char *directory = golden_path(version);
+    char *text_path = test_path(directory, "%s.txt", name);
+    char *found = dump(directory), *expected = test_file_read(text_path, NULL);
+    assert_string_equal(found, expected);
+    free(expected);
+    free(found);
+    free(text_path);
+    free(directory);
+}
+
 static void reads_what_was_written(void **state)
 {
     (void)state;
-    char *directory = golden_path("");
-    char *journal = dump_journal(directory), *manifest = dump_manifest(directory);
-    char *journal_dump = golden_path(JOURNAL_NAME ".txt"), *manifest_dump = golden_path(MANIFEST_NAME ".txt");
-    char *expected = test_file_read(journal_dump, NULL);
-    assert_string_equal(journal, expected);
-    free(expected);
-    expected = test_file_read(manifest_dump, NULL);
-    assert_string_equal(manifest, expected);
-    free(expected);
-    free(manifest_dump);
-    free(journal_dump);
-    free(manifest);
-    free(journal);
-    free(directory);
+    assert_reads(dump_journal, "v1", JOURNAL_NAME);
+    assert_reads(dump_journal, "v2", JOURNAL_NAME);
+    assert_reads(dump_manifest, "v1", MANIFEST_NAME);
 }
 
 static void write_golden(void **state)

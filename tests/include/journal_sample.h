@@ -20,8 +20,8 @@ void sample_frame(unsigned number, struct frame *ret_frame, struct batch *ret_ba
 /* An empty journal-7 with the fixed nonce in the directory. */
 struct journal_file *sample_journal(struct io *io, const char *directory, const char *recycle);
 
-/* Packs sample frame `number` into malloc'ed memory: free it. The caller sets frame->offset, group and
- * synced_to. */
+/* Packs sample frame `number` into malloc'ed memory: free it. The caller sets frame->offset, group,
+ * synced_to and continues. */
 uint8_t *sample_pack(unsigned number, uint64_t nonce, struct frame *frame);
 
 /* Appends sample frames [0, count) from offset `from` on and tells where each ends (ends[count] entries).
@@ -29,6 +29,10 @@ uint8_t *sample_pack(unsigned number, uint64_t nonce, struct frame *frame);
  */
 void sample_append(
     struct journal_file *journal, uint64_t from, unsigned count, bool one_group, uint64_t *ends);
+
+/* Appends sample frames [0, count) from offset `from` on as one unit of group 10, synced_to = from, and tells
+ * where each ends. */
+void sample_append_unit(struct journal_file *journal, uint64_t from, unsigned count, uint64_t *ends);
 
 /* Appends a line for the frame and one for each of its points to the text, as tools/read_journal.py prints
  * them. */

@@ -107,6 +107,7 @@ uint8_t *sample_pack(unsigned number, uint64_t nonce, struct frame *frame)
     sample.offset = frame->offset;
     sample.group = frame->group;
     sample.synced_to = frame->synced_to;
+    sample.continues = frame->continues;
     const struct batch *points = sample.kind == FRAME_POINTS ? &batch : NULL;
     size_t size = frame_bytes(points);
     uint8_t *bytes = malloc(size);
@@ -118,19 +119,33 @@ uint8_t *sample_pack(unsigned number, uint64_t nonce, struct frame *frame)
     return bytes;
 }
 
+/* Packs and writes the sample frame; returns where it ends. */
+static uint64_t write_frame(const struct journal_file *journal, unsigned number, struct frame *frame)
+{
+    uint8_t *bytes = sample_pack(number, journal->nonce, frame);
+    size_t size = frame_size(frame);
+    assert_int_equal(pwrite(journal->file, bytes, size, (off_t)frame->offset), size);
+    free(bytes);
+    return frame->offset + size;
+}
+
 void sample_append(
     struct journal_file *journal, uint64_t from, unsigned count, bool one_group, uint64_t *ends)
 {
-    uint64_t offset = from;
     for (unsigned i = 0; i < count; i++) {
+        uint64_t offset = i ? ends[i - 1] : from;
         struct frame frame = {
             .offset = offset, .group = one_group ? 1 : 1 + i, .synced_to = one_group ? from : offset};
-        uint8_t *bytes = sample_pack(i, journal->nonce, &frame);
-        size_t size = frame_size(&frame);
-        assert_int_equal(pwrite(journal->file, bytes, size, (off_t)offset), size);
-        free(bytes);
-        offset += size;
-        ends[i] = offset;
+        ends[i] = write_frame(journal, i, &frame);
+    }
+}
+
+void sample_append_unit(struct journal_file *journal, uint64_t from, unsigned count, uint64_t *ends)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct frame frame = {
+            .offset = i ? ends[i - 1] : from, .group = 10, .synced_to = from, .continues = i + 1 < count};
+        ends[i] = write_frame(journal, i, &frame);
     }
 }
 
@@ -162,12 +177,12 @@ void sample_dump_frame(FILE *to, const struct frame *frame, const struct batch *
     fprintf(to,
         "frame offset %llu kind %s series %llu first %llu count %u payload %u group %llu synced %llu logical "
         "%llu "
-        "times %016llx %016llx\n",
+        "times %016llx %016llx%s\n",
         (unsigned long long)frame->offset, frame->kind == FRAME_POINTS ? "points" : "tombstone",
         (unsigned long long)frame->series_id, (unsigned long long)frame->first_index, frame->count,
         frame->payload_bytes, (unsigned long long)frame->group, (unsigned long long)frame->synced_to,
         (unsigned long long)frame->logical_bytes, (unsigned long long)double_bits(frame->time_first),
-        (unsigned long long)double_bits(frame->time_last));
+        (unsigned long long)double_bits(frame->time_last), frame->continues ? " continues" : "");
     for (uint32_t i = 0; i < frame->count; i++) {
         size_t size;
         const char *sender = batch_sender(view, i, &size);

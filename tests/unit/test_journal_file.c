@@ -218,7 +218,8 @@ static void nonsense_headers_are_no_frames(void **state)
     } CASES[] = {
         {"other magic", 16, 4, 0x4d415247},
         {"kind 0", 20, 4, 0},
-        {"kind 3", 20, 4, 3},
+        {"kind 3", 20, 2, 3},
+        {"unknown flag", 22, 2, 2},
         {"tombstone with points", 20, 4, 2},
         {"no points", 40, 4, 0},
         {"too many points", 40, 4, (16 << 20) + 1},
@@ -544,8 +545,8 @@ static void refuses_wrong_files(void **state)
     } CASES[] = {
         {"other magic", 0, "CDB-JRNK", true, EBADMSG},
         {"wrong checksum", 8, "12345678", false, EBADMSG},
-        {"newer version", 16, "\2", true, ENOTSUP},
-        {"newer version, damaged", 16, "\2", false, EBADMSG},
+        {"newer version", 16, "\3", true, ENOTSUP},
+        {"newer version, damaged", 16, "\3", false, EBADMSG},
         {"unknown flag", 20, "\2", true, ENOTSUP},
         {"unknown flag 31", 23, "\x80", true, ENOTSUP},
         {"another id", 24, "\x08", true, EBADMSG},
