@@ -36,6 +36,7 @@ struct json_parser {
     struct buffer value;   /* msgpack of the value being parsed */
     struct buffer text;    /* a string with escapes, decoded */
     struct buffer members; /* struct json_member of the objects being parsed, inner ones last */
+    struct buffer *stream; /* where the value of a datapoint's "s" goes; NULL: "s" is an unknown key */
 
     int error; /* -errno of a failure */
     const char *error_at;

@@ -2,6 +2,7 @@
 #include "json_internal.h"
 
 #include "digits.h"
+#include "json_streams.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,15 +23,15 @@ static int refuse_without_known_key(struct json_parser *parser, const char *at)
         "a datapoint without \"t\", \"d\" and \"o\": its other keys are unknown; the value belongs in \"d\"");
 }
 
-/* Which key it is: 't', 'd', 'o', or 0 for any other. */
-static char known_key(const struct json_string *key, bool import)
+/* Which key it is: 't', 'd', 'o', in lines 's', or 0 for any other. */
+static char known_key(const struct json_parser *parser, const struct json_string *key, bool import)
 {
     if (key->size != 1)
         return 0;
     char letter = key->text[0];
     if (!import && letter >= 'A' && letter <= 'Z')
         letter = (char)(letter | 0x20);
-    return letter == 't' || letter == 'd' || letter == 'o' ? letter : 0;
+    return letter == 't' || letter == 'd' || letter == 'o' || (letter == 's' && parser->stream) ? letter : 0;
 }
 
 static int point_time(struct json_parser *parser, bool import, struct json_point *point)
@@ -86,6 +87,23 @@ static int point_sender(struct json_parser *parser, bool import, struct json_poi
     return 0;
 }
 
+static int point_stream(struct json_parser *parser)
+{
+    if (*parser->p != '"')
+        return json_unexpected(parser, "a string as \"s\"");
+    const char *start = parser->p;
+    struct json_string stream;
+    int r = json_parse_string(parser, &stream);
+    if (r != 0)
+        return r;
+    if (stream.size > JSON_STREAM_BYTES_MAX)
+        return json_fail(parser, start, E2BIG, "\"s\" is longer than %d bytes", JSON_STREAM_BYTES_MAX);
+    parser->stream->size = 0;
+    if (buffer_append(parser->stream, stream.text, stream.size) < 0)
+        return json_fail(parser, start, ENOMEM, "out of memory for \"s\"");
+    return 0;
+}
+
 /* Any value, for nobody; the value of "d" stays at the start of parser->value. */
 static int skip_value(struct json_parser *parser)
 {
@@ -107,10 +125,11 @@ static int point_member(struct json_parser *parser, bool import, struct json_poi
     r = json_parse_string(parser, &string);
     if (r != 0)
         return r;
-    char key = known_key(&string, import);
+    char key = known_key(parser, &string, import);
     if (!key && import)
         return refuse_key(parser, start, &string);
-    *(key ? &point->known : &point->unknown) = true;
+    if (key != 's')
+        *(key ? &point->known : &point->unknown) = true;
     r = json_expect(parser, ':', "':' after a key");
     if (r == 0)
         r = json_skip_space(parser);
@@ -123,6 +142,8 @@ static int point_member(struct json_parser *parser, bool import, struct json_poi
         return json_point_value(parser, &point->value);
     case 'o':
         return point_sender(parser, import, point);
+    case 's':
+        return point_stream(parser);
     default:
         return skip_value(parser);
     }
