@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { RETRY_SECONDS = 1 };
 
@@ -27,6 +28,14 @@ bool problem_later(struct problem *problem, int status, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(problem->message, sizeof(problem->message), format, arguments);
     va_end(arguments);
+    return false;
+}
+
+bool problem_about(struct problem *problem, const char *about)
+{
+    char message[ERROR_MESSAGE_BYTES];
+    memcpy(message, problem->message, sizeof(message));
+    (void)snprintf(problem->message, sizeof(problem->message), "%.100s: %.400s", about, message);
     return false;
 }
 

@@ -48,15 +48,21 @@ bool body_open(struct body *body, struct request *request, uint64_t limit, struc
     return r == 0 || budget_problem(body, r, problem);
 }
 
-/* Counts what has been read. */
+/* Counts what has been read and what is held. */
 static bool count_bytes(struct body *body)
 {
-    uint64_t bytes = body->exchange->body_read;
+    uint64_t bytes = body->exchange->body_read + body->held_bytes;
     if (bytes <= BODY_UNCOUNTED_BYTES || bytes <= body->share.bytes)
         return true;
     bytes = (bytes + COUNT_STEP_BYTES - 1) / COUNT_STEP_BYTES * COUNT_STEP_BYTES;
     int r = body_budget_take(body->budget, &body->share, bytes);
     return r == 0 || budget_problem(body, r, body->problem);
+}
+
+bool body_hold(struct body *body, uint64_t bytes)
+{
+    body->held_bytes += bytes;
+    return count_bytes(body);
 }
 
 long body_read(void *context, void *buffer, size_t size, struct error *ret_error)

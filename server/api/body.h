@@ -24,6 +24,7 @@ struct body {
     struct body_budget *budget;
     struct body_share share;
     struct problem *problem; /* where body_read says what is wrong */
+    uint64_t held_bytes;     /* see body_hold */
 };
 
 /* Prepares to read the body of a request that has been allowed: 415 for an encoding that is not known, 413
@@ -33,6 +34,9 @@ struct body {
 bool body_open(struct body *body, struct request *request, uint64_t limit, struct problem *problem);
 /* A json_source (context is the struct body): on failure the problem is set. */
 long body_read(void *body, void *buffer, size_t size, struct error *ret_error);
+/* Counts `bytes` of memory that what was read takes beyond its text, until body_close. False: the problem is
+ * set (503). */
+bool body_hold(struct body *body, uint64_t bytes);
 void body_close(struct body *body);
 
 /* A body that is one JSON object. It counts as being read until it is freed: its parsed form takes more than

@@ -76,7 +76,7 @@ static bool fits(uint64_t stored, uint64_t added, uint64_t limit, const char *wh
 }
 
 bool data_limits_pass(const struct request *request, const struct stream_place *place,
-    const struct batch *batch, struct problem *problem)
+    const struct batch *batch, uint64_t other_bytes, struct problem *problem)
 {
     const struct access_limits *limits;
     struct error error = {0};
@@ -92,5 +92,5 @@ bool data_limits_pass(const struct request *request, const struct stream_place *
         return request_failed(request, r, &error, problem);
     uint64_t added = batch_logical_bytes(batch, 0, batch->count);
     return fits(stream_bytes, added, limits->max_stream_size, "stream", problem) &&
-           fits(device_bytes, added, limits->max_device_size, "device", problem);
+           fits(device_bytes, added + other_bytes, limits->max_device_size, "device", problem);
 }

@@ -6,10 +6,11 @@
 #include "batch.h"
 #include "request.h"
 
-/* Whether the batch still fits: values count as their msgpack bytes, downlinks count as well. 403 when it
- * does not. Inserts under way at the same time do not see each other, so that a limit can be exceeded by
- * theirs. Where the role has no limits nothing is looked up. */
+/* Whether the batch still fits, with other_bytes of values that the same request adds to other streams of the
+ * device: values count as their msgpack bytes, downlinks count as well. 403 when it does not. Inserts under
+ * way at the same time do not see each other, so that a limit can be exceeded by theirs. Where the role has
+ * no limits nothing is looked up. */
 bool data_limits_pass(const struct request *request, const struct stream_place *place,
-    const struct batch *batch, struct problem *problem);
+    const struct batch *batch, uint64_t other_bytes, struct problem *problem);
 
 #endif

@@ -107,5 +107,7 @@ bool stream_delete(struct request *request, struct problem *problem);
 bool data_get(struct request *request, struct problem *problem);  /* data_read.c */
 bool data_post(struct request *request, struct problem *problem); /* data_insert.c */
 bool data_put(struct request *request, struct problem *problem);
+bool data_many_post(struct request *request, struct problem *problem); /* data_many.c */
+bool data_many_put(struct request *request, struct problem *problem);
 
 #endif

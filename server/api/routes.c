@@ -37,6 +37,8 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "crud/:user/:device/:stream/data", data_get, false},
     {HTTP_POST, "crud/:user/:device/:stream/data", data_post, false},
     {HTTP_PUT, "crud/:user/:device/:stream/data", data_put, false},
+    {HTTP_POST, "data", data_many_post, false},
+    {HTTP_PUT, "data", data_many_put, false},
     {HTTP_GET, "meta/version", meta_version, true},
 };
 

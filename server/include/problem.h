@@ -21,6 +21,10 @@ bool problem_set(struct problem *problem, int status, const char *format, ...)
 bool problem_later(struct problem *problem, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Puts "about: " (100 bytes of it at most) in front of the message of a problem that is set. Returns false.
+ */
+bool problem_about(struct problem *problem, const char *about);
+
 /* A lower layer failed at `what` (for the log). This is about the server and not about the request: 503 while
  * memory, space or a lock is missing, else 500, and the log says why. Refusals of a lower layer (not found,
  * taken, not valid) have been dealt with by the caller, who knows what they mean. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of a real server under four inserting clients: after each restart every stream holds whole batches in order,
-nothing that was answered `ok` is missing, nothing is invented. $CONNECTORDB_ROUNDS kills, 3 unless told otherwise;
+nothing that was answered `ok` is missing, nothing is invented. A fifth client inserts into several streams at once: of each of
+its inserts all streams have their part, or none has. $CONNECTORDB_ROUNDS kills, 3 unless told otherwise;
 $CONNECTORDB_SEED repeats the choices."""
 import base64
 import http.client
@@ -18,6 +19,8 @@ from harness import COMMAND_SECONDS_MAX, PROGRAM, DatabaseTest, command, main
 ROUNDS = int(os.environ.get("CONNECTORDB_ROUNDS") or 3)
 SEED = int(os.environ.get("CONNECTORDB_SEED") or time.time_ns())
 CLIENTS = 4
+GATEWAY = CLIENTS  # the number of the client that inserts into several streams at once
+GATEWAY_STREAMS = 3
 POINTS_OF_BATCH = 40
 ANSWERS_MAX = 300  # of a round
 
@@ -41,16 +44,25 @@ class Client(threading.Thread):
         self.number = number
         self.wrong = None  # an answer that is no `ok`
 
+    def insert(self, first, count):
+        """The path and the body of an insert of so many points."""
+        points = [point(self.number, index) for index in range(first, first + count)]
+        if self.number != GATEWAY:
+            return f"crud/test/user/s{self.number}/data", json.dumps(points)
+        if count % 2:
+            return "data", json.dumps({f"test/user/g{n}": points for n in range(GATEWAY_STREAMS)})
+        return "data", "\n".join(json.dumps({"s": f"test/user/g{n}", **a_point}) for a_point in points
+                                 for n in range(GATEWAY_STREAMS))
+
     def run(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.test.port, timeout=COMMAND_SECONDS_MAX)
         login = base64.b64encode(b"test:test").decode()
         first = self.test.acknowledged[self.number]
         while True:
             count = batch_size(self.number, first)
-            body = json.dumps([point(self.number, index) for index in range(first, first + count)])
+            path, body = self.insert(first, count)
             try:
-                connection.request("POST", f"/api/v1/crud/test/user/s{self.number}/data", body=body,
-                                   headers={"Authorization": "Basic " + login})
+                connection.request("POST", "/api/v1/" + path, body=body, headers={"Authorization": "Basic " + login})
                 response = connection.getresponse()
                 text = response.read()
             except (OSError, http.client.HTTPException):
@@ -71,7 +83,7 @@ class KillLoop(DatabaseTest):
         self.process = None
         self.changed = threading.Condition()
         self.answers = 0
-        self.acknowledged = [0] * CLIENTS
+        self.acknowledged = [0] * (CLIENTS + 1)
         self.addCleanup(self.kill)
 
     def acknowledge(self, number, length):
@@ -109,7 +121,7 @@ class KillLoop(DatabaseTest):
     def insert_until(self, answers):
         """Runs the clients, kills the server after so many answers."""
         self.answers = 0
-        clients = [Client(self, number) for number in range(CLIENTS)]
+        clients = [Client(self, number) for number in range(CLIENTS + 1)]
         for client in clients:
             client.start()
         with self.changed:
@@ -120,13 +132,18 @@ class KillLoop(DatabaseTest):
             self.assertIsNone(client.wrong)
         self.assertTrue(enough, f"only {self.answers} answers")
 
+    def read(self, stream):
+        return self.request("GET", f"/api/v1/crud/test/user/{stream}/data?i1=0", login="test:test").json()
+
     def verify(self):
-        for number in range(CLIENTS):
-            found = self.request("GET", f"/api/v1/crud/test/user/s{number}/data?i1=0", login="test:test").json()
+        for number in range(CLIENTS + 1):
+            found = self.read(f"s{number}" if number != GATEWAY else "g0")
             self.assertEqual(found, [point(number, index) for index in range(len(found))], f"stream {number}")
             acknowledged = self.acknowledged[number]
             self.assertIn(len(found), (acknowledged, acknowledged + batch_size(number, acknowledged)))
             self.acknowledged[number] = len(found)
+        for n in range(1, GATEWAY_STREAMS):
+            self.assertEqual(self.read(f"g{n}"), found, "an insert into several streams is there in part")
 
     def test_kill(self):
         print(f"CONNECTORDB_SEED={SEED}")
@@ -134,8 +151,8 @@ class KillLoop(DatabaseTest):
         command("create", self.database, "--user", "test:test")
         self.use_small_journals()
         self.serve()
-        for number in range(CLIENTS):
-            self.request("POST", f"/api/v1/crud/test/user/s{number}", body={}, login="test:test")
+        for name in [f"s{n}" for n in range(CLIENTS)] + [f"g{n}" for n in range(GATEWAY_STREAMS)]:
+            self.request("POST", f"/api/v1/crud/test/user/{name}", body={}, login="test:test")
         answers = 0
         for _ in range(ROUNDS):
             self.insert_until(choice.randrange(ANSWERS_MAX))
