@@ -179,10 +179,14 @@ static bool name_is_valid(const char *name)
 
 static int take_file_ids(struct store_bulk *bulk, struct error *ret_error)
 {
-    bulk->next_file_id = files_take_ids(bulk->files, FILE_IDS_PER_BULK);
-    bulk->file_id_end = bulk->next_file_id + FILE_IDS_PER_BULK;
-    return files_apply(
-        bulk->files, &(struct files_edit){0}, NULL, ret_error); /* the staging keeps its files over a crash */
+    uint64_t first = files_take_ids(bulk->files, FILE_IDS_PER_BULK);
+    /* Durable before they are used: the staging keeps its files over a crash. */
+    int r = files_apply(bulk->files, &(struct files_edit){0}, NULL, ret_error);
+    if (r < 0)
+        return r;
+    bulk->next_file_id = first;
+    bulk->file_id_end = first + FILE_IDS_PER_BULK;
+    return 0;
 }
 
 static int bulk_new(struct io *io, struct files *files, const char *name, struct store_bulk **ret_bulk,

@@ -62,6 +62,7 @@ void commit_offer_spare(struct commit *commit, struct journal *spare, const stru
         CHECK(!commit->spare);
         commit->spare = spare;
         commit->spare_needed = false;
+        commit->work_asked_for = false; /* the next need is a new one */
         if (spare->file->size - JOURNAL_HEADER_BYTES >= commit->frame_needed)
             commit->frame_needed = 0;
     }
@@ -92,6 +93,7 @@ void commit_offer_blocks(
     commit->prepare_error = fill_error ? *fill_error : (struct error){0};
     if (!fill_error) {
         journal->filled_end = to;
+        commit->work_asked_for = false;
         if (journal != commit->active || to >= commit->blocks_needed)
             commit->blocks_needed = 0;
     }

@@ -142,6 +142,8 @@ bool insert_refused(const struct request *request, int r, const struct error *er
         return problem_set(problem, 403, "%s", error->message);
     case -E2BIG:
         return problem_set(problem, 413, "%s", error->message);
+    case -EAGAIN: /* the sealer lags, too many bytes are under way, or the stream is being cut */
+        return problem_later(problem, 503, "%s", error->message);
     case -ENOENT: /* deleted since it was looked up */
         return request_missing(request, 403, problem);
     case -EIO:
