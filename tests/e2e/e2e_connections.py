@@ -99,7 +99,7 @@ class Connections(harness.DatabaseTest):
         def prepare():
             os.setuid(ANOTHER_USER)
             set_limits()
-        process = subprocess.Popen([harness.PROGRAM, "run", self.database, "--port", "0"], stdout=subprocess.PIPE,
+        process = subprocess.Popen([self.program_for_all(), "run", self.database, "--port", "0"], stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True, preexec_fn=prepare, stdin=subprocess.DEVNULL)
         said = ""
         serves = False

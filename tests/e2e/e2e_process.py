@@ -325,7 +325,7 @@ class Owners(Matrix):
         before = self.state()
         for arguments, said in ((("start", "--port", "0"), "belongs to the user nobody"),
                                 (("start", "--port", "0", "--as-owner"), "only root")):
-            done = subprocess.run([PROGRAM, arguments[0], self.database, *arguments[1:]], capture_output=True, text=True, user=1,
+            done = subprocess.run([self.program_for_all(), arguments[0], self.database, *arguments[1:]], capture_output=True, text=True, user=1,
                                   check=False, timeout=COMMAND_SECONDS_MAX, stdin=subprocess.DEVNULL)
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn(said, done.stderr)
@@ -346,9 +346,10 @@ class Limits(Matrix):
 
         # The search for leaks takes a thread and memory of its own, and ends the program where it gets neither.
         environment = os.environ | {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+        program = self.program_for_all()
 
         def run(*words):
-            return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+            return subprocess.run([program, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
                                   env=environment, timeout=COMMAND_SECONDS_MAX, preexec_fn=set_limit)
         try:
             probe = run("--version")
