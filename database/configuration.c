@@ -13,6 +13,8 @@
 #include <string.h>
 
 enum {
+    SCRIPT_BYTES_MIN = 1 << 20,
+    SCRIPT_BYTES_LARGEST = 1 << 30,
     INSERT_LIMIT_BYTES_MIN = 100,
     INSERT_LIMIT_BYTES_MAX = 1 << 30,
     TIME_AHEAD_S_DEFAULT = 10 * 365 * 24 * 3600,
@@ -290,6 +292,63 @@ static int read_enabled_section(
     return 0;
 }
 
+/* What may be disabled in 0.3 is refused: it would be passed over in silence while it does nothing. */
+static int read_script_list(const json_t *value, const struct key_context *context)
+{
+    return json_is_array(value) && json_array_size(value) == 0
+               ? 0
+               : wrong(context, "[]: this version cannot disable single transforms or interpolators");
+}
+
+static int read_script_key(const char *key, const json_t *value, struct configuration *configuration,
+    const struct key_context *context)
+{
+    int64_t number;
+    if (strcmp(key, "disable_transforms") == 0 || strcmp(key, "disable_interpolators") == 0)
+        return read_script_list(value, context);
+    if (strcmp(key, "memory_max") == 0) {
+        int r = read_integer(value, SCRIPT_BYTES_MIN, SCRIPT_BYTES_LARGEST, &number, context);
+        configuration->script_bytes_max = r == 0 ? (uint64_t)number : 0;
+        return r;
+    }
+    const struct {
+        const char *name;
+        uint32_t *to;
+        int64_t largest;
+    } numbers[] = {
+        {"split_max", &configuration->script_split_max, 1000000},
+        {"string_max", &configuration->script_string_max, 16 << 20},
+        {"peek_max", &configuration->script_peek_max, 100000},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (strcmp(key, numbers[i].name) != 0)
+            continue;
+        int r = read_integer(value, 1, numbers[i].largest, &number, context);
+        *numbers[i].to = r == 0 ? (uint32_t)number : 0;
+        return r;
+    }
+    return error_set(context->error, EINVAL, "%s: unknown key \"pipescript.%.64s\"", context->file, key);
+}
+
+static int read_pipescript(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    const char *key;
+    json_t *member;
+    if (!json_is_object(value))
+        return wrong(context, "an object");
+    json_object_foreach((json_t *)value, key, member)
+    {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "pipescript.%.40s", key);
+        const struct key_context inner = {.file = context->file, .key = name, .error = context->error};
+        int r = read_script_key(key, member, configuration, &inner);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 /* All keys that are known. Those without a reader meant something to ConnectorDB 0.3 only. */
 static const struct {
     const char *key;
@@ -313,6 +372,7 @@ static const struct {
     {"fsync", read_fsync},
     {"journal_bytes", read_journal_bytes},
     {"permissions", read_permissions},
+    {"pipescript", read_pipescript},
     {"tls", read_enabled_section},
     {"captcha", read_enabled_section},
     {"watch", NULL},
@@ -336,7 +396,6 @@ static const struct {
     {"device_cache_size", NULL},
     {"stream_cache_size", NULL},
     {"password_hash", NULL},
-    {"pipescript", NULL},
 };
 
 static int read_key(const char *key, const json_t *value, struct configuration *configuration,

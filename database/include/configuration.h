@@ -29,9 +29,12 @@ struct configuration {
                                    limited; 20 */
     char *permissions; /* "default", or a permissions file; a relative path begins in the database's directory
                         */
-    char *trusted_proxies;      /* new: addresses in numbers, separated by spaces; their X-Forwarded-For is
-                                   believed */
-    uint32_t connections_max;   /* new: HTTP connections served at once (a thread each); 1024 */
+    char *trusted_proxies;    /* new: addresses in numbers, separated by spaces; their X-Forwarded-For is
+                                 believed */
+    uint32_t connections_max; /* new: HTTP connections served at once (a thread each); 1024 */
+    /* limits of one script, 0 = the script library's default */
+    uint32_t script_split_max, script_string_max, script_peek_max;
+    uint64_t script_bytes_max;  /* new: memory of one run */
     struct store_options store; /* new: fsync "always" | "interval:<ms>" | "never"; journal_bytes */
 };
 

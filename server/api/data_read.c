@@ -3,6 +3,7 @@
 #include "json_points.h"
 #include "log.h"
 #include "range.h"
+#include "data_transform.h"
 
 #include <errno.h>
 #include <string.h>
@@ -137,68 +138,140 @@ static int resolve_times(const struct range *range, const struct reading *readin
     return 0;
 }
 
-/* Prints points [from, to). 0, or -errno of the cursor or the client. */
-static int print_points(
-    struct sink *sink, const struct reading *reading, uint64_t from, uint64_t to, struct error *ret_error)
+/* What a reader asked for. */
+struct selection {
+    struct range range;
+    struct script *script; /* NULL: the points as they are */
+};
+
+static int next_stored(void *cursor, const struct batch **ret_batch, struct error *ret_error)
+{
+    *ret_batch = NULL; /* of an empty range, which has no cursor */
+    return cursor ? store_cursor_next(cursor, ret_batch, ret_error) : 0;
+}
+
+/* Prints the stored points. 0, or -errno of the cursor or the client. */
+static int print_stored(struct sink *sink, struct store_cursor *cursor, struct error *ret_error)
+{
+    const struct batch *batch;
+    bool first = true;
+    int r;
+    while ((r = next_stored(cursor, &batch, ret_error)) == 0 && batch) {
+        r = json_points_print(sink, batch, first);
+        if (r < 0)
+            break;
+        first = false;
+    }
+    return r;
+}
+
+/* Prints what the script makes of the stored points, `limit` results at most (0: all of them). */
+static int print_results(struct sink *sink, struct store_cursor *cursor, const struct script *script,
+    uint64_t limit, struct error *ret_error)
+{
+    struct script_run *run = NULL;
+    const struct batch *batch;
+    struct batch part;
+    uint64_t count = 0;
+    int r = script_run_open(script, next_stored, cursor, &run);
+    if (r < 0)
+        return error_set(ret_error, ENOMEM, "out of memory for a script");
+    while ((limit == 0 || count < limit) && (r = script_run_next(run, &batch, ret_error)) == 0 && batch) {
+        uint64_t left = limit > 0 ? limit - count : batch->count;
+        batch_slice(batch, 0, left < batch->count ? (uint32_t)left : batch->count, &part);
+        r = json_points_print(sink, &part, count == 0);
+        if (r < 0)
+            break;
+        count += part.count;
+    }
+    script_run_close(run);
+    return r;
+}
+
+static int print_points(struct sink *sink, const struct reading *reading, uint64_t from, uint64_t to,
+    const struct selection *selection, struct error *ret_error)
 {
     struct store_cursor *cursor = NULL;
-    const struct batch *batch = NULL;
-    bool first = true;
     int r = 0;
     if (from < to)
         r = store_cursor_open(reading->snapshot, reading->series_id, from, to, false, &cursor, ret_error);
-    while (r == 0 && cursor) {
-        r = store_cursor_next(cursor, &batch, ret_error);
-        if (r < 0 || !batch)
-            break;
-        r = json_points_print(sink, batch, first);
-        first = false;
-    }
+    if (r == 0)
+        r = selection->script ? print_results(sink, cursor, selection->script,
+                                    selection->range.by_index ? 0 : selection->range.limit, ret_error)
+                              : print_stored(sink, cursor, ret_error);
     store_cursor_close(cursor);
     return r;
 }
 
-static bool send_points(
-    struct request *request, struct reading *reading, uint64_t from, uint64_t to, struct problem *problem)
+/* An error of the script is the client's, and told to it while nothing has been sent. */
+static bool printing_failed(const struct request *request, const struct selection *selection, int r,
+    const struct error *error, struct problem *problem)
+{
+    if (selection->script && r == -EINVAL)
+        return problem_set(problem, 400, "%s", error->message);
+    if (selection->script && r == -E2BIG)
+        return problem_set(problem, 413, "%s", error->message);
+    if (r == -ENOMEM)
+        return request_failed(request, r, error, problem);
+    log_error("reading %s failed: %s", request->exchange->path, error->message);
+    return problem_set(problem, 500, "The data cannot be read; the server's log says why");
+}
+
+static bool send_points(struct request *request, struct reading *reading, uint64_t from, uint64_t to,
+    const struct selection *selection, struct problem *problem)
 {
     struct error error = {0};
     request->exchange->no_store = true;
     struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
     (void)sink_write(sink, "[", 1);
-    int r = print_points(sink, reading, from, to, &error);
+    int r = print_points(sink, reading, from, to, selection, &error);
     if (r == 0)
         r = sink_write(sink, "]", 1);
-    if (r < 0 && !sink->failed)
-        log_error("reading %s failed: %s", request->exchange->path, error.message);
+    bool client_left = sink->failed;
     reading_close(reading); /* before the last bytes wait for the client */
-    return !http_answer_close(request->exchange, r == 0) ||
-           problem_set(problem, 500, "The data cannot be read; the server's log says why");
+    if (!http_answer_close(request->exchange, r == 0)) {
+        if (r < 0 && !client_left)
+            log_error("the answer to %s was cut off: %s", request->exchange->path, error.message);
+        return true;
+    }
+    return r == 0 || printing_failed(request, selection, r, &error, problem);
 }
 
-/* The indices [*ret_from, *ret_to) of the range. */
-static bool resolve(const struct request *request, const struct range *range, const struct reading *reading,
-    uint64_t *ret_from, uint64_t *ret_to, struct problem *problem)
+/* The indices [*ret_from, *ret_to) of the range. The limit of a script counts its results. */
+static bool resolve(const struct request *request, const struct selection *selection,
+    const struct reading *reading, uint64_t *ret_from, uint64_t *ret_to, struct problem *problem)
 {
     struct error error = {0};
-    if (range->by_index)
-        return range_resolve(range, reading->length, ret_from, ret_to) == 0 ||
+    struct range range = selection->range;
+    if (selection->script)
+        range.limit = 0;
+    if (range.by_index)
+        return range_resolve(&range, reading->length, ret_from, ret_to) == 0 ||
                problem_set(problem, 403, "Invalid index range.");
-    int r = resolve_times(range, reading, ret_from, ret_to, &error);
+    int r = resolve_times(&range, reading, ret_from, ret_to, &error);
     return r == 0 || request_failed(request, r, &error, problem);
+}
+
+static bool select_range(const struct request *request, struct selection *selection, struct problem *problem)
+{
+    struct error error = {0};
+    const char *transform = query_value(&request->query, "transform");
+    if (range_parse(&request->query, &selection->range, &error) < 0)
+        return problem_set(problem, 400, "%s", error.message);
+    return !*transform ||
+           data_transform_compile(request, transform, strlen(transform), &selection->script, problem);
 }
 
 static bool answer_range(struct request *request, struct problem *problem)
 {
-    struct reading reading;
-    struct range range;
-    struct error error = {0};
+    struct reading reading = {0};
+    struct selection selection = {0};
     uint64_t from = 0, to = 0;
-    if (range_parse(&request->query, &range, &error) < 0)
-        return problem_set(problem, 400, "%s", error.message);
-    bool done = reading_open(request, 403, &reading, problem) &&
-                resolve(request, &range, &reading, &from, &to, problem) &&
-                send_points(request, &reading, from, to, problem);
+    bool done = select_range(request, &selection, problem) && reading_open(request, 403, &reading, problem) &&
+                resolve(request, &selection, &reading, &from, &to, problem) &&
+                send_points(request, &reading, from, to, &selection, problem);
     reading_close(&reading);
+    script_free(selection.script);
     return done;
 }
 
@@ -211,7 +284,5 @@ bool data_get(struct request *request, struct problem *problem)
         return answer_time_to_index(request, problem);
     if (*q)
         return problem_set(problem, 400, "Unrecognized query command; known are length, time2index");
-    if (*query_value(&request->query, "transform"))
-        return problem_set(problem, 501, "Transforms are not available in this version");
     return answer_range(request, problem);
 }

@@ -1,5 +1,7 @@
 #include "request.h"
 
+#include "descriptions.h"
+
 #include <string.h>
 
 bool meta_version(struct request *request, struct problem *problem)
@@ -7,6 +9,26 @@ bool meta_version(struct request *request, struct problem *problem)
     (void)problem;
     http_answer(request->exchange, 200, HTTP_TEXT, CONNECTORDB_VERSION, strlen(CONNECTORDB_VERSION));
     return true;
+}
+
+static bool answer_descriptions(struct request *request, void (*print)(struct sink *sink))
+{
+    struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
+    print(sink);
+    (void)http_answer_close(request->exchange, true);
+    return true;
+}
+
+bool meta_transforms(struct request *request, struct problem *problem)
+{
+    (void)problem;
+    return answer_descriptions(request, descriptions_print_transforms);
+}
+
+bool meta_interpolators(struct request *request, struct problem *problem)
+{
+    (void)problem;
+    return answer_descriptions(request, descriptions_print_interpolators);
 }
 
 static bool answer_this(struct request *request)

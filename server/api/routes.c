@@ -40,6 +40,8 @@ static const struct route ROUTES[] = {
     {HTTP_POST, "data", data_many_post, false},
     {HTTP_PUT, "data", data_many_put, false},
     {HTTP_GET, "meta/version", meta_version, true},
+    {HTTP_GET, "meta/transforms", meta_transforms, true},
+    {HTTP_GET, "meta/interpolators", meta_interpolators, true},
 };
 
 enum { ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]) };

@@ -101,16 +101,16 @@ class Transcripts(RestTest):
         self.run_recorded("metalog", (28, 1, 0))
 
     def test_meta(self):
-        self.run_recorded("meta", (0, 1, 3))
+        self.run_recorded("meta", (3, 1, 0))
 
     def test_data(self):
-        self.run_recorded("data", (80, 7, 7))
+        self.run_recorded("data", (86, 8, 0))
 
     def test_errors(self):
-        self.run_recorded("errors", (222, 64, 34))
+        self.run_recorded("errors", (222, 66, 32))
 
     def test_misc(self):
-        self.run_recorded("misc", (58, 59, 36))
+        self.run_recorded("misc", (64, 59, 30))
 
     def test_permissions_create_delete(self):
         self.run_recorded("permissions_create_delete", (752, 0, 0))

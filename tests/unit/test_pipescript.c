@@ -1,5 +1,6 @@
 /* PipeScript: the recorded cases of ConnectorDB 0.3 when they are there, and tables of our own that always
  * run. */
+#include "descriptions.h"
 #include "json_points.h"
 #include "script.h"
 #include "test.h"
@@ -524,6 +525,18 @@ static void test_every_transform_is_there(void **state)
     assert_int_equal(count, 55);
 }
 
+static void test_every_transform_is_described(void **state)
+{
+    size_t count = 0;
+    (void)state;
+    for (const char *name; (name = descriptions_transform_name(count)); count++) {
+        assert_non_null(transform_find(name, strlen(name)));
+        if (count > 0)
+            assert_true(strcmp(descriptions_transform_name(count - 1), name) < 0);
+    }
+    assert_int_equal(count, 55);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_hostile_scripts_stay_within_their_limits),
         cmocka_unit_test(test_zone_offsets),
         cmocka_unit_test(test_every_transform_is_there),
+        cmocka_unit_test(test_every_transform_is_described),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,20 @@
+#include "data_transform.h"
+
+#include <errno.h>
+
+bool data_transform_compile(const struct request *request, const char *text, size_t size,
+    struct script **ret_script, struct problem *problem)
+{
+    const struct configuration *configuration = request->server->configuration;
+    const struct script_limits limits = {
+        .split_max = configuration->script_split_max,
+        .string_max = configuration->script_string_max,
+        .peek_max = configuration->script_peek_max,
+        .bytes_max = configuration->script_bytes_max,
+    };
+    struct error error = {0};
+    int r = script_compile(text, size, &limits, ret_script, &error);
+    if (r == -EINVAL || r == -E2BIG)
+        return problem_set(problem, r == -EINVAL ? 403 : 413, "%s", error.message);
+    return r == 0 || request_failed(request, r, &error, problem);
+}
