@@ -13,6 +13,8 @@
 #include <string.h>
 
 enum {
+    SESSION_S_DEFAULT = 120 * 24 * 3600,
+    SESSION_S_MAX = 10 * 365 * 24 * 3600,
     SCRIPT_BYTES_MIN = 1 << 20,
     SCRIPT_BYTES_LARGEST = 1 << 30,
     INSERT_LIMIT_BYTES_MIN = 100,
@@ -349,6 +351,35 @@ static int read_pipescript(
     return 0;
 }
 
+/* authkey and encryptionkey of 0.3 mean nothing: the server draws its own key. */
+static int read_cookie(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    const char *key;
+    json_t *member;
+    if (!json_is_object(value))
+        return wrong(context, "an object");
+    json_object_foreach((json_t *)value, key, member)
+    {
+        int64_t seconds;
+        int r = 0;
+        char name[64];
+        (void)snprintf(name, sizeof(name), "cookie.%.40s", key);
+        const struct key_context inner = {.file = context->file, .key = name, .error = context->error};
+        if (strcmp(key, "maxage") == 0) {
+            r = read_integer(member, 1, SESSION_S_MAX, &seconds, &inner);
+            configuration->session_max_age_s = r == 0 ? (uint32_t)seconds : 0;
+        } else if (strcmp(key, "remember") == 0) {
+            r = read_boolean(member, &configuration->session_remember, &inner);
+        } else if (strcmp(key, "authkey") != 0 && strcmp(key, "encryptionkey") != 0) {
+            r = error_set(context->error, EINVAL, "%s: unknown key \"%s\"", context->file, name);
+        }
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 /* All keys that are known. Those without a reader meant something to ConnectorDB 0.3 only. */
 static const struct {
     const char *key;
@@ -373,11 +404,11 @@ static const struct {
     {"journal_bytes", read_journal_bytes},
     {"permissions", read_permissions},
     {"pipescript", read_pipescript},
+    {"cookie", read_cookie},
     {"tls", read_enabled_section},
     {"captcha", read_enabled_section},
     {"watch", NULL},
     {"redirect80", NULL},
-    {"cookie", NULL},
     {"query_display_timer", NULL},
     {"stats_display_timer", NULL},
     {"websocket", NULL},
@@ -427,6 +458,8 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .failed_logins_max = 20,
         .trusted_proxies = strdup(""),
         .connections_max = 1024,
+        .session_max_age_s = SESSION_S_DEFAULT,
+        .session_remember = true,
     };
     if (!configuration->hostname || !configuration->siteurl || !configuration->permissions ||
         !configuration->logfile || !configuration->loglevel || !configuration->trusted_proxies)

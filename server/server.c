@@ -115,6 +115,16 @@ static int load_permissions(struct server *server, struct error *ret_error)
     return r;
 }
 
+static int open_sessions(struct server *server, struct error *ret_error)
+{
+    char *path;
+    if (asprintf(&path, "%s/sessions", server->database->path) < 0)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    int r = sessions_open(path, &server->auth.sessions, ret_error);
+    free(path);
+    return r;
+}
+
 /* A full disk is no reason not to serve what is there; the next change of such a user tries again. */
 static void add_logs(struct catalog *catalog)
 {
@@ -126,6 +136,7 @@ static void add_logs(struct catalog *catalog)
 static void server_free(struct server *server)
 {
     limiter_free(server->auth.limiter);
+    sessions_close(server->auth.sessions);
     permissions_file_close(server->permissions);
     body_budget_destroy(&server->bodies);
     schema_cache_destroy(&server->schemas);
@@ -160,6 +171,8 @@ int server_start(struct database *database, const struct configuration *configur
     };
     struct limiter_options limits = auth_limits(configuration);
     int r = limiter_create(&limits, &server->auth.limiter, ret_error);
+    if (r == 0)
+        r = open_sessions(server, ret_error);
     if (r == 0)
         r = load_permissions(server, ret_error);
     if (r == 0)

@@ -34,6 +34,8 @@ struct configuration {
     uint32_t connections_max; /* new: HTTP connections served at once (a thread each); 1024 */
     /* limits of one script, 0 = the script library's default */
     uint32_t script_split_max, script_string_max, script_peek_max;
+    uint32_t session_max_age_s; /* cookie.maxage: 120 days */
+    bool session_remember;      /* cookie.remember: a browser keeps the cookie when it is closed */
     uint64_t script_bytes_max;  /* new: memory of one run */
     struct store_options store; /* new: fsync "always" | "interval:<ms>" | "never"; journal_bytes */
 };

@@ -93,6 +93,8 @@ bool site_get(struct request *request, struct problem *problem); /* meta.c */
 bool meta_version(struct request *request, struct problem *problem);
 bool meta_transforms(struct request *request, struct problem *problem);
 bool meta_interpolators(struct request *request, struct problem *problem);
+bool login_get(struct request *request, struct problem *problem); /* login.c */
+bool logout_get(struct request *request, struct problem *problem);
 bool users_list(struct request *request, struct problem *problem); /* users.c */
 bool user_get(struct request *request, struct problem *problem);
 bool user_create(struct request *request, struct problem *problem);

@@ -6,11 +6,17 @@
 #include "url.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
+
+#define COOKIE "connectordb-session="
 
 enum {
+    UNREMEMBERED_S_MAX =
+        7 * 24 * 3600, /* a session that ends with the browser ends after this at the latest */
     ACCOUNT_GUESSES =
         10, /* for one account from all addresses at once, or half of an address's if that is more, */
     ACCOUNT_SECONDS = 10, /* and one more each */
@@ -49,7 +55,8 @@ static bool login_failed(
     if (atomic_fetch_add(&auth->failing_logins, 1) <= most)
         http_pause(exchange, auth->configuration->failed_login_delay_ms);
     atomic_fetch_sub(&auth->failing_logins, 1);
-    (void)http_answer_header(exchange, "WWW-Authenticate", "Basic realm=\"ConnectorDB\"");
+    if (!origin_is_own_script(exchange)) /* the browser would ask for a password over the page */
+        (void)http_answer_header(exchange, "WWW-Authenticate", "Basic realm=\"ConnectorDB\"");
     return problem_set(problem, 401, "%s", message);
 }
 
@@ -129,6 +136,137 @@ static bool basic_split(const char *header, char to[CREDENTIALS_BYTES_MAX], char
     return true;
 }
 
+/* ---- sessions ---- */
+
+/* The value of the session's cookie, NULL when there is none. */
+static const char *session_cookie(const struct http_exchange *exchange, size_t *ret_size)
+{
+    const char *at = http_request_header(exchange, "Cookie");
+    while (at && *at) {
+        at += strspn(at, "; \t");
+        size_t length = strcspn(at, ";");
+        if (length >= sizeof(COOKIE) - 1 && strncmp(at, COOKIE, sizeof(COOKIE) - 1) == 0) {
+            *ret_size = length - (sizeof(COOKIE) - 1);
+            return at + sizeof(COOKIE) - 1;
+        }
+        at += length;
+    }
+    return NULL;
+}
+
+/* max_age_s: < 0 = until the browser ends; 0 = removes the cookie. */
+static void set_cookie(
+    const struct auth *auth, struct http_exchange *exchange, const char *value, int64_t max_age_s)
+{
+    char header[SESSION_TEXT_BYTES + 128], age[40] = "";
+    bool secure = strncmp(auth->site, "https://", 8) == 0;
+    if (max_age_s >= 0)
+        (void)snprintf(age, sizeof(age), "; Max-Age=%lld", (long long)max_age_s);
+    (void)snprintf(header, sizeof(header), COOKIE "%s; Path=/%s; HttpOnly; SameSite=Lax%s", value, age,
+        secure ? "; Secure" : "");
+    (void)http_answer_header(exchange, "Set-Cookie", header);
+}
+
+static bool copy_name(char to[NAME_BYTES_MAX + 1], const char *name)
+{
+    return snprintf(to, NAME_BYTES_MAX + 1, "%s", name ? name : "") <= NAME_BYTES_MAX;
+}
+
+/* The identity of the device and the proof of what it logs in with now. -ENOENT: it has gone. */
+static int load_account(struct auth *auth, int64_t user_id, int64_t device_id, struct identity *ret_identity,
+    uint8_t ret_proof[SESSION_PROOF_BYTES], struct error *ret_error)
+{
+    struct user user = {0};
+    struct device device = {0};
+    int r = catalog_user_by_id(auth->catalog, user_id, &user, ret_error);
+    if (r == 0)
+        r = catalog_device_by_id(auth->catalog, device_id, &device, ret_error);
+    if (r == 0 && device.user_id != user_id)
+        r = -ENOENT;
+    if (r == 0 && !sessions_proof(auth->sessions, user.password ? user.password : "",
+                      device.apikey ? device.apikey : "", ret_proof))
+        r = error_set(ret_error, ENOMEM, "out of memory");
+    if (r == 0) {
+        *ret_identity = (struct identity){.user_id = user_id, .device_id = device_id};
+        bool fits = copy_name(ret_identity->user, user.name) &&
+                    copy_name(ret_identity->device, device.name) &&
+                    copy_name(ret_identity->user_role, user.role) &&
+                    copy_name(ret_identity->device_role, device.role);
+        r = fits ? 0 : error_set(ret_error, EBADMSG, "a name in the catalog is too long");
+    }
+    user_free(&user);
+    device_free(&device);
+    return r;
+}
+
+static bool session_over(const struct auth *auth, struct http_exchange *exchange, struct problem *problem)
+{
+    set_cookie(auth, exchange, "", 0);
+    return problem_set(problem, 401, "The session has ended; log in again");
+}
+
+/* A cookie that is not ours counts as none. */
+static bool session_log_in(
+    struct auth *auth, struct http_exchange *exchange, struct login *ret_login, struct problem *problem)
+{
+    struct session session;
+    struct error error = {0};
+    uint8_t proof[SESSION_PROOF_BYTES];
+    size_t size;
+    const char *text = session_cookie(exchange, &size);
+    enum session_state state = text ? sessions_read(auth->sessions, text, size, &session) : SESSION_FOREIGN;
+    if (state == SESSION_FOREIGN)
+        return true;
+    if (!origin_check(exchange, auth->configuration, auth->site, problem))
+        return false;
+    if (state == SESSION_ENDED)
+        return session_over(auth, exchange, problem);
+    int r = load_account(auth, session.user_id, session.device_id, &ret_login->identity, proof, &error);
+    if (r == -ENOENT || (r == 0 && CRYPTO_memcmp(proof, session.proof, sizeof(proof)) != 0))
+        return session_over(auth, exchange, problem);
+    ret_login->authenticated = r == 0;
+    return r == 0 || problem_failed(problem, exchange->path, r, &error);
+}
+
+bool auth_begin_session(struct auth *auth, struct http_exchange *exchange, const struct login *login,
+    bool remember, struct problem *problem)
+{
+    char text[SESSION_TEXT_BYTES];
+    struct error error = {0};
+    struct identity identity;
+    uint32_t age_s = auth->configuration->session_max_age_s;
+    struct session session = {.user_id = login->identity.user_id,
+        .device_id = login->identity.device_id,
+        .expires_s = time(NULL) + (remember || age_s < UNREMEMBERED_S_MAX ? age_s : UNREMEMBERED_S_MAX)};
+    int r = load_account(auth, session.user_id, session.device_id, &identity, session.proof, &error);
+    if (r == -ENOENT)
+        return problem_set(problem, 401, "The account has gone");
+    if (r == 0 && !sessions_issue(auth->sessions, &session, text))
+        r = error_set(&error, ENOMEM, "no memory or randomness for a session");
+    if (r < 0)
+        return problem_failed(problem, exchange->path, r, &error);
+    set_cookie(auth, exchange, text, remember ? (int64_t)age_s : -1);
+    return true;
+}
+
+bool auth_end_session(struct auth *auth, struct http_exchange *exchange, struct problem *problem)
+{
+    struct session session;
+    struct error error = {0};
+    size_t size;
+    const char *text = session_cookie(exchange, &size);
+    if (text && sessions_read(auth->sessions, text, size, &session) == SESSION_VALID) {
+        int r = origin_check_any(exchange, auth->configuration, auth->site, problem)
+                    ? sessions_end(auth->sessions, &session, &error)
+                    : -EPERM;
+        if (r < 0)
+            return r == -EPERM && problem->status ? false
+                                                  : problem_failed(problem, exchange->path, r, &error);
+    }
+    set_cookie(auth, exchange, "", 0);
+    return true;
+}
+
 bool authenticate(struct auth *auth, struct http_exchange *exchange, const char *key, struct login *ret_login,
     struct problem *problem)
 {
@@ -140,7 +278,9 @@ bool authenticate(struct auth *auth, struct http_exchange *exchange, const char 
         explicit_bzero(credentials, sizeof(credentials));
         return done;
     }
-    return !*key || log_in(auth, exchange, NULL, key, ret_login, problem);
+    if (*key)
+        return log_in(auth, exchange, NULL, key, ret_login, problem);
+    return session_log_in(auth, exchange, ret_login, problem);
 }
 
 /* ---- other guesses ---- */

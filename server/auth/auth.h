@@ -1,4 +1,4 @@
-/* Who is asking: HTTP basic with password or API key, or ?apikey=. */
+/* Who is asking: HTTP basic with password or API key, ?apikey=, or the cookie of a session. */
 #ifndef CONNECTORDB_AUTH_H
 #define CONNECTORDB_AUTH_H
 
@@ -8,6 +8,7 @@
 #include "limiter.h"
 #include "origin.h"
 #include "problem.h"
+#include "sessions.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,7 +24,8 @@ enum {
 struct auth {
     struct catalog *catalog;
     const struct configuration *configuration;
-    struct limiter *limiter;     /* of guesses of logins */
+    struct limiter *limiter; /* of guesses of logins */
+    struct sessions *sessions;
     atomic_uint failing_logins;  /* logins that are being delayed now */
     char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
 };
@@ -43,6 +45,16 @@ struct limiter_options auth_limits(const struct configuration *configuration);
  * site. */
 bool authenticate(struct auth *auth, struct http_exchange *exchange, const char *key, struct login *ret_login,
     struct problem *problem);
+
+/* Begins a session for who is logged in: adds the cookie to the answer.
+ * remember  the browser keeps the cookie when it is closed, for the configured time; otherwise the session
+ * ends with the browser, and after a week at the latest False, with *problem set: no memory, or the account
+ * has gone. */
+bool auth_begin_session(struct auth *auth, struct http_exchange *exchange, const struct login *login,
+    bool remember, struct problem *problem);
+/* Ends the session of the request's cookie, if there is one that is valid, and removes the cookie from the
+ * browser. False, with *problem set: it could not be written down, and the session lives on. */
+bool auth_end_session(struct auth *auth, struct http_exchange *exchange, struct problem *problem);
 
 /* A value that the client proposes and that tells, when it is refused, what somebody else's secret is: an API
  * key for a new device. Begins a guess from the client's address; false, with *problem set: it has none

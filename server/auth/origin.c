@@ -64,12 +64,11 @@ static bool is_foreign(const struct http_exchange *exchange, const char *site)
     return origin != NULL; /* "null": a sandboxed frame, a file */
 }
 
-bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration,
+bool origin_check_any(const struct http_exchange *exchange, const struct configuration *configuration,
     const char *site, struct problem *problem)
 {
     char address[CLIENT_ADDRESS_BYTES];
-    if ((exchange->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) || !is_foreign(exchange, site) ||
-        configuration->allowcrossorigin)
+    if (!is_foreign(exchange, site) || configuration->allowcrossorigin)
         return true;
     const char *origin = http_request_header(exchange, "Origin");
     log_warn("%s %.200s from %s refused: sent by a page of another site, '%.100s'", exchange->method_name,
@@ -77,4 +76,19 @@ bool origin_check(const struct http_exchange *exchange, const struct configurati
     return problem_set(problem, 403,
         "Sent by a page of another site; if this one is yours, set siteurl, or allowcrossorigin to trust all "
         "sites");
+}
+
+bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration,
+    const char *site, struct problem *problem)
+{
+    return (exchange->method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) ||
+           origin_check_any(exchange, configuration, site, problem);
+}
+
+bool origin_is_own_script(const struct http_exchange *exchange)
+{
+    const char *fetch_site = http_request_header(exchange, "Sec-Fetch-Site");
+    const char *mode = http_request_header(exchange, "Sec-Fetch-Mode");
+    return http_request_header(exchange, "X-Requested-With") ||
+           (fetch_site && strcmp(fetch_site, "same-origin") == 0 && mode && strcmp(mode, "navigate") != 0);
 }

@@ -21,5 +21,10 @@ bool origin_is_site(const char *site, const char *origin);
  * them and are not concerned; nor are browser extensions, which the user has installed. */
 bool origin_check(const struct http_exchange *exchange, const struct configuration *configuration,
     const char *site, struct problem *problem);
+/* The same for a request that changes something whatever its method is. */
+bool origin_check_any(const struct http_exchange *exchange, const struct configuration *configuration,
+    const char *site, struct problem *problem);
+/* A page of the site itself sent the request by a script, as its browser says. */
+bool origin_is_own_script(const struct http_exchange *exchange);
 
 #endif

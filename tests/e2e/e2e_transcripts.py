@@ -103,6 +103,9 @@ class Transcripts(RestTest):
     def test_meta(self):
         self.run_recorded("meta", (3, 1, 0))
 
+    def test_login(self):
+        self.run_recorded("login", (46, 6, 0))
+
     def test_data(self):
         self.run_recorded("data", (86, 8, 0))
 
@@ -110,7 +113,7 @@ class Transcripts(RestTest):
         self.run_recorded("errors", (222, 66, 32))
 
     def test_misc(self):
-        self.run_recorded("misc", (64, 59, 30))
+        self.run_recorded("misc", (67, 61, 25))
 
     def test_permissions_create_delete(self):
         self.run_recorded("permissions_create_delete", (752, 0, 0))

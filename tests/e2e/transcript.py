@@ -32,8 +32,11 @@ class Actors:
         self.passwords = dict(passwords)
         self.keys = {}     # placeholder -> key
         self.newest = {}   # device -> key
+        self.cookies = {}  # who -> the value of the session's cookie
 
     def headers(self, step):
+        if step["auth"] == "cookie":
+            return {"Cookie": "other=1; connectordb-session=" + self.cookies.get(step["as"], "no-such-session")}
         if step["auth"] == "basic":
             login = f"{step['as']}:{self.passwords.get(step['as'], '')}"
         elif step["auth"] == "apikey-basic":
@@ -43,13 +46,16 @@ class Actors:
         return {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
 
     def query(self, step):
-        query = step.get("query", "")
+        query = self.fill(step.get("query", ""))
         if step["auth"] == "apikey-query":
             query += ("&" if query else "") + "apikey=" + self.newest.get(step["as"], "no-such-key")
         return query
 
     def learn(self, step, answer):
-        """The newest keys that an answer shows, and the password that a step has set."""
+        """The cookie that an answer sets, the newest keys that it shows, and the password that a step has set."""
+        cookie = re.match(r"connectordb-session=([^;]+);", answer.headers.get("Set-Cookie", ""))
+        if cookie:
+            self.cookies[step["as"]] = cookie.group(1)
         path = re.fullmatch(r"/api/v1/crud/([^/]+)(?:/([^/]+))?", step["path"])
         if not path or answer.status != 200 or not answer.text.startswith(("{", "[")):
             return
@@ -151,6 +157,12 @@ def run_step(client, actors, step):
     return answer
 
 
+def without_value(cookie):
+    """A cookie as 0.3 set it: without its value, and without what protects it."""
+    plain, count = re.subn(r"; HttpOnly; SameSite=Lax$", "", cookie or "")
+    return re.sub(r"^(connectordb-session)=[^;]+;", r"\1=VALUE;", plain) if count else f"not protected: {cookie}"
+
+
 def without_documentation(value):
     if isinstance(value, list):
         return [without_documentation(item) for item in value]
@@ -181,6 +193,8 @@ def differences(actors, step, answer, headers_ignored=()):
         if name in headers_ignored or (step["status"] >= 400 and name == "content-length"):
             continue
         got = answer.headers.get(name)
+        if name == "set-cookie":
+            wanted, got = re.sub(r"\$\{[^}]*\}", "VALUE", wanted), without_value(got)
         if got != wanted and not (step["status"] >= 400 and wanted is None):
             found.append(f"header {name}: {wanted!r} wanted, not {got!r}")
     return found
