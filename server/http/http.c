@@ -27,6 +27,11 @@ int http_socket_send(struct http_exchange *exchange, const void *data, size_t si
     return mg_write(connection, data, size);
 }
 
+bool http_exchange_secure(const struct http_exchange *exchange)
+{
+    return exchange->client->secure;
+}
+
 const char *http_request_header(const struct http_exchange *exchange, const char *name)
 {
     return http_head_field(exchange->client->head, name);

@@ -35,6 +35,7 @@ struct http_client {
     _Atomic uint64_t idle_since_ns; /* 0 = not idle */
 
     /* the rest is used by its thread only */
+    bool secure;                /* the connection is under TLS */
     bool served;                /* it has answered a request on this connection */
     bool ready;                 /* a head has been read, CivetWeb has not seen it yet */
     const char *remote_address; /* set with the first request */

@@ -60,6 +60,8 @@ static void handle(void *context, struct http_exchange *exchange)
     (void)context;
     if (strcmp(exchange->path, "/small") == 0)
         http_answer(exchange, 200, HTTP_TEXT, "hello", 5);
+    else if (strcmp(exchange->path, "/secure") == 0)
+        http_answer(exchange, 200, HTTP_TEXT, http_exchange_secure(exchange) ? "tls" : "tcp", 3);
     else if (strcmp(exchange->path, "/long") == 0)
         stream_bytes(exchange, strtoull(exchange->query, NULL, 10), true);
     else if (strcmp(exchange->path, "/broken") == 0)
@@ -155,6 +157,15 @@ static void test_small_answer_has_its_length_and_the_security_headers(void **sta
     assert_non_null(strstr(reply, "\r\nX-Content-Type-Options: nosniff\r\n"));
     assert_non_null(strstr(reply, "\r\nConnection: close\r\n"));
     assert_string_equal(peer_body(reply), "hello");
+    free(reply);
+}
+
+static void test_a_plain_connection_is_not_secure(void **state)
+{
+    (void)state;
+    char *reply =
+        ask("GET /secure HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n", NULL);
+    assert_string_equal(peer_body(reply), "tcp");
     free(reply);
 }
 
@@ -631,6 +642,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_answer_has_its_length_and_the_security_headers),
+        cmocka_unit_test(test_a_plain_connection_is_not_secure),
         cmocka_unit_test(test_answers_around_the_buffer_size),
         cmocka_unit_test(test_http_1_0_gets_no_chunks),
         cmocka_unit_test(test_head_has_no_body),

@@ -161,6 +161,10 @@ bool http_stopping(const struct http *http);
 /* Sleeps up to ms, less when the server stops. */
 void http_pause(struct http_exchange *exchange, uint32_t ms);
 
+/* Whether the request came over TLS to this server. False over plain HTTP, also when a proxy in front of it
+ * speaks TLS with the client. */
+bool http_exchange_secure(const struct http_exchange *exchange);
+
 /* Value of a request's header field without the blanks around it, NULL when it is absent. */
 const char *http_request_header(const struct http_exchange *exchange, const char *name);
 /* The same of the last field with this name: what a proxy appended stands behind what the client sent. */
