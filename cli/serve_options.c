@@ -81,6 +81,8 @@ int serve_plan_make(const struct serve_options *options, const char *database, c
         r = set_text(&ret_plan->configuration.hostname, options->host, ret_error);
     if (options->port >= 0)
         ret_plan->configuration.port = (uint16_t)options->port;
+    if (options->http)
+        configuration_drop_tls(&ret_plan->configuration);
     if (r == 0)
         r = choose_log(ret_plan, logfile, ret_error);
     if (r < 0)

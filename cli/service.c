@@ -24,9 +24,9 @@ struct service {
     char greeting[GREETING_BYTES];
 };
 
-/* Those that service_wait takes. SIGHUP reopens the log, and only without one ends the service: then, and for
- * SIGINT, it stays ignored if whoever started this process had it ignored (nohup, a job in the background of
- * a script). */
+/* Those that service_wait takes. SIGHUP reopens the log and reads the certificate again, and ends the service
+ * only when it has neither: then, and for SIGINT, it stays ignored if whoever started this process had it
+ * ignored (nohup, a job in the background of a script). */
 static void fill_signals(sigset_t *signals, bool has_logfile)
 {
     (void)sigemptyset(signals);
@@ -77,9 +77,11 @@ static int start_server(struct service *service, struct error *ret_error)
     const char *host = *configuration->hostname ? configuration->hostname : "127.0.0.1";
     bool any = !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
     bool six = strchr(host, ':') != NULL && !any;
-    (void)snprintf(service->greeting, sizeof(service->greeting), "ConnectorDB answers at http://%s%s%s:%u%s",
-        six ? "[" : "", any ? "localhost" : host, six ? "]" : "", server_port(service->server),
-        is_local(host) ? "" : " (warning: passwords travel in clear on this interface)");
+    (void)snprintf(service->greeting, sizeof(service->greeting), "ConnectorDB answers at %s://%s%s%s:%u%s",
+        configuration->tls_key ? "https" : "http", six ? "[" : "", any ? "localhost" : host, six ? "]" : "",
+        server_port(service->server),
+        is_local(host) || configuration->tls_key ? ""
+                                                 : " (warning: passwords travel in clear on this interface)");
     return 0;
 }
 
@@ -138,9 +140,13 @@ void service_wait(struct service *service)
         struct error error;
         if (sigwait(&signals, &number) != 0)
             continue;
-        if (number != SIGHUP || !service->options.logfile)
+        bool has_tls = service->options.configuration->tls_key != NULL;
+        if (number != SIGHUP || !(service->options.logfile || has_tls))
             break;
-        if (log_open(service->options.logfile, service->options.loglevel, &error) < 0)
+        if (service->server)
+            server_reload(service->server);
+        if (service->options.logfile &&
+            log_open(service->options.logfile, service->options.loglevel, &error) < 0)
             log_error("cannot reopen the log: %s", error.message);
     }
     log_info("stopping: %s", strsignal(number));

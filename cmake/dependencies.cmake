@@ -18,6 +18,7 @@ macro(connectordb_library name module)
 endmacro()
 
 connectordb_library(CRYPTO libcrypto)
+connectordb_library(SSL libssl)
 connectordb_library(JANSSON jansson)
 connectordb_library(MSGPACK msgpack)
 connectordb_library(PCRE2 libpcre2-8)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum {
+    HTTP_PORT = 80,
     SESSION_S_DEFAULT = 120 * 24 * 3600,
     SESSION_S_MAX = 10 * 365 * 24 * 3600,
     SCRIPT_BYTES_MIN = 1 << 20,
@@ -351,6 +352,82 @@ static int read_pipescript(
     return 0;
 }
 
+static int read_tls_key(const char *key, const json_t *value, struct configuration *configuration,
+    const struct key_context *context)
+{
+    if (strcmp(key, "key") == 0)
+        return read_text(value, &configuration->tls_key, context);
+    if (strcmp(key, "cert") == 0)
+        return read_text(value, &configuration->tls_cert, context);
+    if (strcmp(key, "acme") != 0)
+        return error_set(context->error, EINVAL, "%s: unknown key \"%s\"", context->file, context->key);
+    if (!json_is_object(value))
+        return wrong(context, "an object");
+    configuration->tls_acme = json_is_true(json_object_get(value, "enabled"));
+    return 0;
+}
+
+void configuration_drop_tls(struct configuration *configuration)
+{
+    free(configuration->tls_key);
+    free(configuration->tls_cert);
+    configuration->tls_key = configuration->tls_cert = NULL;
+}
+
+/* Without "enabled": true the files mean nothing. */
+static int check_tls(struct configuration *configuration, bool enabled, const struct key_context *context)
+{
+    bool complete = configuration->tls_key && *configuration->tls_key && configuration->tls_cert &&
+                    *configuration->tls_cert;
+    if (enabled && !complete)
+        return error_set(context->error, EINVAL, "%s: \"tls\" needs \"key\" and \"cert\", files in PEM%s",
+            context->file,
+            configuration->tls_acme
+                ? "; certificates of ACME are fetched by a program such as certbot or uacme, "
+                  "see docs/OPERATING.md"
+                : "");
+    if (!enabled)
+        configuration_drop_tls(configuration);
+    return 0;
+}
+
+static int read_tls(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    const char *key;
+    json_t *member;
+    bool enabled = false;
+    if (!json_is_object(value))
+        return wrong(context, "an object");
+    json_object_foreach((json_t *)value, key, member)
+    {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "tls.%.40s", key);
+        const struct key_context inner = {.file = context->file, .key = name, .error = context->error};
+        int r = strcmp(key, "enabled") == 0 ? read_boolean(member, &enabled, &inner)
+                                            : read_tls_key(key, member, configuration, &inner);
+        if (r < 0)
+            return r;
+    }
+    return check_tls(configuration, enabled, context);
+}
+
+/* true is port 80; a number another one, for tests and for ports that are forwarded. */
+static int read_redirect80(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    int64_t port = json_is_true(value) ? HTTP_PORT : 0;
+    int r = json_is_boolean(value) ? 0 : read_integer(value, 1, UINT16_MAX, &port, context);
+    configuration->redirect_port = r == 0 ? (uint16_t)port : 0;
+    return r;
+}
+
+static int read_acme_challenge(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    return read_text(value, &configuration->acme_challenge, context);
+}
+
 /* authkey and encryptionkey of 0.3 mean nothing: the server draws its own key. */
 static int read_cookie(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
@@ -405,10 +482,11 @@ static const struct {
     {"permissions", read_permissions},
     {"pipescript", read_pipescript},
     {"cookie", read_cookie},
-    {"tls", read_enabled_section},
+    {"tls", read_tls},
+    {"redirect80", read_redirect80},
+    {"acme_challenge", read_acme_challenge},
     {"captcha", read_enabled_section},
     {"watch", NULL},
-    {"redirect80", NULL},
     {"query_display_timer", NULL},
     {"stats_display_timer", NULL},
     {"websocket", NULL},
@@ -457,12 +535,14 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .failed_login_delay_ms = 300,
         .failed_logins_max = 20,
         .trusted_proxies = strdup(""),
+        .acme_challenge = strdup(""),
         .connections_max = 1024,
         .session_max_age_s = SESSION_S_DEFAULT,
         .session_remember = true,
     };
     if (!configuration->hostname || !configuration->siteurl || !configuration->permissions ||
-        !configuration->logfile || !configuration->loglevel || !configuration->trusted_proxies)
+        !configuration->logfile || !configuration->loglevel || !configuration->trusted_proxies ||
+        !configuration->acme_challenge)
         return error_set(ret_error, ENOMEM, "out of memory for the configuration");
     return 0;
 }
@@ -541,5 +621,8 @@ void configuration_free(struct configuration *configuration)
     free(configuration->logfile);
     free(configuration->loglevel);
     free(configuration->trusted_proxies);
+    free(configuration->tls_key);
+    free(configuration->tls_cert);
+    free(configuration->acme_challenge);
     *configuration = (struct configuration){0};
 }

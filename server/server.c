@@ -1,7 +1,9 @@
 #include "server.h"
 
 #include "auth.h"
+#include "file_watch.h"
 #include "log.h"
+#include "redirect.h"
 #include "request.h"
 #include "routes.h"
 
@@ -75,11 +77,13 @@ static void site_set(struct server *server)
     const char *name = scheme ? scheme + 3 : site;
     size_t name_length = strcspn(name, "/");
     char port[8] = "";
-    if (*name != '[' && !memchr(name, ':', name_length) && http_port(server->http) != 80)
+    unsigned usual_port = server->tls_key ? 443 : 80;
+    const char *usual_scheme = server->tls_key ? "https://" : "http://";
+    if (*name != '[' && !memchr(name, ':', name_length) && http_port(server->http) != usual_port)
         (void)snprintf(port, sizeof(port), ":%u", http_port(server->http));
     (void)snprintf(server->auth.site, sizeof(server->auth.site), "%.*s%.*s%s",
-        scheme ? (int)(name - site) : 7, scheme ? site : "http://", *name ? (int)name_length : 9,
-        *name ? name : "localhost", port);
+        scheme ? (int)(name - site) : (int)strlen(usual_scheme), scheme ? site : usual_scheme,
+        *name ? (int)name_length : 9, *name ? name : "localhost", port);
 }
 
 static void warn_clear_text(const char *hostname)
@@ -115,6 +119,68 @@ static int load_permissions(struct server *server, struct error *ret_error)
     return r;
 }
 
+/* ---- TLS ---- */
+
+enum { CERTIFICATE_SETTLE_MS = 1000 }; /* certificate and key are replaced one after the other */
+
+void server_reload(struct server *server)
+{
+    struct error error = {0};
+    if (!server->tls_key)
+        return;
+    if (http_load_certificate(server->http, server->tls_certificate, server->tls_key, &error) < 0)
+        log_error("the certificate stays as it was: %s", error.message);
+    else
+        log_info("read the certificate in %s again", server->tls_certificate);
+}
+
+static void certificate_changed(void *context)
+{
+    server_reload(context);
+}
+
+static char *database_path(const struct server *server, const char *name)
+{
+    char *path;
+    if (*name == '/')
+        return strdup(name);
+    return asprintf(&path, "%s/%s", server->database->path, name) < 0 ? NULL : path;
+}
+
+static int set_tls(struct server *server, struct http_options *options, struct error *ret_error)
+{
+    const struct configuration *configuration = server->configuration;
+    if (configuration->tls_acme)
+        log_warn(
+            "tls.acme means nothing any more: let a program such as certbot or uacme fetch the certificate, "
+            "see docs/OPERATING.md");
+    if (!configuration->tls_key)
+        return 0;
+    server->tls_certificate = database_path(server, configuration->tls_cert);
+    server->tls_key = database_path(server, configuration->tls_key);
+    if (!server->tls_certificate || !server->tls_key)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    options->tls_certificate = server->tls_certificate;
+    options->tls_key = server->tls_key;
+    return 0;
+}
+
+/* What is needed beside the port itself. */
+static int begin_tls(struct server *server, struct error *ret_error)
+{
+    if (!server->tls_key)
+        return 0;
+    const char *const paths[] = {server->tls_certificate, server->tls_key};
+    int r =
+        file_watch_start(paths, 2, CERTIFICATE_SETTLE_MS, certificate_changed, server, &server->tls_watch);
+    if (r < 0)
+        log_warn("%s is not watched for changes: %s", server->tls_certificate, strerror(-r));
+    if (server->configuration->redirect_port == 0)
+        return 0;
+    return redirect_start(server->configuration, server->database->path, server->auth.site,
+        http_port(server->http), &server->redirect, ret_error);
+}
+
 static int open_sessions(struct server *server, struct error *ret_error)
 {
     char *path;
@@ -135,12 +201,68 @@ static void add_logs(struct catalog *catalog)
 
 static void server_free(struct server *server)
 {
+    redirect_stop(server->redirect);
+    file_watch_stop(server->tls_watch);
+    http_stop(server->http);
     limiter_free(server->auth.limiter);
     sessions_close(server->auth.sessions);
     permissions_file_close(server->permissions);
     body_budget_destroy(&server->bodies);
     schema_cache_destroy(&server->schemas);
+    free(server->tls_certificate);
+    free(server->tls_key);
     free(server);
+}
+
+static struct http_options http_options_of(struct server *server)
+{
+    const struct configuration *configuration = server->configuration;
+    return (struct http_options){
+        .address = configuration->hostname,
+        .port = configuration->port,
+        .connections_max = configuration->connections_max,
+        .read_timeout_ms = configuration->http_read_timeout_s * 1000,
+        .handle = handle,
+        .done = done,
+        .refuse = refuse,
+        .report = report,
+        .memory_open = memory_open,
+        .memory_close = memory_close,
+        .context = server,
+    };
+}
+
+static void log_start(const struct server *server)
+{
+    const struct configuration *configuration = server->configuration;
+    struct http_counts counts;
+    http_count(server->http, &counts);
+    if (!server->tls_key)
+        warn_clear_text(configuration->hostname);
+    log_info("serving the REST API on %s port %u%s, %u connections at most",
+        *configuration->hostname ? configuration->hostname : "127.0.0.1", http_port(server->http),
+        server->tls_key ? " over HTTPS" : "", counts.connections_max);
+}
+
+static int begin(struct server *server, struct error *ret_error)
+{
+    struct http_options options = http_options_of(server);
+    struct limiter_options limits = auth_limits(server->configuration);
+    int r = limiter_create(&limits, &server->auth.limiter, ret_error);
+    if (r == 0)
+        r = open_sessions(server, ret_error);
+    if (r == 0)
+        r = load_permissions(server, ret_error);
+    if (r == 0)
+        r = set_tls(server, &options, ret_error);
+    if (r < 0)
+        return r;
+    add_logs(server->database->catalog);
+    r = http_start(&options, &server->http, ret_error);
+    if (r < 0)
+        return r;
+    site_set(server);
+    return begin_tls(server, ret_error);
 }
 
 int server_start(struct database *database, const struct configuration *configuration,
@@ -156,41 +278,13 @@ int server_start(struct database *database, const struct configuration *configur
     server->auth.configuration = configuration;
     body_budget_init(&server->bodies, configuration->insert_limit_bytes);
     schema_cache_init(&server->schemas, SCHEMA_CACHE_BYTES);
-    struct http_options options = {
-        .address = configuration->hostname,
-        .port = configuration->port,
-        .connections_max = configuration->connections_max,
-        .read_timeout_ms = configuration->http_read_timeout_s * 1000,
-        .handle = handle,
-        .done = done,
-        .refuse = refuse,
-        .report = report,
-        .memory_open = memory_open,
-        .memory_close = memory_close,
-        .context = server,
-    };
-    struct limiter_options limits = auth_limits(configuration);
-    int r = limiter_create(&limits, &server->auth.limiter, ret_error);
-    if (r == 0)
-        r = open_sessions(server, ret_error);
-    if (r == 0)
-        r = load_permissions(server, ret_error);
-    if (r == 0)
-        add_logs(database->catalog);
-    if (r == 0)
-        r = http_start(&options, &server->http, ret_error);
+    int r = begin(server, ret_error);
     if (r < 0) {
         server_free(server);
         return r;
     }
-    site_set(server);
     http_serve(server->http);
-    warn_clear_text(configuration->hostname);
-    struct http_counts counts;
-    http_count(server->http, &counts);
-    log_info("serving the REST API on %s port %u, %u connections at most",
-        *configuration->hostname ? configuration->hostname : "127.0.0.1", http_port(server->http),
-        counts.connections_max);
+    log_start(server);
     *ret_server = server;
     return 0;
 }
@@ -205,7 +299,6 @@ void server_stop(struct server *server)
     if (!server)
         return;
     catalog_stop_hashing(server->database->catalog); /* logins that wait are answered with 503 */
-    http_stop(server->http);
     server_free(server);
     log_info("the server has stopped");
 }

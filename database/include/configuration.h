@@ -34,6 +34,11 @@ struct configuration {
     uint32_t connections_max; /* new: HTTP connections served at once (a thread each); 1024 */
     /* limits of one script, 0 = the script library's default */
     uint32_t script_split_max, script_string_max, script_peek_max;
+    /* tls: files in PEM; both NULL = plain HTTP. Relative paths begin in the database's directory. */
+    char *tls_key, *tls_cert;
+    bool tls_acme;              /* an acme section of 0.3 is there and enabled; it means nothing */
+    uint16_t redirect_port;     /* redirect80: a port of plain HTTP that leads to HTTPS; 0 = none */
+    char *acme_challenge;       /* new: the folder of /.well-known/acme-challenge/ on that port; "" = none */
     uint32_t session_max_age_s; /* cookie.maxage: 120 days */
     bool session_remember;      /* cookie.remember: a browser keeps the cookie when it is closed */
     uint64_t script_bytes_max;  /* new: memory of one run */
@@ -45,6 +50,8 @@ struct configuration {
 int configuration_read(
     const char *path, bool optional, struct configuration *ret_configuration, struct error *ret_error);
 void configuration_free(struct configuration *configuration);
+/* Plain HTTP, whatever the file says. */
+void configuration_drop_tls(struct configuration *configuration);
 /* The default file's text with comments (static). */
 const char *configuration_default_text(void);
 

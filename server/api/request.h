@@ -21,6 +21,9 @@ struct server {
     const struct configuration *configuration;
     struct permissions_file *permissions;
     struct http *http;
+    char *tls_certificate, *tls_key; /* paths; NULL: plain HTTP */
+    struct file_watch *tls_watch;
+    struct redirect *redirect;
     struct auth auth;
     struct body_budget bodies; /* of the requests under way */
     struct schema_cache schemas;

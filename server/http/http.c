@@ -3,6 +3,7 @@
 #include "http_internal.h"
 
 #include "check.h"
+#include "http_tls.h"
 
 #include <civetweb.h>
 
@@ -23,13 +24,13 @@ static _Thread_local struct mg_connection *connection; /* of this thread's reque
 
 int http_socket_send(struct http_exchange *exchange, const void *data, size_t size)
 {
-    (void)exchange;
-    return mg_write(connection, data, size);
+    return exchange->client->tls ? http_tls_send(exchange->client->tls, data, size)
+                                 : mg_write(connection, data, size);
 }
 
 bool http_exchange_secure(const struct http_exchange *exchange)
 {
-    return exchange->client->secure;
+    return exchange->client->tls != NULL;
 }
 
 const char *http_request_header(const struct http_exchange *exchange, const char *name)
@@ -418,7 +419,12 @@ int http_start(const struct http_options *options, struct http **ret_http, struc
     if (!http)
         return error_set(ret_error, ENOMEM, "out of memory");
     (void)mg_init_library(0);
-    int r = http_limit_connections(http, ret_error);
+    int r = 0;
+    if (http->options.tls_certificate)
+        r = http_tls_open(
+            http->options.tls_certificate, http->options.tls_key, &http->clients.tls, ret_error);
+    if (r == 0)
+        r = http_limit_connections(http, ret_error);
     if (r == 0)
         r = spares_begin(http, ret_error);
     if (r == 0)
@@ -441,6 +447,14 @@ int http_start(const struct http_options *options, struct http **ret_http, struc
             threads, http->options.connections_max);
     *ret_http = http;
     return 0;
+}
+
+int http_load_certificate(
+    struct http *http, const char *certificate, const char *key, struct error *ret_error)
+{
+    if (!http->clients.tls)
+        return error_set(ret_error, EINVAL, "the server was started without TLS");
+    return http_tls_load(http->clients.tls, certificate, key, ret_error);
 }
 
 uint16_t http_port(const struct http *http)
@@ -509,6 +523,7 @@ void http_stop(struct http *http)
         &http->clients); /* CivetWeb's threads look up from their sockets only every two seconds */
     mg_stop(http->context);
     http_clients_destroy(&http->clients);
+    http_tls_close(http->clients.tls);
     (void)mg_exit_library();
     (void)pthread_mutex_destroy(&http->slots_lock);
     (void)pthread_mutex_destroy(&http->lock);

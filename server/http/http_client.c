@@ -1,6 +1,7 @@
 #include "http_client.h"
 
 #include "clock.h"
+#include "http_tls.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,7 +22,7 @@ static bool is_open_for_more(int file)
     return getsockopt(file, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_ESTABLISHED;
 }
 
-long http_client_receive(struct http_client *client, void *buffer, size_t size)
+static long receive_raw(struct http_client *client, void *buffer, size_t size)
 {
     ssize_t count = recvfrom(client->file, buffer, size, MSG_DONTWAIT, NULL, NULL);
     if (count == 0 && atomic_load(&client->yields) && is_open_for_more(client->file))
@@ -31,8 +32,15 @@ long http_client_receive(struct http_client *client, void *buffer, size_t size)
     return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
 }
 
+long http_client_receive(struct http_client *client, void *buffer, size_t size)
+{
+    return client->tls ? http_tls_receive(client->tls, buffer, size) : receive_raw(client, buffer, size);
+}
+
 bool http_client_wait(struct http_client *client, uint64_t timeout_ns)
 {
+    if (client->tls && http_tls_pending(client->tls))
+        return true;
     uint64_t begun_ns = clock_monotonic_ns();
     for (;;) {
         uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
@@ -54,6 +62,8 @@ void http_client_linger(struct http_client *client)
 {
     enum { DROP_BYTES = 64 << 10 };
     uint64_t left = HTTP_LINGER_BYTES_MAX, begun_ns = clock_monotonic_ns();
+    if (client->tls)
+        http_tls_end(client->tls);
     (void)shutdown(client->file, SHUT_WR);
     while (left > 0 && !atomic_load(&client->clients->stopping)) {
         long count = http_client_receive(client, client->buffers->answer, DROP_BYTES);
@@ -80,7 +90,7 @@ static bool wait_idle(struct http_client *client)
     if (atomic_load(&clients->stopping) || atomic_load(&client->yields))
         return false;
     atomic_store(&client->idle_since_ns, clock_monotonic_ns());
-    if (client->served)
+    if (client->served && !(client->tls && http_tls_pending(client->tls)))
         http_spin_wait(&client->spin, &clients->spinners, &clients->active, client->file);
     bool came = http_client_wait(client, limit_ms * NS_PER_MS);
     atomic_store(&client->idle_since_ns, 0);
@@ -161,6 +171,46 @@ static void drop_buffers(struct http_client *client)
     client->begin = client->end = 0;
 }
 
+/* A client that speaks plain HTTP to a port with TLS is told so. */
+static bool is_handshake(const struct http_client *client)
+{
+    enum { HANDSHAKE_RECORD = 0x16 }; /* RFC 8446, 5.1 */
+    unsigned char first;
+    return recvfrom(client->file, &first, 1, MSG_DONTWAIT | MSG_PEEK, NULL, NULL) != 1 ||
+           first == HANDSHAKE_RECORD;
+}
+
+static long receive_encrypted(void *client, void *buffer, size_t size)
+{
+    return receive_raw(client, buffer, size);
+}
+
+static bool wait_encrypted(void *client, uint64_t timeout_ns)
+{
+    return http_client_wait(client, timeout_ns);
+}
+
+static bool is_stopping(void *context)
+{
+    const struct http_client *client = context;
+    return atomic_load(&client->clients->stopping);
+}
+
+/* Begins TLS where the connection needs it. False: it failed. */
+static bool begin_tls(struct http_client *client)
+{
+    struct http_clients *clients = client->clients;
+    if (!clients->tls || client->tls || client->served)
+        return true;
+    const struct http_tls_socket socket = {.file = client->file,
+        .receive = receive_encrypted,
+        .wait = wait_encrypted,
+        .stopping = is_stopping,
+        .context = client};
+    client->tls = http_tls_accept(clients->tls, &socket, clients->options->read_timeout_ms * NS_PER_MS);
+    return client->tls != NULL;
+}
+
 bool http_client_next(struct http_client *client)
 {
     if (!client->buffers) {
@@ -173,7 +223,9 @@ bool http_client_next(struct http_client *client)
         }
     }
     client->head = &client->buffers->head;
-    if (read_head(client))
+    if (client->clients->tls && !client->tls && !is_handshake(client))
+        return refuse_head(client, 400, "This port speaks HTTPS: the address begins with https://");
+    if (begin_tls(client) && read_head(client))
         return true;
     drop_buffers(client);
     return false;
@@ -232,7 +284,7 @@ struct http_client *http_client_make(struct http_clients *clients)
 
 void http_client_open(struct http_client *client)
 {
-    client->served = client->ready = client->secure = false;
+    client->served = client->ready = false;
     client->spin = (struct http_spin){0};
     atomic_store(&client->yields, false);
 }
@@ -248,6 +300,11 @@ void http_client_set_file(struct http_client *client, int file)
 
 void http_client_close(struct http_client *client)
 {
+    if (client->tls) {
+        http_tls_end(client->tls);
+        http_tls_free(client->tls);
+        client->tls = NULL;
+    }
     (void)pthread_mutex_lock(&client->lock);
     client->file = -1;
     (void)pthread_mutex_unlock(&client->lock);

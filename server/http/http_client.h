@@ -16,6 +16,9 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_SECOND UINT64_C(1000000000)
 
+struct http_tls;
+struct http_tls_session;
+
 /* Where the reading of a body has got to. */
 struct http_body {
     bool ended, failed, large; /* large: it holds a slot */
@@ -35,10 +38,10 @@ struct http_client {
     _Atomic uint64_t idle_since_ns; /* 0 = not idle */
 
     /* the rest is used by its thread only */
-    bool secure;                /* the connection is under TLS */
-    bool served;                /* it has answered a request on this connection */
-    bool ready;                 /* a head has been read, CivetWeb has not seen it yet */
-    const char *remote_address; /* set with the first request */
+    struct http_tls_session *tls; /* NULL: none, or not begun */
+    bool served;                  /* it has answered a request on this connection */
+    bool ready;                   /* a head has been read, CivetWeb has not seen it yet */
+    const char *remote_address;   /* set with the first request */
     uint16_t remote_port;
     struct http_spin spin;
     struct http_buffers *buffers; /* NULL while idle */
@@ -51,6 +54,7 @@ struct http_client {
 
 struct http_clients {
     const struct http_options *options;
+    struct http_tls *tls; /* NULL: connections are plain */
     struct http_pool pool;
     struct http_spinners spinners;
     atomic_uint active;   /* requests under way */
@@ -90,7 +94,7 @@ void http_client_finish(struct http_client *client);
 void http_client_linger(struct http_client *client);
 
 /* Receives what is there, size bytes at most, without waiting: the count, 0 at the client's end, -EAGAIN
- * nothing there, another -errno. (TLS will go in here.) */
+ * nothing there, another -errno. Decrypts it when the connection has TLS. */
 long http_client_receive(struct http_client *client, void *buffer, size_t size);
 /* Waits until there may be something to receive, or the end. False: timeout_ns have passed. */
 bool http_client_wait(struct http_client *client, uint64_t timeout_ns);

@@ -17,6 +17,10 @@ struct server;
 int server_start(struct database *database, const struct configuration *configuration,
     struct server **ret_server, struct error *ret_error);
 
+/* Reads the certificate and its key again, for connections to come; what is wrong with them goes to the log,
+ * and nothing is changed then. Does nothing without TLS. Any thread. */
+void server_reload(struct server *server);
+
 /* The port it really listens on. Any thread. */
 uint16_t server_port(const struct server *server);
 

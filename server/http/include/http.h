@@ -111,8 +111,10 @@ struct http_exchange {
 };
 
 struct http_options {
-    const char *address;      /* IPv4 or IPv6 address, or a host's name; "" = 127.0.0.1 */
-    uint16_t port;            /* 0 = any */
+    const char *address; /* IPv4 or IPv6 address, or a host's name; "" = 127.0.0.1 */
+    uint16_t port;       /* 0 = any */
+    /* Files in PEM: HTTPS only. Both NULL: plain HTTP. Read by http_start. */
+    const char *tls_certificate, *tls_key;
     uint32_t connections_max; /* lowered to what the process's limits of files and threads allow */
     uint32_t
         read_timeout_ms;  /* a head must come within this from its first byte; longest pause within a body */
@@ -150,6 +152,11 @@ struct http_counts {
  * sockets. After an error nothing is left behind. */
 int http_start(const struct http_options *options, struct http **ret_http, struct error *ret_error);
 void http_serve(struct http *http);
+/* Uses another certificate, or the same files anew, for connections that begin from now on; open ones go on.
+ * 0; otherwise nothing has changed: -EINVAL with the file and the reason, or that the server has no TLS;
+ * -errno of the files; -ENOMEM. Any thread. */
+int http_load_certificate(
+    struct http *http, const char *certificate, const char *key, struct error *ret_error);
 uint16_t http_port(const struct http *http);
 /* Any thread. */
 void http_count(struct http *http, struct http_counts *ret_counts);

@@ -1,0 +1,274 @@
+"""HTTPS: clients verify a certificate of a CA of our own; renewals drop no connection; redirect80 and its challenges."""
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import unittest
+
+import harness
+from rest import API, RestTest, basic
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=harness.COMMAND_SECONDS_MAX)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@unittest.skipUnless(shutil.which("openssl"), "the program openssl is not installed")
+class Tls(RestTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"connectordb-tls-{os.getpid()}")
+        os.makedirs(cls.folder)
+        ca, key = cls.file("ca.pem"), cls.file("ca.key")
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test CA",
+                "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", key, "-out", ca)
+        for name in ("one", "two"):
+            cls.make_certificate(name)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
+    @classmethod
+    def file(cls, name):
+        return os.path.join(cls.folder, name)
+
+    @classmethod
+    def make_certificate(cls, name):
+        request, extension = cls.file(name + ".csr"), cls.file("extension")
+        with open(extension, "w", encoding="ascii") as file:
+            file.write("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", cls.file(name + ".key"), "-out", request)
+        openssl("x509", "-req", "-in", request, "-CA", cls.file("ca.pem"), "-CAkey", cls.file("ca.key"), "-CAcreateserial", "-days", "2",
+                "-extfile", extension, "-out", cls.file(name + ".pem"))
+
+    def install(self, name):
+        """Puts a certificate and its key where the server looks for them, as a program that renews them does."""
+        for ending, target in (("key", "server.key"), ("pem", "server.pem")):
+            path = os.path.join(self.directory, target)
+            shutil.copy(self.file(f"{name}.{ending}"), path + ".new")
+            os.rename(path + ".new", path)
+
+    def setUp(self):
+        super().setUp()
+        self.install("one")
+        self.context = ssl.create_default_context(cafile=self.file("ca.pem"))
+
+    def start_tls(self, **configured):
+        tls = {"enabled": True, "key": os.path.join(self.directory, "server.key"), "cert": os.path.join(self.directory, "server.pem")}
+        self.create("--user", "test:test", tls=tls, **configured)
+        printed = harness.command("start", self.database, "--port", "0")
+        self.port = int(re.search(r"https://127.0.0.1:(\d+)", printed.stdout).group(1))
+
+    def connect(self):
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=harness.COMMAND_SECONDS_MAX)
+        self.addCleanup(connection.close)
+        connection.connect()
+        return connection
+
+    def ask(self, connection, method, path, body=None, login="test:test", status=200):
+        connection.request(method, path, body=body, headers=basic(login))
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        self.assertEqual(answer.status, status, text)
+        return answer, text
+
+    def log(self):
+        with open(os.path.join(self.database, "connectordb.log"), encoding="utf-8") as file:
+            return file.read()
+
+    def await_log(self, text):
+        deadline = time.monotonic() + harness.COMMAND_SECONDS_MAX
+        while text not in self.log():
+            self.assertLess(time.monotonic(), deadline, self.log())
+            time.sleep(0.05)
+
+    def certificate_name(self, connection):
+        return dict(part[0] for part in connection.sock.getpeercert()["subject"])["commonName"]
+
+    def test_data_both_ways(self):
+        self.start_tls()
+        connection = self.connect()
+        self.assertIn(connection.sock.version(), ("TLSv1.3", "TLSv1.2"))
+        self.ask(connection, "POST", f"{API}/crud/test/user/s", "{}")
+        points = [{"t": 1480000000 + i, "d": f"the {i}th value of a long answer"} for i in range(100000)]
+        for first in range(0, len(points), 50000):
+            self.ask(connection, "POST", f"{API}/crud/test/user/s/data", json.dumps(points[first:first + 50000]))
+        _, text = self.ask(connection, "GET", f"{API}/crud/test/user/s/data?i1=0")
+        self.assertEqual(json.loads(text), points)
+        answer, _ = self.ask(connection, "GET", f"{API}/login")
+        self.assertTrue(answer.headers["Set-Cookie"].endswith("; Secure"))
+        self.ask(connection, "GET", f"{API}/crud/test", login="test:no", status=401)
+        # a chunked body, and a body that is refused while it is still being sent
+        connection.request("POST", f"{API}/crud/test/user/s/data", body=iter([b'[{"d":', b"1}]"]), headers=basic("test:test"), encode_chunked=True)
+        self.assertEqual(connection.getresponse().read(), b"ok")
+        self.ask(self.connect(), "POST", f"{API}/crud/test/user/s/data", "[" + " " * (11 << 20) + "]", status=413)
+
+    def test_requests_in_one_record_and_in_many(self):
+        self.start_tls()
+        request = b"GET /api/v1/meta/version HTTP/1.1\r\nHost: x\r\n\r\n"
+        socket_ = self.connect().sock
+        socket_.sendall(request * 20)
+        for byte in request:
+            socket_.sendall(bytes([byte]))
+        socket_.sendall(request[:-4] + b"\r\nConnection: close\r\n\r\n")
+        said = b""
+        while part := socket_.recv(65536):
+            said += part
+        self.assertEqual(said.count(b"HTTP/1.1 200 OK"), 22)
+
+    def test_protocols(self):
+        self.start_tls()
+        for version, wanted in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
+            self.context.minimum_version = self.context.maximum_version = version
+            self.assertEqual(self.connect().sock.version(), wanted)
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with socket.create_connection(("127.0.0.1", self.port), timeout=harness.COMMAND_SECONDS_MAX) as plain:
+            with self.assertRaises((ssl.SSLError, ConnectionError)):
+                old.wrap_socket(plain)
+        stranger = ssl.create_default_context()
+        with socket.create_connection(("127.0.0.1", self.port), timeout=harness.COMMAND_SECONDS_MAX) as plain:
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                stranger.wrap_socket(plain, server_hostname="localhost")
+        self.context.set_alpn_protocols(["h2", "http/1.1"])
+        self.context.minimum_version, self.context.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+        self.assertEqual(self.connect().sock.selected_alpn_protocol(), "http/1.1")
+
+    def test_clients_that_are_no_tls(self):
+        self.start_tls(http_read_timeout=1)
+        plain = http.client.HTTPConnection("127.0.0.1", self.port, timeout=harness.COMMAND_SECONDS_MAX)
+        self.addCleanup(plain.close)
+        plain.request("GET", f"{API}/?q=this")
+        answer = plain.getresponse()
+        self.assertEqual(answer.status, 400)
+        self.assertIn("HTTPS", json.loads(answer.read())["msg"])
+        for garbage in (b"\x16", b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\x16\x03\x01\x00\x05hello" * 10, b""):
+            with socket.create_connection(("127.0.0.1", self.port), timeout=harness.COMMAND_SECONDS_MAX) as silent:
+                try:
+                    silent.sendall(garbage)
+                    while silent.recv(4096):
+                        pass
+                except ConnectionError:
+                    pass
+        self.ask(self.connect(), "GET", f"{API}/?q=this")
+
+    def test_slow_requests_are_cut_off(self):
+        self.start_tls(http_read_timeout=1)
+        socket_ = self.connect().sock
+        socket_.sendall(b"GET /api/v1/meta/version HTTP/1.1\r\nHost:")
+        said = b""
+        while part := socket_.recv(65536):
+            said += part
+        self.assertIn(b"408", said)
+
+    def test_a_renewal_drops_no_connection(self):
+        self.start_tls()
+        kept = self.connect()
+        self.ask(kept, "GET", f"{API}/?q=this")
+        self.assertEqual(self.certificate_name(kept), "one")
+        self.install("two")
+        self.await_log("read the certificate in ")
+        self.assertEqual(self.certificate_name(self.connect()), "two")
+        self.ask(kept, "GET", f"{API}/?q=this")
+        # a certificate that is wrong changes nothing
+        with open(os.path.join(self.directory, "server.pem"), "w", encoding="ascii") as file:
+            file.write("nonsense")
+        self.await_log("the certificate stays as it was: ")
+        self.assertEqual(self.certificate_name(self.connect()), "two")
+        self.install("one")
+        with open(os.path.join(self.database, "connectordb.pid"), encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGHUP)
+        self.await_log("read the certificate in ")
+        deadline = time.monotonic() + harness.COMMAND_SECONDS_MAX
+        while self.certificate_name(self.connect()) != "one":
+            self.assertLess(time.monotonic(), deadline)
+        self.ask(kept, "GET", f"{API}/?q=this")
+
+    def test_what_cannot_be_served_is_said(self):
+        key, certificate = os.path.join(self.directory, "server.key"), os.path.join(self.directory, "server.pem")
+        for tls, message in (({"enabled": True}, '"key" and "cert"'),
+                             ({"enabled": True, "acme": {"enabled": True}}, "certbot or uacme"),
+                             ({"enabled": True, "key": "none", "cert": certificate}, "none: No such file or directory"),
+                             ({"enabled": True, "key": key, "cert": key}, "server.key: no certificate in PEM"),
+                             ({"enabled": True, "key": self.file("two.key"), "cert": certificate}, "two.key: "),
+                             ({"enabled": True, "kee": key, "cert": certificate}, '"tls.kee"')):
+            shutil.rmtree(self.database, ignore_errors=True)
+            harness.command("create", self.database)
+            configuration = os.path.join(self.database, "connectordb.conf")
+            with open(configuration, "w", encoding="utf-8") as file:
+                json.dump({"version": 1, "tls": tls}, file)
+            done = harness.command("start", self.database, "--port", "0", exit_code=1)
+            self.assertIn(message, done.stderr)
+
+    def test_plain_http_on_demand(self):
+        self.start_tls()
+        self.stop()
+        self.start("--http")
+        self.assertEqual(self.request("GET", f"{API}/?q=this", login="test:test").body, b"test/user")
+
+    def test_redirects(self):
+        port = free_port()
+        challenges = os.path.join(self.directory, "challenges")
+        os.mkdir(challenges)
+        with open(os.path.join(challenges, "to_ken-1"), "w", encoding="ascii") as file:
+            file.write("to_ken-1.thumbprint")
+        with open(os.path.join(self.directory, "secret"), "w", encoding="ascii") as file:
+            file.write("secret")
+        self.start_tls(redirect80=port, acme_challenge=challenges)
+
+        def ask(path, host="db.example:80", method="GET"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=harness.COMMAND_SECONDS_MAX)
+            self.addCleanup(connection.close)
+            connection.putrequest(method, path, skip_host=True)
+            if host is not None:
+                connection.putheader("Host", host)
+            connection.endheaders()
+            answer = connection.getresponse()
+            return answer.status, answer.headers.get("Location"), answer.read().decode()
+        self.assertEqual(ask("/api/v1/?q=this&x=%0d%0aA:b")[:2], (308, f"https://db.example:{self.port}/api/v1/?q=this&x=%0d%0aA:b"))
+        self.assertEqual(ask("/", "[::1]:80", "POST")[:2], (308, f"https://[::1]:{self.port}/"))
+        for host in ("evil.example/path", "a b", "x@y", "", "a..b//", None):
+            status, location, _ = ask("/p", host)
+            self.assertIn((status, location), ((308, f"https://localhost:{self.port}/p"), (308, f"https://127.0.0.1:{self.port}/p"),
+                                               (400, None)), host)
+        self.assertEqual(ask("/" + "a" * 5000)[0], 414)  # CVE-2025-55763: long addresses of redirects
+        self.assertEqual(ask("/" + "a" * 16000)[0] in (414, 431), True)
+        prefix = "/.well-known/acme-challenge/"
+        self.assertEqual(ask(prefix + "to_ken-1"), (200, None, "to_ken-1.thumbprint"))
+        for token in ("", "none", "../secret", "..%2fsecret", "%2e%2e/secret", "to_ken-1/", "x" * 200):
+            self.assertEqual(ask(prefix + token)[0], 404, token)
+        self.ask(self.connect(), "GET", f"{API}/?q=this")
+
+    def test_other_programs(self):
+        self.start_tls()
+        url = f"https://localhost:{self.port}{API}/?q=this"
+        if shutil.which("curl"):
+            done = subprocess.run(["curl", "-sS", "--ipv4", "--cacert", self.file("ca.pem"), "-u", "test:test", url], capture_output=True,
+                                  text=True, timeout=harness.COMMAND_SECONDS_MAX, check=False)
+            self.assertEqual((done.stdout, done.stderr), ("test/user", ""))
+        if shutil.which("node"):
+            script = ("const https=require('https'),fs=require('fs');https.get(process.argv[1],{ca:fs.readFileSync(process.argv[2]),"
+                      "family:4,auth:'test:test'},r=>r.on('data',d=>process.stdout.write(d))).on('error',e=>{console.error(e);process.exit(1)})")
+            done = subprocess.run(["node", "-e", script, url, self.file("ca.pem")], capture_output=True, text=True,
+                                  timeout=harness.COMMAND_SECONDS_MAX, check=False)
+            self.assertEqual((done.stdout, done.stderr), ("test/user", ""))
+
+
+if __name__ == "__main__":
+    harness.main()
