@@ -3,10 +3,13 @@
 #include "database_files.h"
 #include "database_lock.h"
 
+#include "hidden_series.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 const char DATABASE_CUT_STAGING[] = "cut";
@@ -59,11 +62,26 @@ static int check_directory(const char *path, struct error *ret_error)
 
 /* A row is deleted before its data, and data is loaded before its row: whatever was killed in between left
  * series that no row names. Only reached with a catalog that passed its check. */
+/* Appends the hidden series that are needed still; all of them are above those of the catalog. */
+static int add_hidden_series(uint64_t **series, size_t *count, struct error *ret_error)
+{
+    uint64_t *longer = realloc(*series, (*count + HIDDEN_SERIES_KEPT) * sizeof(*longer));
+    if (!longer)
+        return error_set(ret_error, ENOMEM, "out of memory for the series of the database");
+    uint64_t first = hidden_series_at(time(NULL)) - 1;
+    for (uint64_t i = 0; i < HIDDEN_SERIES_KEPT; i++)
+        longer[(*count)++] = first + i;
+    *series = longer;
+    return 0;
+}
+
 static int reconcile(struct database *database, struct error *ret_error)
 {
     uint64_t *series = NULL;
     size_t count;
     int r = catalog_series(database->catalog, &series, &count, ret_error);
+    if (r == 0)
+        r = add_hidden_series(&series, &count, ret_error);
     if (r == 0)
         r = store_retain_series(database->store, series, count, &database->tombstoned_series, ret_error);
     free(series);

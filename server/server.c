@@ -2,6 +2,7 @@
 
 #include "auth.h"
 #include "file_watch.h"
+#include "idempotency.h"
 #include "log.h"
 #include "redirect.h"
 #include "request.h"
@@ -206,6 +207,7 @@ static void server_free(struct server *server)
     http_stop(server->http);
     limiter_free(server->auth.limiter);
     sessions_close(server->auth.sessions);
+    idempotency_close(server->idempotency);
     permissions_file_close(server->permissions);
     body_budget_destroy(&server->bodies);
     schema_cache_destroy(&server->schemas);
@@ -251,6 +253,8 @@ static int begin(struct server *server, struct error *ret_error)
     int r = limiter_create(&limits, &server->auth.limiter, ret_error);
     if (r == 0)
         r = open_sessions(server, ret_error);
+    if (r == 0)
+        r = idempotency_open(server->database->store, &server->idempotency, ret_error);
     if (r == 0)
         r = load_permissions(server, ret_error);
     if (r == 0)

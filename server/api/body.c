@@ -72,6 +72,8 @@ long body_read(void *context, void *buffer, size_t size, struct error *ret_error
     long r = http_body_read(body->exchange, buffer, size, &error);
     if (r >= 0 && !count_bytes(body))
         return error_set(ret_error, EBUSY, "%s", body->problem->message);
+    if (r > 0 && body->observe)
+        body->observe(body->observer, buffer, (size_t)r);
     if (r >= 0)
         return r;
     if (r == -EBUSY)

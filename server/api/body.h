@@ -25,6 +25,9 @@ struct body {
     struct body_share share;
     struct problem *problem; /* where body_read says what is wrong */
     uint64_t held_bytes;     /* see body_hold */
+    /* NULL, or called with what body_read has read. Set it after body_open. */
+    void (*observe)(void *observer, const void *data, size_t size);
+    void *observer;
 };
 
 /* Prepares to read the body of a request that has been allowed: 415 for an encoding that is not known, 413

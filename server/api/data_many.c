@@ -4,6 +4,7 @@
  * a stream is decided where the body names it first, before its datapoints are read. Everything else is
  * checked stream by stream, in the order in which the body names them, after the body was read. */
 #include "body.h"
+#include "idempotency.h"
 #include "insert.h"
 #include "json_streams.h"
 
@@ -40,6 +41,7 @@ struct insert {
     struct problem *problem;
     unsigned flags;
     struct body body;
+    struct idempotent_request keyed;
     struct target **targets; /* in the order in which the body names them */
     size_t count, capacity;
     void *by_path; /* of tsearch, over the targets */
@@ -279,17 +281,24 @@ static bool store_sorted(struct insert *insert, struct target **sorted, size_t c
                 sorted[i - 1]->path, sorted[i]->path);
         parts[i] = (struct store_part){.series_id = sorted[i]->series_id, .batch = &sorted[i]->batch};
     }
-    int r = store_append_many(
-        insert->request->server->database->store, parts, (uint32_t)count, insert->flags, &refused, &error);
+    size_t part_count = count;
+    int r = 0;
+    if (insert->keyed.idempotency && count > 0)
+        r = idempotency_part(&insert->keyed, &parts[part_count++]);
+    if (r == 0)
+        r = store_append_many(insert->request->server->database->store, parts, (uint32_t)part_count,
+            insert->flags, &refused, &error);
     if (r == 0)
         return true;
-    struct request part = part_of(insert, sorted[refused]);
+    if (refused == count && r == -ENOENT) /* the key's own series */
+        return problem_later(insert->problem, 503, "The insert took too long, try again");
+    bool named = refused < count && (r == -EINVAL || r == -ENOENT || r == -EAGAIN);
+    struct target *target = sorted[named ? refused : 0];
+    struct request part = part_of(insert, target);
     (void)insert_refused(&part, r, &error, insert->problem);
     if (r == -ENOENT)
-        *ret_gone = sorted[refused];
-    if (r == -EINVAL || r == -ENOENT || r == -EAGAIN)
-        (void)problem_about(insert->problem, sorted[refused]->path);
-    return false;
+        *ret_gone = target;
+    return named ? problem_about(insert->problem, target->path) : false;
 }
 
 /* A stream that was cut meanwhile has another series, which takes the points. */
@@ -328,14 +337,24 @@ static bool store_targets(struct insert *insert)
 
 /* ---- requests ---- */
 
+static bool insert_body(struct insert *insert, struct request *request)
+{
+    bool answered = false;
+    bool done = body_open(
+        &insert->body, request, request->server->configuration->insert_limit_bytes, insert->problem);
+    idempotency_observe(&insert->keyed, &insert->body);
+    return done && read_streams(insert) &&
+           idempotency_check(&insert->keyed, request, &answered, insert->problem) &&
+           (answered || (check_targets(insert) && store_targets(insert)));
+}
+
 static bool insert_many(struct request *request, unsigned flags, struct problem *problem)
 {
     struct insert insert = {.request = request, .problem = problem, .flags = flags};
     if (!request_acting(request))
         return problem_set(problem, 403, "Log in to insert datapoints");
-    bool done =
-        body_open(&insert.body, request, request->server->configuration->insert_limit_bytes, problem) &&
-        read_streams(&insert) && check_targets(&insert) && store_targets(&insert);
+    bool done = idempotency_begin(request, &insert.keyed, problem) && insert_body(&insert, request);
+    idempotency_end(&insert.keyed, done);
     insert_free(&insert);
     body_close(&insert.body);
     return done && answer_ok(request);

@@ -27,6 +27,7 @@ struct server {
     struct auth auth;
     struct body_budget bodies; /* of the requests under way */
     struct schema_cache schemas;
+    struct idempotency *idempotency;
 };
 
 struct request {

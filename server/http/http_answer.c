@@ -118,6 +118,13 @@ static void put_connection(struct text *text, struct http_exchange *exchange)
     put(text, exchange->http->keep_alive_line);
 }
 
+/* Clients of 0.3 see the same answer as ever. */
+static bool asks_for_key(const struct http_exchange *exchange)
+{
+    const char *names = http_request_header(exchange, "Access-Control-Request-Headers");
+    return names && strcasestr(names, "idempotency-key");
+}
+
 static void put_cors(struct text *text, const struct http_exchange *exchange)
 {
     put(text, "Access-Control-Allow-Origin: ");
@@ -126,7 +133,9 @@ static void put_cors(struct text *text, const struct http_exchange *exchange)
                                           : "\r\nAccess-Control-Allow-Credentials: false\r\n");
     put(text, "Access-Control-Allow-Methods: GET, POST, PUT, DELETE\r\n");
     if (exchange->preflight)
-        put(text, "Access-Control-Allow-Headers: Content-Type, Authorization\r\n");
+        put(text, asks_for_key(exchange)
+                      ? "Access-Control-Allow-Headers: Content-Type, Authorization, Idempotency-Key\r\n"
+                      : "Access-Control-Allow-Headers: Content-Type, Authorization\r\n");
     if (http_request_header(exchange, "Origin"))
         put(text, "Vary: Origin\r\n");
 }
