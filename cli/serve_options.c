@@ -16,7 +16,8 @@ void serve_options_init(struct serve_options *options)
     const struct option_entry entries[] = {
         {"backend", 0, OPTION_FLAG, NULL, "opens the database without HTTP", &options->backend, 0, 0},
         {"port", 'p', OPTION_NUMBER, "N", "port of HTTP; 0 picks a free one", &options->port, 0, 65535},
-        {"host", 0, OPTION_TEXT, "H", "address to listen on; default 127.0.0.1", &options->host, 0, 0},
+        {"host", 0, OPTION_TEXT, "H", "address to listen on; :: is every one; default 127.0.0.1, ::1",
+            &options->host, 0, 0},
         {"http", 0, OPTION_FLAG, NULL, "plain HTTP, whatever the configuration says of TLS", &options->http,
             0, 0},
         {"force", 0, OPTION_FLAG, NULL,

@@ -77,11 +77,14 @@ static int start_server(struct service *service, struct error *ret_error)
     const char *host = *configuration->hostname ? configuration->hostname : "127.0.0.1";
     bool any = !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
     bool six = strchr(host, ':') != NULL && !any;
+    const char *who = is_local(host) ? " (only from this machine)"
+                      : configuration->tls_key
+                          ? " (from every machine that reaches this one)"
+                          : " (from every machine that reaches this one; warning: passwords "
+                            "travel in clear on this interface)";
     (void)snprintf(service->greeting, sizeof(service->greeting), "ConnectorDB answers at %s://%s%s%s:%u%s",
         configuration->tls_key ? "https" : "http", six ? "[" : "", any ? "localhost" : host, six ? "]" : "",
-        server_port(service->server),
-        is_local(host) || configuration->tls_key ? ""
-                                                 : " (warning: passwords travel in clear on this interface)");
+        server_port(service->server), who);
     return 0;
 }
 

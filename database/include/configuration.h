@@ -13,7 +13,7 @@
 enum { CONFIGURATION_BYTES_MAX = 1 << 20 }; /* of a configuration file */
 
 struct configuration {
-    char *hostname; /* "" = 127.0.0.1 */
+    char *hostname; /* "" = 127.0.0.1 and ::1 */
     uint16_t port;  /* 3124 */
     bool frontend_enabled;
     char *siteurl;

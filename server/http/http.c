@@ -8,8 +8,6 @@
 #include <civetweb.h>
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +19,6 @@
 /* ---- one request ---- */
 
 static _Thread_local struct mg_connection *connection; /* of this thread's request */
-
-int http_socket_send(struct http_exchange *exchange, const void *data, size_t size)
-{
-    return exchange->client->tls ? http_tls_send(exchange->client->tls, data, size)
-                                 : mg_write(connection, data, size);
-}
 
 bool http_exchange_secure(const struct http_exchange *exchange)
 {
@@ -144,11 +136,8 @@ static int begin_request(struct mg_connection *of_civetweb)
         mg_disable_connection_keep_alive(of_civetweb);
         return 503;
     }
-    const struct mg_request_info *info = mg_get_request_info(of_civetweb);
     struct http *http = mg_get_user_data(mg_get_context(of_civetweb));
     struct http_exchange exchange;
-    client->remote_address = info->remote_addr;
-    client->remote_port = (uint16_t)info->remote_port;
     connection = of_civetweb;
     request_enter(http);
     exchange_init(&exchange, http, client);
@@ -293,46 +282,14 @@ static struct timespec deadline_after(uint32_t ms)
     return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND)};
 }
 
-/* CivetWeb does not say why it cannot listen: find the address's numbers and try it first. */
-static int address_probe(
-    const char *address, uint16_t port, char *ret_numbers, size_t capacity, struct error *ret_error)
-{
-    char service[8];
-    (void)snprintf(service, sizeof(service), "%u", port);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    int failed = getaddrinfo(address, service, &hints, &found);
-    if (failed)
-        return error_set(ret_error, EINVAL, "cannot listen on \"%s\": %s", address, gai_strerror(failed));
-    char host[NI_MAXHOST];
-    int r = 0;
-    int file = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (file < 0 || setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        bind(file, found->ai_addr, found->ai_addrlen) < 0 || listen(file, 1) < 0)
-        r = error_set(ret_error, errno, "cannot listen on %s port %u: %s", address, port, strerror(errno));
-    else if (getnameinfo(found->ai_addr, found->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
-        r = error_set(ret_error, EINVAL, "cannot listen on \"%s\"", address);
-    if (r == 0)
-        (void)snprintf(ret_numbers, capacity, found->ai_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
-    if (file >= 0)
-        (void)close(file);
-    freeaddrinfo(found);
-    return r;
-}
-
 static int civetweb_start(struct http *http, struct error *ret_error)
 {
     const struct http_options *options = &http->options;
-    char listen_on[NI_MAXHOST + 16], threads[16], queue[16], read_timeout[16];
-    const char *address = *options->address ? options->address : "127.0.0.1";
-    int r = address_probe(address, options->port, listen_on, sizeof(listen_on), ret_error);
-    if (r < 0)
-        return r;
+    char threads[16], queue[16], read_timeout[16];
     (void)snprintf(threads, sizeof(threads), "%u", options->connections_max);
     (void)snprintf(queue, sizeof(queue), "%d", HTTP_QUEUE_MAX + 1);
     (void)snprintf(read_timeout, sizeof(read_timeout), "%u", options->read_timeout_ms);
-    const char *settings[] = {"listening_ports", listen_on, "num_threads", threads, "enable_keep_alive",
+    const char *settings[] = {"listening_ports", "127.0.0.1:0", "num_threads", threads, "enable_keep_alive",
         "yes", "request_timeout_ms", read_timeout, "tcp_nodelay", "1", "max_request_size", "1024",
         "connection_queue", queue, "listen_backlog", "1024", "decode_url", "no", "enable_directory_listing",
         "no", "enable_auth_domain_check", "no", NULL};
@@ -351,10 +308,7 @@ static int civetweb_start(struct http *http, struct error *ret_error)
     struct mg_error_data error = {.text = text, .text_buffer_size = sizeof(text)};
     http->context = mg_start2(&init, &error);
     if (!http->context)
-        return error_set(ret_error, EAGAIN, "cannot listen on %s: %s", listen_on, text);
-    struct mg_server_port port;
-    if (mg_get_server_ports(http->context, 1, &port) == 1)
-        http->port = (uint16_t)port.port;
+        return error_set(ret_error, EAGAIN, "cannot start CivetWeb: %s", text);
     return 0;
 }
 
@@ -396,7 +350,6 @@ static struct http *http_make(const struct http_options *options)
         return NULL;
     http->options = *options;
     set_defaults(&http->options);
-    http->listening_file = -1;
     uint32_t promised_s =
         http->options.idle_ms_max / 1000 * 24 / 25; /* less, so that the client closes first */
     if (promised_s > 0)
@@ -427,6 +380,8 @@ int http_start(const struct http_options *options, struct http **ret_http, struc
         r = http_limit_connections(http, ret_error);
     if (r == 0)
         r = spares_begin(http, ret_error);
+    if (r == 0)
+        r = http_listen(&http->listeners, http->options.address, http->options.port, &http->port, ret_error);
     if (r == 0)
         r = civetweb_start(http, ret_error);
     if (r == 0)
@@ -509,8 +464,7 @@ static void wait_for_requests(struct http *http)
     int r = 0;
     while (r == 0 && atomic_load(&http->clients.active) > 0)
         r = pthread_cond_timedwait(&http->changed, &http->lock, &deadline);
-    if (http->listening_file >= 0)
-        (void)shutdown(http->listening_file, SHUT_RDWR);
+    http_listeners_shut_down(&http->listeners);
     (void)pthread_mutex_unlock(&http->lock);
 }
 
@@ -522,6 +476,7 @@ void http_stop(struct http *http)
     http_clients_shut_down(
         &http->clients); /* CivetWeb's threads look up from their sockets only every two seconds */
     mg_stop(http->context);
+    http_listeners_close(&http->listeners);
     http_clients_destroy(&http->clients);
     http_tls_close(http->clients.tls);
     (void)mg_exit_library();

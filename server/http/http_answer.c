@@ -59,6 +59,8 @@ static const char *reason_of(int status)
         return "OK";
     case 301:
         return "Moved Permanently";
+    case 308:
+        return "Permanent Redirect";
     case 400:
         return "Bad Request";
     case 401:
@@ -176,22 +178,18 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
 
 /* ---- sending ---- */
 
-/* CivetWeb gives up after its request timeout without progress; a client may be slower, within our own limit.
- */
+/* A client may be slow, within the limit. */
 static int send_all(struct http_exchange *exchange, const uint8_t *data, size_t size)
 {
     uint64_t started_ns = clock_monotonic_ns();
     uint64_t limit_ms = exchange->http->options.stall_ms_max;
     while (size > 0) {
-        errno = 0;
-        int sent = http_socket_send(exchange, data, size);
-        if (sent <= 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        long sent = http_client_send(exchange->client, data, size);
+        if (sent < 0)
             return -ECONNABORTED;
-        if (sent > 0) {
-            data += sent;
-            size -= (size_t)sent;
-            exchange->sent_bytes += (uint64_t)sent;
-        }
+        data += sent;
+        size -= (size_t)sent;
+        exchange->sent_bytes += (uint64_t)sent;
         if (http_elapsed_ms(started_ns) > limit_ms || (size > 0 && http_stopping(exchange->http)))
             return -ETIMEDOUT;
     }

@@ -311,7 +311,7 @@ static int send_continue(struct http_exchange *exchange, struct error *ret_error
 {
     static const char CONTINUE[] = "HTTP/1.1 100 Continue\r\n\r\n";
     exchange->expects_continue = false;
-    if (http_socket_send(exchange, CONTINUE, sizeof(CONTINUE) - 1) != (int)sizeof(CONTINUE) - 1)
+    if (http_client_send(exchange->client, CONTINUE, sizeof(CONTINUE) - 1) != (long)sizeof(CONTINUE) - 1)
         return (int)body_failed(exchange, ECONNABORTED, "The client is gone", ret_error);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "http_internal.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -71,9 +72,23 @@ static unsigned waiting_count(const struct http *http)
     return (unsigned)(atomic_load(&http->clients.accepted) - atomic_load(&http->clients.taken));
 }
 
+/* Waits for a connection at any of our sockets. CivetWeb knows one socket, which is not in use: it is told
+ * that there is one at that. */
+static int poll_listeners(struct http *http, struct pollfd *file, int timeout_ms)
+{
+    struct pollfd polled[HTTP_LISTENERS_MAX];
+    struct http_listeners *listeners = &http->listeners;
+    for (unsigned i = 0; i < listeners->count; i++)
+        polled[i] = (struct pollfd){.fd = listeners->files[i], .events = POLLIN};
+    int r = poll_plainly(polled, listeners->count, timeout_ms);
+    if (r > 0)
+        file->revents = POLLIN;
+    return r > 0 ? 1 : r;
+}
+
 /* Returns at least each TICK_MS, to housekeep. While the queue of accepted connections is full, further ones
  * wait in the kernel: CivetWeb would block, and nobody would housekeep. */
-static int poll_listening(struct pollfd *files, nfds_t count, int timeout_ms)
+static int poll_listening(struct pollfd *file, int timeout_ms)
 {
     struct http *http = listening;
     http_housekeep(http);
@@ -82,27 +97,49 @@ static int poll_listening(struct pollfd *files, nfds_t count, int timeout_ms)
     if (timeout_ms < 0 || timeout_ms > tick_ms)
         timeout_ms = tick_ms;
     if (waiting_count(http) < http->queue_max)
-        return poll_plainly(files, count, timeout_ms);
+        return poll_listeners(http, file, timeout_ms);
     (void)poll_plainly(NULL, 0, timeout_ms);
     return 0;
 }
 
-static void remember_listening(struct http *http, const struct pollfd *files)
+static void remember_listening(struct http *http, const struct pollfd *file)
 {
     if (http->listening)
         return;
+    (void)shutdown(file->fd, SHUT_RDWR); /* CivetWeb's own socket, at a port that nobody knows */
     (void)pthread_mutex_lock(&http->lock);
     http->listening = true;
-    http->listening_file = files[0].fd;
     (void)pthread_cond_broadcast(&http->changed);
     (void)pthread_mutex_unlock(&http->lock);
 }
 
-static int accept_connection(int file, struct sockaddr *address, socklen_t *size)
+static int accept_from(struct http_listeners *listeners)
+{
+    int accepted = -1;
+    errno = EAGAIN;
+    for (unsigned i = 0; i < listeners->count && accepted < 0 && (errno == EAGAIN || errno == ECONNABORTED);
+         i++) {
+        listeners->next = (listeners->next + 1) % listeners->count;
+        accepted = accept4(listeners->files[listeners->next], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    }
+    return accepted;
+}
+
+/* CivetWeb has room for addresses of IPv4 only, and does not need them. */
+static void hide_address(struct sockaddr *address, socklen_t *size)
+{
+    struct sockaddr_in none = {.sin_family = AF_INET};
+    if (*size > sizeof(none))
+        *size = sizeof(none);
+    memcpy(address, &none, *size);
+}
+
+static int accept_connection(struct sockaddr *address, socklen_t *size)
 {
     struct http *http = listening;
-    int accepted = accept4(file, address, size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int accepted = accept_from(&http->listeners);
     if (accepted >= 0) {
+        hide_address(address, size);
         atomic_fetch_add(&http->clients.accepted, 1);
         http->wanting_files = false;
         return accepted;
@@ -129,7 +166,7 @@ int civetweb_poll(struct pollfd *files, nfds_t count, int timeout_ms)
         return poll_request(files);
     if (listening && count >= 1) {
         remember_listening(listening, files);
-        return poll_listening(files, count, timeout_ms);
+        return poll_listening(files, timeout_ms);
     }
     return poll_plainly(files, count, timeout_ms);
 }
@@ -143,5 +180,5 @@ ssize_t civetweb_recv(int file, void *buffer, size_t size, int flags)
 
 int civetweb_accept(int file, struct sockaddr *address, socklen_t *size)
 {
-    return listening ? accept_connection(file, address, size) : accept4(file, address, size, 0);
+    return listening ? accept_connection(address, size) : accept4(file, address, size, 0);
 }

@@ -37,6 +37,43 @@ long http_client_receive(struct http_client *client, void *buffer, size_t size)
     return client->tls ? http_tls_receive(client->tls, buffer, size) : receive_raw(client, buffer, size);
 }
 
+static long send_raw(struct http_client *client, const void *data, size_t size)
+{
+    ssize_t count = sendto(client->file, data, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    if (count >= 0)
+        return count;
+    return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
+}
+
+static bool wait_writable(const struct http_client *client, uint64_t timeout_ns)
+{
+    struct timespec left = {
+        .tv_sec = (time_t)(timeout_ns / NS_PER_SECOND), .tv_nsec = (long)(timeout_ns % NS_PER_SECOND)};
+    struct pollfd polled = {.fd = client->file, .events = POLLOUT};
+    return ppoll(&polled, 1, &left, NULL) > 0;
+}
+
+long http_client_send(struct http_client *client, const void *data, size_t size)
+{
+    uint64_t begun_ns = clock_monotonic_ns(), limit_ns = HTTP_SEND_WAIT_MS * NS_PER_MS;
+    size_t sent = 0;
+    while (sent < size) {
+        const char *rest = (const char *)data + sent;
+        long count =
+            client->tls ? http_tls_send(client->tls, rest, size - sent) : send_raw(client, rest, size - sent);
+        if (count > 0) {
+            sent += (size_t)count;
+            continue;
+        }
+        if (count != -EAGAIN)
+            return count;
+        uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
+        if (waited_ns >= limit_ns || !wait_writable(client, limit_ns - waited_ns))
+            break;
+    }
+    return (long)sent;
+}
+
 bool http_client_wait(struct http_client *client, uint64_t timeout_ns)
 {
     if (client->tls && http_tls_pending(client->tls))
@@ -296,6 +333,7 @@ void http_client_set_file(struct http_client *client, int file)
     (void)pthread_mutex_lock(&client->lock);
     client->file = file;
     (void)pthread_mutex_unlock(&client->lock);
+    http_peer_name(file, client->remote_address, &client->remote_port);
 }
 
 void http_client_close(struct http_client *client)
@@ -374,13 +412,16 @@ unsigned http_clients_yield(struct http_clients *clients)
     return needed;
 }
 
+/* Shut down for reading, a connection that waits for a request is closed by its thread, under TLS with a
+ * close_notify. What is still stuck in a request cannot take leave. */
 void http_clients_shut_down(struct http_clients *clients)
 {
+    int how = atomic_load(&clients->active) == 0 ? SHUT_RD : SHUT_RDWR;
     (void)pthread_mutex_lock(&clients->lock);
     for (struct http_client *client = clients->list; client; client = client->next) {
         (void)pthread_mutex_lock(&client->lock);
         if (client->file >= 0)
-            (void)shutdown(client->file, SHUT_RDWR);
+            (void)shutdown(client->file, how);
         (void)pthread_mutex_unlock(&client->lock);
     }
     (void)pthread_mutex_unlock(&clients->lock);

@@ -8,10 +8,13 @@
 
 #include "http_buffers.h"
 #include "http_head.h"
+#include "http_listen.h"
 #include "http_spin.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+enum { HTTP_SEND_WAIT_MS = 100 }; /* how late it is noticed at most that the server stops */
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_SECOND UINT64_C(1000000000)
@@ -41,7 +44,7 @@ struct http_client {
     struct http_tls_session *tls; /* NULL: none, or not begun */
     bool served;                  /* it has answered a request on this connection */
     bool ready;                   /* a head has been read, CivetWeb has not seen it yet */
-    const char *remote_address;   /* set with the first request */
+    char remote_address[HTTP_ADDRESS_BYTES];
     uint16_t remote_port;
     struct http_spin spin;
     struct http_buffers *buffers; /* NULL while idle */
@@ -96,6 +99,9 @@ void http_client_linger(struct http_client *client);
 /* Receives what is there, size bytes at most, without waiting: the count, 0 at the client's end, -EAGAIN
  * nothing there, another -errno. Decrypts it when the connection has TLS. */
 long http_client_receive(struct http_client *client, void *buffer, size_t size);
+/* Sends, and waits for a client that takes nothing for HTTP_SEND_WAIT_MS at most: the bytes sent, fewer than
+ * size when it waited so long, maybe none; -errno when the connection is of no more use. */
+long http_client_send(struct http_client *client, const void *data, size_t size);
 /* Waits until there may be something to receive, or the end. False: timeout_ns have passed. */
 bool http_client_wait(struct http_client *client, uint64_t timeout_ns);
 

@@ -35,18 +35,16 @@ struct http {
         changed;    /* serving or stopping began, the last request ended while stopping, a thread began */
     bool listening; /* the listening thread has begun */
     bool spares_end;
-    int listening_file; /* -1 = not known yet; under `lock` */
     unsigned spare_count;
     pthread_t spares[HTTP_SPARES];
     unsigned queue_max; /* accepted connections that wait, at most */
+
+    struct http_listeners listeners; /* constant while CivetWeb runs, but for `next` */
 
     uint64_t trimmed_ns; /* listening thread only */
     bool wanting_files;  /* listening thread only: accept failed for want of descriptors or memory, and it was
                             said */
 };
-
-/* Sends up to size bytes: as mg_write. The bytes sent, or <= 0 (errno says EAGAIN when it only timed out). */
-int http_socket_send(struct http_exchange *exchange, const void *data, size_t size);
 
 /* Warns in the log. */
 void http_report(const struct http *http, const char *format, ...) __attribute__((format(printf, 2, 3)));

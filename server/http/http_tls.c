@@ -3,17 +3,19 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define NS_PER_SECOND UINT64_C(1000000000)
-
-static const uint64_t send_wait_ns = NS_PER_SECOND;
 
 struct http_tls {
     pthread_mutex_t lock; /* of `context` */
@@ -37,6 +39,8 @@ static int socket_read(BIO *bio, char *buffer, int size)
     BIO_clear_retry_flags(bio);
     if (count == -EAGAIN)
         BIO_set_retry_read(bio);
+    if (count == 0)
+        BIO_set_flags(bio, BIO_FLAGS_IN_EOF); /* no error: a close_notify may still be sent */
     return count > 0 ? (int)count : count == 0 ? 0 : -1;
 }
 
@@ -52,15 +56,16 @@ static int socket_write(BIO *bio, const char *data, int size)
 
 static long socket_control(BIO *bio, int command, long number, void *pointer)
 {
-    (void)bio;
     (void)number;
     (void)pointer;
+    if (command == BIO_CTRL_EOF)
+        return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
     return command == BIO_CTRL_FLUSH; /* all other questions: no */
 }
 
 static BIO_METHOD *method_new(void)
 {
-    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "connection");
     if (!method)
         return NULL;
     (void)BIO_meth_set_read(method, socket_read);
@@ -71,25 +76,72 @@ static BIO_METHOD *method_new(void)
 
 /* ---- certificates ---- */
 
-static int load_error(const char *file, const char *what, struct error *ret_error)
+static const char *openssl_reason(void)
 {
-    unsigned long first = ERR_peek_error(); /* a system error is the cause of those that follow it */
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    int system = ERR_SYSTEM_ERROR(first) ? ERR_GET_REASON(first) : 0;
+    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+    return text ? text : "unknown error";
+}
+
+/* OpenSSL would report an error of its own for what is wrong with the file itself. */
+static int check_file(const char *path, struct error *ret_error)
+{
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (file < 0)
+        return error_set(ret_error, errno, "%s: %s", path, strerror(errno));
+    bool regular = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
+    (void)close(file);
+    return regular ? 0 : error_set(ret_error, EINVAL, "%s: no regular file", path);
+}
+
+static int load_certificate(SSL_CTX *context, const char *path, struct error *ret_error)
+{
+    int r = check_file(path, ret_error);
     ERR_clear_error();
-    if (system)
-        return error_set(ret_error, system, "%s: %s", file, strerror(system));
-    return error_set(ret_error, EINVAL, "%s: %s: %s", file, what, reason ? reason : "unknown error");
+    if (r == 0 && SSL_CTX_use_certificate_chain_file(context, path) != 1)
+        r = error_set(ret_error, EINVAL, "%s: no certificate in PEM: %s", path, openssl_reason());
+    return r;
 }
 
 /* A key that is protected by a password cannot be used: nobody is there to type it. */
-static int no_password(char *buffer, int size, int writing, void *context)
+static int no_password(char *buffer, int size, int writing, void *asked)
 {
     (void)buffer;
     (void)size;
     (void)writing;
-    (void)context;
+    *(bool *)asked = true;
     return -1;
+}
+
+static bool is_mismatch(unsigned long code)
+{
+    int reason = ERR_GET_REASON(code);
+    return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+           (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
+}
+
+static int load_key(SSL_CTX *context, const char *certificate, const char *path, struct error *ret_error)
+{
+    bool asked = false;
+    int r = check_file(path, ret_error);
+    if (r < 0)
+        return r;
+    SSL_CTX_set_default_passwd_cb(context, no_password);
+    SSL_CTX_set_default_passwd_cb_userdata(context, &asked);
+    ERR_clear_error();
+    bool good = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1 &&
+                SSL_CTX_check_private_key(context) == 1;
+    SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    if (good)
+        return 0;
+    if (asked)
+        return error_set(ret_error, EINVAL,
+            "%s: encrypted with a password, which nobody is there to type; openssl pkey -in %s writes it "
+            "without",
+            path, path);
+    if (is_mismatch(ERR_peek_last_error()))
+        return error_set(ret_error, EINVAL, "%s: not the key of the certificate in %s", path, certificate);
+    return error_set(ret_error, EINVAL, "%s: no private key in PEM: %s", path, openssl_reason());
 }
 
 /* HTTP/1.1, or nothing: clients of HTTP/2 offer both. */
@@ -106,6 +158,8 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret_protocol, unsigne
 
 static void context_configure(SSL_CTX *context)
 {
+    /* of TLS 1.2; with forward secrecy and authenticated encryption, as all of 1.3 */
+    (void)SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
     (void)SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                            SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -114,7 +168,6 @@ static void context_configure(SSL_CTX *context)
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_passwd_cb(context, no_password);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 }
 
@@ -125,14 +178,10 @@ static int context_new(
     if (!context)
         return error_set(ret_error, ENOMEM, "out of memory for TLS");
     context_configure(context);
+    int r = load_certificate(context, certificate, ret_error);
+    if (r == 0)
+        r = load_key(context, certificate, key, ret_error);
     ERR_clear_error();
-    int r = 0;
-    if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
-        r = load_error(certificate, "no certificate in PEM", ret_error);
-    else if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-        r = load_error(key, "no private key in PEM that fits the certificate", ret_error);
-    else if (SSL_CTX_check_private_key(context) != 1)
-        r = load_error(key, "the key does not fit the certificate", ret_error);
     if (r < 0) {
         SSL_CTX_free(context);
         return r;
@@ -289,24 +338,12 @@ bool http_tls_pending(const struct http_tls_session *session)
     return !session->drained && SSL_has_pending(session->ssl);
 }
 
-int http_tls_send(struct http_tls_session *session, const void *data, size_t size)
+long http_tls_send(struct http_tls_session *session, const void *data, size_t size)
 {
-    uint64_t begun_ns = clock_monotonic_ns();
     size_t count;
-    for (;;) {
-        ERR_clear_error();
-        int result = SSL_write_ex(session->ssl, data, size, &count);
-        if (result == 1)
-            return (int)count;
-        int error = session_error(session, result);
-        uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
-        if (error != SSL_ERROR_WANT_WRITE) {
-            errno = ECONNABORTED;
-            return -1;
-        }
-        if (waited_ns >= send_wait_ns || !wait_writable(&session->socket, send_wait_ns - waited_ns)) {
-            errno = EAGAIN;
-            return -1;
-        }
-    }
+    ERR_clear_error();
+    int result = SSL_write_ex(session->ssl, data, size, &count);
+    if (result == 1)
+        return (long)count;
+    return session_error(session, result) == SSL_ERROR_WANT_WRITE ? -EAGAIN : -ECONNABORTED;
 }

@@ -43,8 +43,8 @@ void http_tls_free(struct http_tls_session *session); /* accepts NULL */
 long http_tls_receive(struct http_tls_session *session, void *buffer, size_t size);
 /* There is something to receive that the socket no longer shows. */
 bool http_tls_pending(const struct http_tls_session *session);
-/* Sends up to size bytes; waits for the client for a while. The bytes sent, or -1 with errno (EAGAIN when the
- * client did not take any in time). */
-int http_tls_send(struct http_tls_session *session, const void *data, size_t size);
+/* Sends what can be sent without waiting: the bytes, -EAGAIN, -ECONNABORTED. After -EAGAIN the same bytes
+ * must come again. */
+long http_tls_send(struct http_tls_session *session, const void *data, size_t size);
 
 #endif

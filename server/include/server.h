@@ -10,9 +10,9 @@
 
 struct server;
 
-/* Listens on configuration->hostname:port ("" = 127.0.0.1, port 0 = any free one) and answers requests on
- * threads of its own; it answers when this returns. It logs through log.h, which the caller has opened.
- * database, configuration: borrowed until server_stop; the configuration must not change meanwhile.
+/* Listens on configuration->hostname:port ("" = 127.0.0.1 and ::1, port 0 = any free one) and answers
+ * requests on threads of its own; it answers when this returns. It logs through log.h, which the caller has
+ * opened. database, configuration: borrowed until server_stop; the configuration must not change meanwhile.
  * 0; -EADDRINUSE the port is taken; -EINVAL the address is none; -ENOMEM; another -errno of the sockets. */
 int server_start(struct database *database, const struct configuration *configuration,
     struct server **ret_server, struct error *ret_error);

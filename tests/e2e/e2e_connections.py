@@ -2,6 +2,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -107,7 +108,7 @@ class Connections(harness.DatabaseTest):
             said += line
             if "Ctrl-C stops it" in line:
                 serves = True
-                self.port = int(line.split("127.0.0.1:")[1].split(";")[0])
+                self.port = int(re.search(r"127.0.0.1:(\d+)", line).group(1))
                 self.assertEqual(self.request("GET", "/api/v1/?q=this").body, b"nobody")
                 self.port = None
                 process.send_signal(signal.SIGTERM)

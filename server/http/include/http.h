@@ -11,8 +11,9 @@
  * Answers are collected in a buffer of HTTP_BUFFER_BYTES: one that fits goes out with Content-Length in one
  * write, a longer one in chunks of that size.
  *
- * CivetWeb provides threads, the listening socket and writes (later TLS). It does not parse what clients
- * send: heads and bodies are read by http_head.c and http_body.c, see http_calls.c. */
+ * CivetWeb provides threads. It does not parse what clients send: connections are accepted from sockets of
+ * our own (http_listen.c), heads and bodies are read by http_head.c and http_body.c, beneath them is TLS
+ * where it is configured (http_tls.c); see http_calls.c. */
 #ifndef CONNECTORDB_HTTP_H
 #define CONNECTORDB_HTTP_H
 
@@ -111,7 +112,8 @@ struct http_exchange {
 };
 
 struct http_options {
-    const char *address; /* IPv4 or IPv6 address, or a host's name; "" = 127.0.0.1 */
+    const char *address; /* IPv4 or IPv6 address, or a host's name; all of whose addresses are listened on;
+                            "" and "localhost" = 127.0.0.1 and ::1; "::" = every address of both families */
     uint16_t port;       /* 0 = any */
     /* Files in PEM: HTTPS only. Both NULL: plain HTTP. Read by http_start. */
     const char *tls_certificate, *tls_key;
