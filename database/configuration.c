@@ -191,10 +191,22 @@ static int read_failed_logins_max(
     return r;
 }
 
-static bool is_address(const char *text)
+/* Appends the address as connections' addresses are written: in the usual form, an IPv4 address that is
+ * mapped into IPv6 as the one that it is. False: it is none. */
+static bool append_address(const char *text, char *list, size_t capacity)
 {
-    unsigned char address[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+    struct in6_addr address;
+    char usual[INET6_ADDRSTRLEN];
+    const char *printed = NULL;
+    if (inet_pton(AF_INET, text, &address) == 1)
+        printed = inet_ntop(AF_INET, &address, usual, sizeof(usual));
+    else if (inet_pton(AF_INET6, text, &address) == 1)
+        printed = IN6_IS_ADDR_V4MAPPED(&address)
+                      ? inet_ntop(AF_INET, &address.s6_addr[12], usual, sizeof(usual))
+                      : inet_ntop(AF_INET6, &address, usual, sizeof(usual));
+    size_t used = strlen(list);
+    return printed && (size_t)snprintf(list + used, capacity - used, "%s%s", used > 0 ? " " : "", usual) <
+                          capacity - used;
 }
 
 static int read_trusted_proxies(
@@ -207,11 +219,8 @@ static int read_trusted_proxies(
         return wrong(context, expected);
     for (size_t i = 0; i < json_array_size(value); i++) {
         const char *address = json_string_value(json_array_get(value, i));
-        if (!address || !is_address(address))
+        if (!address || !append_address(address, list, sizeof(list)))
             return wrong(context, expected);
-        if (i > 0)
-            strcat(list, " ");
-        strcat(list, address);
     }
     char *copy = strdup(list);
     if (!copy)

@@ -159,7 +159,7 @@ static void set_cookie(
     const struct auth *auth, struct http_exchange *exchange, const char *value, int64_t max_age_s)
 {
     char header[SESSION_TEXT_BYTES + 128], age[40] = "";
-    bool secure = http_exchange_secure(exchange) || strncmp(auth->site, "https://", 8) == 0;
+    bool secure = client_is_secure(exchange, auth->configuration) || strncmp(auth->site, "https://", 8) == 0;
     if (max_age_s >= 0)
         (void)snprintf(age, sizeof(age), "; Max-Age=%lld", (long long)max_age_s);
     (void)snprintf(header, sizeof(header), COOKIE "%s; Path=/%s; HttpOnly; SameSite=Lax%s", value, age,

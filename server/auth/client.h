@@ -6,6 +6,8 @@
 #include "configuration.h"
 #include "http.h"
 
+#include <stdbool.h>
+
 enum { CLIENT_ADDRESS_BYTES = 64, CLIENT_NAME_BYTES = 2 * NAME_BYTES_MAX + 2 };
 
 /* The client's address in numbers. Of a connection from one of the configured trusted_proxies, the last entry
@@ -13,6 +15,10 @@ enum { CLIENT_ADDRESS_BYTES = 64, CLIENT_NAME_BYTES = 2 * NAME_BYTES_MAX + 2 };
  */
 const char *client_address(const struct http_exchange *exchange, const struct configuration *configuration,
     char to[CLIENT_ADDRESS_BYTES]);
+/* Whether the client speaks TLS: with this server, or with a trusted proxy that says so in X-Forwarded-Proto.
+ */
+bool client_is_secure(const struct http_exchange *exchange, const struct configuration *configuration);
+
 /* "user/device" of who acts, or "nobody" (NULL). */
 const char *client_name(const struct identity *acting, char to[CLIENT_NAME_BYTES]);
 

@@ -55,7 +55,7 @@ static void test_every_key_is_read(void **state)
             "\"siteurl\":\"http://x//y\",\"allowcrossorigin\":true,\"logfile\":\"/l\",\"loglevel\":\"warn\","
             "\"insert_limit_bytes\":100,\"time_ahead_max\":0,\"http_read_timeout\":7,\"failed_login_delay\":"
             "0,"
-            "\"failed_logins_max\":3,\"trusted_proxies\":[\"127.0.0.1\",\"::1\"],"
+            "\"failed_logins_max\":3,\"trusted_proxies\":[\"::ffff:127.0.0.1\",\"0:0::1\"],"
             "\"connections_max\":9,\"fsync\":\"interval:250\",\"journal_bytes\":65536}",
             &c, &error),
         0);
