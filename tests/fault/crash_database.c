@@ -253,7 +253,7 @@ static int import_data(struct crash_run *run, const char *name, struct store_bul
 /* Segments into the store, then the rows that make them visible. Until then none of it is there. */
 static void publish_user(struct crash_run *run, const char *name, struct store_bulk *bulk, uint64_t first)
 {
-    uint64_t tickets[IMPORTED_STREAMS], load = ++run->loads;
+    uint64_t tickets[IMPORTED_STREAMS], unit = ++run->units;
     struct crash_object *objects[IMPORTED_STREAMS];
     struct error error = {0};
     for (uint64_t i = 0; i < IMPORTED_STREAMS; i++) {
@@ -261,7 +261,7 @@ static void publish_user(struct crash_run *run, const char *name, struct store_b
         (void)snprintf(stream, sizeof(stream), "s%u", (unsigned)i);
         objects[i] = crash_object_of(run, name, "d", stream);
         (void)begin_change(run, objects[i], true, false);
-        tickets[i] = crash_model_begin(&run->model, &run->log, first + i, 0, IMPORTED_POINTS, load);
+        tickets[i] = crash_model_begin(&run->model, &run->log, first + i, 0, IMPORTED_POINTS, unit);
     }
     int r = store_bulk_publish(bulk, &error);
     if (r == 0)

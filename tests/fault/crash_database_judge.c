@@ -82,7 +82,7 @@ static bool check_series_rows(const struct crash_run *run, uint64_t point, const
         struct crash_expected expected = crash_series_expect(series, point);
         bool named = is_in(rows, row_count, series->id);
         bool deleting = expected.open && expected.open->count == 0,
-             loading = expected.open && expected.open->load != 0;
+             loading = expected.open && expected.open->unit != 0;
         if (!named && lengths[i] > 0)
             return crash_violated(violation, "series %llu has %llu points but no row",
                 (unsigned long long)series->id, (unsigned long long)lengths[i]);

@@ -289,7 +289,7 @@ static void enumerate_recovery(struct enumeration *outer, uint64_t point, const 
     run_init(&run, scenario, outer->settings, directory, test_random_next(&outer->random));
     crash_model_copy(&run.model, &outer->run->model);
     run.objects = outer->run->objects;
-    run.loads = outer->run->loads;
+    run.units = outer->run->units;
     crash_state_write(state, directory);
     record_with(&run);
     bool good = scenario->revive(outer->run, point, &run, &violation);

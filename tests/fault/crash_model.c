@@ -60,13 +60,13 @@ void crash_model_copy(struct crash_model *to, const struct crash_model *from)
 }
 
 uint64_t crash_model_begin(struct crash_model *model, struct crash_log *log, uint64_t series_id,
-    uint64_t first, uint64_t count, uint64_t load)
+    uint64_t first, uint64_t count, uint64_t unit)
 {
     REQUIRE(pthread_mutex_lock(&model->lock) == 0, "lock");
     struct crash_series *series = find_or_add(model, series_id);
     add_attempt(series,
         &(struct crash_attempt){
-            .first = first, .count = count, .load = load, .begun = crash_log_count(log), .ended = NEVER});
+            .first = first, .count = count, .unit = unit, .begun = crash_log_count(log), .ended = NEVER});
     uint64_t ticket = series->count - 1;
     REQUIRE(pthread_mutex_unlock(&model->lock) == 0, "lock");
     return ticket;
@@ -279,17 +279,17 @@ bool crash_model_check_copy(const struct crash_model *model, uint64_t series_id,
 
 /* ---- judging ---- */
 
-struct load_seen {
-    uint64_t load;
+struct unit_seen {
+    uint64_t unit;
     bool there;
 };
 
-static bool check_open_load(
-    struct load_seen *seen, const struct crash_attempt *open, bool there, struct crash_violation *violation)
+static bool check_open_unit(
+    struct unit_seen *seen, const struct crash_attempt *open, bool there, struct crash_violation *violation)
 {
-    if (seen->load == open->load && seen->there != there)
-        return crash_violated(violation, "half of load %llu is there", (unsigned long long)open->load);
-    *seen = (struct load_seen){open->load, there};
+    if (seen->unit == open->unit && seen->there != there)
+        return crash_violated(violation, "a part of unit %llu is there", (unsigned long long)open->unit);
+    *seen = (struct unit_seen){open->unit, there};
     return true;
 }
 
@@ -301,7 +301,7 @@ static uint64_t surviving_end(const struct crash_model *model, uint64_t point, c
         const struct crash_series *series = &model->series[i];
         for (size_t n = 0; n < series->count; n++) {
             const struct crash_attempt *attempt = &series->attempts[n];
-            bool is_insert = attempt->count > 0 && attempt->load == 0 && attempt->begun < point;
+            bool is_insert = attempt->count > 0 && attempt->unit == 0 && attempt->begun < point;
             if (is_insert && lengths[i] >= attempt->first + attempt->count && attempt->begun > end)
                 end = attempt->begun;
         }
@@ -323,7 +323,7 @@ static bool check_beginning(const struct crash_series *series, uint64_t point, u
     struct crash_violation *violation)
 {
     struct crash_expected most = crash_series_expect(series, point), least = crash_series_expect(series, end);
-    bool is_load = series->attempts[0].load != 0;
+    bool is_load = series->attempts[0].unit != 0;
     if (most.deleted || least.deleted || is_load)
         least = most;
     uint64_t longest = most.length;
@@ -340,7 +340,7 @@ static bool check_beginning(const struct crash_series *series, uint64_t point, u
 }
 
 static bool check_length(const struct crash_series *series, uint64_t point, uint64_t length,
-    struct load_seen *seen, struct crash_violation *violation)
+    struct unit_seen *seen, struct crash_violation *violation)
 {
     struct crash_expected expected = crash_series_expect(series, point);
     const struct crash_attempt *open = expected.open;
@@ -352,8 +352,8 @@ static bool check_length(const struct crash_series *series, uint64_t point, uint
             (unsigned long long)series->id, (unsigned long long)length, (unsigned long long)expected.length,
             expected.deleted ? " (deleted)" : "",
             open ? open->count > 0 ? ", or a batch more" : ", or none" : "");
-    if (open && open->load != 0)
-        return check_open_load(seen, open, is_after, violation);
+    if (open && open->unit != 0)
+        return check_open_unit(seen, open, is_after, violation);
     return true;
 }
 
@@ -362,7 +362,7 @@ bool crash_model_check(const struct crash_model *model, uint64_t point, struct s
 {
     struct store_snapshot *snapshot;
     struct error error = {0};
-    struct load_seen seen = {0};
+    struct unit_seen seen = {0};
     if (store_snapshot_open(store, &snapshot, &error) < 0)
         return crash_violated(violation, "snapshot: %s", error.message);
     bool good = true;

@@ -14,7 +14,8 @@
 /* Points that were appended or loaded, or (count 0) the series' deletion. */
 struct crash_attempt {
     uint64_t first, count;
-    uint64_t load;         /* attempts of the same load are there together; 0 = of its own */
+    uint64_t unit;         /* attempts of one unit (a load, an insert into several series) are there together;
+                              0 = on its own */
     uint64_t begun, ended; /* ended: when its outcome was known; NEVER: it was not */
     bool happened;         /* the outcome */
 };
@@ -41,7 +42,7 @@ void crash_model_copy(struct crash_model *to, const struct crash_model *from);
 
 /* Notes that the attempt begins. Returns a ticket for crash_model_end. count 0 = the deletion. */
 uint64_t crash_model_begin(struct crash_model *model, struct crash_log *log, uint64_t series_id,
-    uint64_t first, uint64_t count, uint64_t load);
+    uint64_t first, uint64_t count, uint64_t unit);
 /* Notes its outcome. ended: crash_log_mark after the call. */
 void crash_model_end(
     struct crash_model *model, uint64_t series_id, uint64_t ticket, uint64_t ended, bool happened);

@@ -47,7 +47,7 @@ struct crash_run {
     struct crash_cut cuts[CRASH_CUTS_MAX];
     size_t cut_count;
     struct crash_damage *damage; /* crash_repair.c */
-    uint64_t loads;
+    uint64_t units;              /* so many have had a number */
     struct store_options options;
     struct store *store; /* a store's, or the one of the database */
     struct database *database;

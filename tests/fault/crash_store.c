@@ -5,6 +5,7 @@
 #include "database.h"
 #include "io.h"
 
+enum { UNIT_SERIES_MAX = 8 };
 enum { LOAD_FIRST = 1000, LOAD_SERIES = 5, LOAD_POINTS = 40 };
 
 /* ---- doing things and noting them ---- */
@@ -74,6 +75,33 @@ void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count)
         revive_dead(run);
 }
 
+/* One insert into several series that are not deleted; ids ascending. */
+static void append_unit(struct crash_run *run, const uint64_t *series_ids, uint32_t count, uint64_t points)
+{
+    struct batch batches[UNIT_SERIES_MAX];
+    struct store_part parts[UNIT_SERIES_MAX];
+    uint64_t tickets[UNIT_SERIES_MAX], firsts[UNIT_SERIES_MAX], unit = ++run->units;
+    struct error error = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        firsts[i] = crash_model_length(&run->model, series_ids[i]);
+        batch_init(&batches[i]);
+        crash_model_points(&run->model, series_ids[i], firsts[i], points, &batches[i]);
+        parts[i] = (struct store_part){.series_id = series_ids[i], .batch = &batches[i]};
+        tickets[i] = crash_model_begin(&run->model, &run->log, series_ids[i], firsts[i], points, unit);
+    }
+    int r = store_append_many(run->store, parts, count, 0, NULL, &error);
+    REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "append unit: %d: %s", r, error.message);
+    uint64_t ended = r == -EIO ? 0 : crash_log_mark(&run->log);
+    for (uint32_t i = 0; i < count; i++) {
+        REQUIRE(r < 0 || parts[i].first_index == firsts[i], "appended at another index");
+        batch_free(&batches[i]);
+        if (r != -EIO)
+            crash_model_end(&run->model, series_ids[i], tickets[i], ended, r == 0);
+    }
+    if (r == -EIO)
+        revive_dead(run);
+}
+
 void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count)
 {
     uint64_t tickets[64];
@@ -139,10 +167,10 @@ static void load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_
 static void publish(
     struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
 {
-    uint64_t tickets[16], load = ++run->loads;
+    uint64_t tickets[16], unit = ++run->units;
     struct error error = {0};
     for (uint64_t i = 0; i < series; i++)
-        tickets[i] = crash_model_begin(&run->model, &run->log, first_id + i, 0, points, load);
+        tickets[i] = crash_model_begin(&run->model, &run->log, first_id + i, 0, points, unit);
     REQUIRE(store_bulk_publish(bulk, &error) == 0, "%s", error.message);
     uint64_t ended = crash_log_mark(&run->log);
     for (uint64_t i = 0; i < series; i++)
@@ -177,7 +205,7 @@ static void prepare_store(struct crash_run *run)
 
 /* ---- workloads ---- */
 
-enum { INSERTS = 120, INSERT_SERIES = 12 };
+enum { INSERTS = 120, INSERT_SERIES = 12, SEGMENTS_TO_MERGE = 12 };
 
 static void append_some(struct crash_run *run, uint64_t series, unsigned count)
 {
@@ -194,6 +222,48 @@ static void play_inserts(struct crash_run *run)
     close_it(run);
 }
 
+static void append_units(struct crash_run *run, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t ids[UNIT_SERIES_MAX], id = 0;
+        uint32_t parts = 2 + (uint32_t)crash_below(run, UNIT_SERIES_MAX - 1);
+        for (uint32_t n = 0; n < parts; n++)
+            ids[n] = id += 1 + crash_below(run, 3);
+        append_unit(run, ids, parts, 1 + crash_below(run, 3));
+        if (crash_below(run, 3) == 0)
+            crash_append(run, 1 + crash_below(run, 20), 1 + crash_below(run, 5));
+        crash_maybe_work(run);
+    }
+}
+
+/* Inserts into several series at once, all of them there or none: among others, over the ends of journals,
+ * over sealing, merging and reopening, and while the disk is full now and then. */
+static void play_units(struct crash_run *run)
+{
+    run->options.wait_ms_max = 1;
+    open_again(run);
+    append_units(run, 25);
+    for (unsigned i = 0; i < SEGMENTS_TO_MERGE; i++) {
+        append_units(run, 2);
+        seal(run);
+    }
+    crash_work(run);
+    append_units(run, 5);
+    close_it(run);
+    open_again(run);
+    for (unsigned round = 0; round < 3; round++) {
+        crash_log_fail(&run->log, (struct crash_failures){
+                                      .from = 1 + crash_below(run, 12),
+                                      .count = 1 + crash_below(run, 20),
+                                      .kinds = round % 2 ? CRASH_CALLS_OF_SPACE : CRASH_CALLS_OF_NAMES,
+                                  });
+        append_units(run, 8);
+        crash_end_failures(run);
+        crash_work(run);
+    }
+    close_it(run);
+}
+
 /* Journals fill up, are sealed and recycled; and some are sealed before. */
 static void play_seal(struct crash_run *run)
 {
@@ -205,8 +275,6 @@ static void play_seal(struct crash_run *run)
     }
     close_it(run);
 }
-
-enum { SEGMENTS_TO_MERGE = 12 };
 
 static void play_merge(struct crash_run *run)
 {
@@ -630,6 +698,7 @@ enum { TEXTS_SHORT = 40, TEXTS_LONG = 1800 };
 
 const struct crash_scenario crash_store_scenarios[] = {
     {"inserts", TEXTS_SHORT, false, prepare_store, play_inserts, judge_store, NULL},
+    {"units", TEXTS_SHORT, false, prepare_store, play_units, judge_store, NULL},
     {"seal", TEXTS_LONG, false, prepare_store, play_seal, judge_store, NULL},
     {"merge", TEXTS_SHORT, false, prepare_store, play_merge, judge_store, NULL},
     {"delete", TEXTS_SHORT, false, prepare_store, play_delete, judge_store, NULL},
