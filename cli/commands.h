@@ -13,6 +13,9 @@ int command_stream(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_repair(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_user(int argc, char **argv);
+int command_passwd(int argc, char **argv);
+int command_shell(int argc, char **argv);
 int command_write(int argc, char **argv);
 
 #endif

@@ -145,3 +145,24 @@ int control_cut(struct control_connection *connection, const struct cut_options 
         return error_set(ret_error, EINVAL, "%s: the path is no UTF-8", options->directory);
     return have_done(connection, request, &options->transfer, unpack_cut, ret_result, ret_error);
 }
+
+static bool unpack_users(json_t *object, void *ret_result)
+{
+    json_t *users = json_object_get(object, "users");
+    if (!json_is_array(users))
+        return false;
+    *(json_t **)ret_result = json_incref(users);
+    return true;
+}
+
+int control_account(struct control_connection *connection, const struct account_request *request,
+    json_t **ret_users, struct error *ret_error)
+{
+    static const struct transfer_options NOTHING;
+    json_t *object = json_pack("{s:s,s:s,s:s*,s:s*,s:s*,s:s*}", "command", "account", "action",
+        account_action_name(request->action), "name", request->name, "password", request->password, "email",
+        request->email, "role", request->role);
+    if (!object)
+        return error_set(ret_error, EINVAL, "a name, an email address or a password is no UTF-8");
+    return have_done(connection, object, &NOTHING, unpack_users, ret_users, ret_error);
+}

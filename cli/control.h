@@ -2,6 +2,7 @@
 #ifndef CONNECTORDB_CONTROL_H
 #define CONNECTORDB_CONTROL_H
 
+#include "accounts.h"
 #include "cut.h"
 #include "error.h"
 #include "export.h"
@@ -34,5 +35,8 @@ int control_transfer(struct control_connection *connection, enum control_command
 /* The same for cut_stream. */
 int control_cut(struct control_connection *connection, const struct cut_options *options,
     struct cut_result *ret_result, struct error *ret_error);
+/* The same for accounts_run. */
+int control_account(struct control_connection *connection, const struct account_request *request,
+    json_t **ret_users, struct error *ret_error);
 
 #endif

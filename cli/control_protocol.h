@@ -8,6 +8,9 @@
  *           "downlink": b, "dry_run": b}
  *   server  the same, with {"cut": {...}} as the result
  *
+ *   client  {"command": "account", "action": "list" | "add" | "delete" | "passwd" | "role", "name",
+ * "password", "email", "role": each a string, if there is one} server  {"users": [...]} or the error
+ *
  * A client cancels its command by closing its sending side. Functions of one connection: one thread at a
  * time. */
 #ifndef CONNECTORDB_CONTROL_PROTOCOL_H

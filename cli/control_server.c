@@ -1,5 +1,6 @@
 #include "control_server.h"
 
+#include "accounts.h"
 #include "cut.h"
 #include "export.h"
 #include "log.h"
@@ -45,13 +46,15 @@ struct control_request {
     const char *command, *directory;
     const char *filters[FILTERS_MAX];
     struct transfer_options options;
-    struct cut_options cut; /* of the command "cut" */
+    struct cut_options cut;         /* of the command "cut" */
+    struct account_request account; /* of the command "account" */
 };
 
 /* What there is to answer. */
 struct result {
     struct transfer_result transfer;
     struct cut_result cut;
+    json_t *users; /* of the command "account" */
 };
 
 static int bad_request(struct error *ret_error)
@@ -96,6 +99,25 @@ static int read_cut(struct control_request *request, struct error *ret_error)
     return 0;
 }
 
+static bool is_account(const struct control_request *request)
+{
+    return request->command && !strcmp(request->command, "account");
+}
+
+static int read_account(struct control_request *request, struct error *ret_error)
+{
+    const char *action;
+    struct account_request *account = &request->account;
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s?s,s?s,s?s,s?s}", "command",
+            &request->command, "action", &action, "name", &account->name, "password", &account->password,
+            "email", &account->email, "role", &account->role) ||
+        !account_action_parse(action, &account->action) ||
+        (account->action != ACCOUNT_LIST && !account->name) ||
+        ((account->action == ACCOUNT_ADD || account->action == ACCOUNT_PASSWORD) && !account->password))
+        return bad_request(ret_error);
+    return 0;
+}
+
 static int read_transfer(struct control_request *request, struct error *ret_error)
 {
     json_t *filters;
@@ -124,6 +146,8 @@ static int read_request(
         return r;
     (void)json_unpack(
         request->object, "{s:s}", "command", &request->command); /* what is wrong with it is found below */
+    if (is_account(request))
+        return read_account(request, ret_error);
     return is_cut(request) ? read_cut(request, ret_error) : read_transfer(request, ret_error);
 }
 
@@ -163,6 +187,11 @@ static int run_request(
     request->options.progress = send_progress;
     request->options.context = job;
     request->options.cancel = &job->cancel;
+    if (is_account(request)) {
+        log_info("control: user %s %s", account_action_name(request->account.action),
+            request->account.name ? request->account.name : "");
+        return accounts_run(database, &request->account, &ret_result->users, ret_error);
+    }
     log_info("control: %s %s", request->command, is_cut(request) ? request->cut.path : request->directory);
     if (!strcmp(request->command, "export"))
         return export_database(
@@ -182,6 +211,8 @@ static int run_request(
 static void log_done(const struct control_request *request, const struct result *result)
 {
     const struct transfer_result *transfer = &result->transfer;
+    if (is_account(request))
+        return;
     if (is_cut(request))
         log_info("control: cut done: %llu of %llu points of %s%s", (unsigned long long)result->cut.cut,
             (unsigned long long)(result->cut.cut + result->cut.kept), request->cut.path,
@@ -198,6 +229,8 @@ static json_t *pack_answer(
 {
     if (r < 0)
         return control_pack_error(error);
+    if (is_account(request))
+        return json_pack("{s:o}", "users", result->users);
     return is_cut(request) ? control_pack_cut(&result->cut) : control_pack_result(&result->transfer);
 }
 

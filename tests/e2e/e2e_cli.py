@@ -15,7 +15,7 @@ from harness import COMMAND_SECONDS_MAX, PROGRAM, SOURCE, command, main
 
 SAMPLE = os.path.join(SOURCE, "samples", "home")
 COMMANDS = ("create", "start", "stop", "run", "import", "export", "backup", "check", "repair",
-            "inspect", "write")
+            "inspect", "write", "stream", "user", "passwd", "shell")
 
 
 class Usage(FolderTest):
