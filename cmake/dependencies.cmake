@@ -26,6 +26,7 @@ connectordb_library(SQLITE sqlite3)
 connectordb_library(URING liburing)
 connectordb_library(XCRYPT libxcrypt)
 connectordb_library(XXHASH libxxhash)
+connectordb_library(ZLIB zlib)
 connectordb_library(ZSTD libzstd)
 find_library(CIVETWEB_LIBRARY civetweb) # has no pkg-config file
 find_path(CIVETWEB_INCLUDE civetweb.h)

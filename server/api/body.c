@@ -10,13 +10,19 @@ enum { COUNT_STEP_BYTES = 256 << 10 }; /* how much a body's share grows at once 
 
 /* ---- any body ---- */
 
-static bool check_encoding(const struct http_exchange *exchange, struct problem *problem)
+static bool check_encoding(struct http_exchange *exchange, struct problem *problem)
 {
     const char *encoding = http_request_header(exchange, "Content-Encoding");
     if (!encoding || !*encoding || strcasecmp(encoding, "identity") == 0)
         return true;
-    return problem_set(
-        problem, 415, "The Content-Encoding \"%.40s\" is not supported; send the body as it is", encoding);
+    bool once = encoding == http_request_header_last(exchange, "Content-Encoding");
+    if (once && (strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0)) {
+        http_body_gunzip(exchange);
+        return true;
+    }
+    (void)http_answer_header(exchange, "Accept-Encoding", "gzip");
+    return problem_set(problem, 415,
+        "The Content-Encoding \"%.40s\" is not supported; send the body as it is, or with gzip", encoding);
 }
 
 static bool budget_problem(const struct body *body, int r, struct problem *problem)
@@ -76,7 +82,7 @@ long body_read(void *context, void *buffer, size_t size, struct error *ret_error
         body->observe(body->observer, buffer, (size_t)r);
     if (r >= 0)
         return r;
-    if (r == -EBUSY)
+    if (r == -EBUSY || r == -ENOMEM)
         (void)problem_later(body->problem, 503, "%s", error.message);
     else /* too much, too slow, not whole */
         (void)problem_set(body->problem,

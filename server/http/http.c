@@ -120,6 +120,7 @@ static void exchange_finish(struct http_exchange *exchange)
     if (!exchange->close && !http_body_drop(exchange))
         exchange->close = true;
     http_body_end(exchange);
+    http_body_free(exchange);
     if (!exchange->close) {
         http_client_finish(client);
         return;

@@ -1,10 +1,12 @@
 /* Answers: their head, and their body in one piece or in chunks. */
+#include "http_gzip.h"
 #include "http_internal.h"
 
 #include "check.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -163,6 +165,10 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
         put(&text, "Content-Type: application/json; charset=utf-8\r\n");
     else if (exchange->content == HTTP_TEXT)
         put(&text, "Content-Type: text/plain; charset=utf-8\r\n");
+    if (exchange->varies)
+        put(&text, "Vary: Accept-Encoding\r\n");
+    if (exchange->encoded)
+        put(&text, "Content-Encoding: gzip\r\n");
     put(&text, exchange->headers);
     put_connection(&text, exchange);
     if (with_length) {
@@ -222,16 +228,74 @@ static size_t frame_chunk(struct http_exchange *exchange, bool last, char *head,
     return size + strlen(end);
 }
 
+/* ---- gzip ---- */
+
+/* The answer is worth it; an answer in chunks needs HTTP/1.1. */
+static bool is_gzip_wanted(struct http_exchange *exchange)
+{
+    exchange->varies = exchange->content != HTTP_NO_CONTENT;
+    return exchange->varies && exchange->http_1_1 && exchange->method != HTTP_HEAD &&
+           http_gzip_is_wanted(exchange->client->head);
+}
+
+/* A piece of compressed output as a chunk: the room around it takes its frame. */
+static int send_compressed(void *context, uint8_t *data, size_t size)
+{
+    char line[GZIP_ROOM + 1];
+    int length = snprintf(line, sizeof(line), "%zx\r\n", size);
+    memcpy(data - length, line, (size_t)length);
+    memcpy(data + size, "\r\n", 2);
+    return send_all(context, data - length, (size_t)length + size + 2);
+}
+
+static int send_part_compressed(struct http_exchange *exchange, const char *head, size_t head_size, bool last)
+{
+    static const uint8_t END[] = "0\r\n\r\n";
+    int r = head_size > 0 ? send_all(exchange, (const uint8_t *)head, head_size) : 0;
+    if (r == 0)
+        r = http_gzip_write(
+            exchange->gzip, exchange->sink.buffer, exchange->sink.used, last, send_compressed, exchange);
+    if (r == 0 && last)
+        r = send_all(exchange, END, sizeof(END) - 1);
+    return r;
+}
+
+/* Compresses a whole answer in its buffer, if that makes it smaller. */
+static void compress_whole(struct http_exchange *exchange)
+{
+    struct sink *sink = &exchange->sink;
+    if (sink->used < HTTP_GZIP_BYTES_MIN || !is_gzip_wanted(exchange))
+        return;
+    uint8_t *smaller = malloc(sink->used);
+    size_t size = smaller ? http_gzip_whole(sink->buffer, sink->used, smaller, sink->used - 1) : 0;
+    if (size > 0) {
+        memcpy(sink->buffer, smaller, size);
+        sink->used = size;
+        exchange->encoded = true;
+    }
+    free(smaller);
+}
+
+/* ---- parts ---- */
+
+/* Decides how the body of a long answer is framed and coded, and prints its head. */
+static size_t begin_parts(struct http_exchange *exchange, char *head)
+{
+    exchange->chunked = exchange->http_1_1;
+    if (!exchange->chunked)
+        exchange->close = true; /* HTTP/1.0: the body ends with the connection */
+    if (is_gzip_wanted(exchange))
+        exchange->gzip = http_gzip_open();
+    exchange->encoded = exchange->gzip != NULL;
+    return head_print(exchange, false, 0, head);
+}
+
 static int send_part(struct http_exchange *exchange, bool last)
 {
     char head[HTTP_HEAD_BYTES_MAX];
-    size_t head_size = 0;
-    if (exchange->sent_bytes == 0) {
-        exchange->chunked = exchange->http_1_1;
-        if (!exchange->chunked)
-            exchange->close = true; /* HTTP/1.0: the body ends with the connection */
-        head_size = head_print(exchange, false, 0, head);
-    }
+    size_t head_size = exchange->sent_bytes == 0 ? begin_parts(exchange, head) : 0;
+    if (exchange->gzip)
+        return send_part_compressed(exchange, head, head_size, last);
     size_t tail_size = frame_chunk(exchange, last, head, &head_size);
     return send_buffer(exchange, head, head_size, tail_size);
 }
@@ -272,6 +336,7 @@ static void send_whole(struct http_exchange *exchange)
     bool endless = exchange->method == HTTP_HEAD && exchange->sink.failed;
     char head[HTTP_HEAD_BYTES_MAX];
     exchange->chunked = endless && exchange->http_1_1;
+    compress_whole(exchange);
     size_t head_size = head_print(exchange, !endless, exchange->sink.used, head);
     if (exchange->method == HTTP_HEAD)
         exchange->sink.used = 0;
@@ -296,6 +361,8 @@ bool http_answer_close(struct http_exchange *exchange, bool complete)
         send_whole(exchange);
     else if (send_part(exchange, true) < 0)
         exchange->close = true;
+    http_gzip_close(exchange->gzip);
+    exchange->gzip = NULL;
     return false;
 }
 

@@ -1,4 +1,5 @@
 /* Bodies of requests: their coding, limits, and what becomes of one that is refused. */
+#include "http_gzip.h"
 #include "http_internal.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ bool http_body_ends_connection(const struct http_exchange *exchange)
     if (!http_body_pending(exchange))
         return false;
     return exchange->client->body.failed || exchange->expects_continue || exchange->body_length < 0 ||
-           (uint64_t)exchange->body_length - exchange->body_read > BODY_DROP_BYTES_MAX;
+           (uint64_t)exchange->body_length - exchange->client->body.received > BODY_DROP_BYTES_MAX;
 }
 
 /* ---- limits ---- */
@@ -96,13 +97,32 @@ void http_body_end(struct http_exchange *exchange)
     exchange->client->body.large = false;
 }
 
+void http_body_free(struct http_exchange *exchange)
+{
+    http_gunzip_close(exchange->client->body.gunzip);
+    exchange->client->body.gunzip = NULL;
+}
+
+void http_body_gunzip(struct http_exchange *exchange)
+{
+    exchange->body_gzip = true;
+}
+
+/* What has come, before it is decoded. */
+static void count_received(struct http_exchange *exchange, size_t size)
+{
+    struct http_body *body = &exchange->client->body;
+    body->received += size;
+    if (exchange->body_length >= 0 && body->received == (uint64_t)exchange->body_length)
+        body->ended = true;
+}
+
+/* What the handler gets. */
 static long body_count(struct http_exchange *exchange, size_t size, struct error *ret_error)
 {
     struct http_body *body = &exchange->client->body;
     exchange->body_read += size;
-    if (exchange->body_length >= 0 && exchange->body_read == (uint64_t)exchange->body_length)
-        body->ended = true;
-    if (exchange->body_read > exchange->body_limit)
+    if (exchange->body_read > exchange->body_limit || body->received > exchange->body_limit)
         return body_too_large(exchange, ret_error);
     if (body->large || exchange->body_read <= HTTP_LARGE_BODY_BYTES)
         return (long)size;
@@ -119,7 +139,8 @@ static long body_count(struct http_exchange *exchange, size_t size, struct error
 static long body_failed(struct http_exchange *exchange, int code, const char *text, struct error *ret_error)
 {
     exchange->client->body.failed = true;
-    return error_set(ret_error, code, "%s after %llu bytes", text, (unsigned long long)exchange->body_read);
+    return error_set(
+        ret_error, code, "%s after %llu bytes", text, (unsigned long long)exchange->client->body.received);
 }
 
 /* ---- receiving ---- */
@@ -316,36 +337,55 @@ static int send_continue(struct http_exchange *exchange, struct error *ret_error
     return 0;
 }
 
-static long read_data(struct http_exchange *exchange, void *buffer, size_t size, struct error *ret_error)
+/* The body as it was sent; 0 at its end. */
+static long read_data(void *context, void *buffer, size_t size, struct error *ret_error)
 {
-    if (exchange->body_length < 0)
-        return read_chunked(exchange, buffer, size, ret_error);
-    if (size > (uint64_t)exchange->body_length - exchange->body_read)
-        size = (size_t)((uint64_t)exchange->body_length - exchange->body_read);
-    return body_receive(exchange, buffer, size, ret_error);
+    struct http_exchange *exchange = context;
+    if (!http_body_pending(exchange))
+        return 0;
+    uint64_t left = exchange->body_length >= 0
+                        ? (uint64_t)exchange->body_length - exchange->client->body.received
+                        : UINT64_MAX;
+    if (size > left)
+        size = (size_t)left;
+    long count = exchange->body_length < 0 ? read_chunked(exchange, buffer, size, ret_error)
+                                           : body_receive(exchange, buffer, size, ret_error);
+    if (count > 0)
+        count_received(exchange, (size_t)count);
+    return count;
+}
+
+/* What is wrong with the code does not hinder dropping the rest of the body. */
+static long read_decoded(struct http_exchange *exchange, void *buffer, size_t size, struct error *ret_error)
+{
+    struct http_body *body = &exchange->client->body;
+    if (!body->gunzip)
+        body->gunzip = http_gunzip_open();
+    if (!body->gunzip)
+        return error_set(ret_error, ENOMEM, "out of memory for a gzip body");
+    return http_gunzip_read(body->gunzip, buffer, size, read_data, exchange, ret_error);
 }
 
 long http_body_read(void *context, void *buffer, size_t size, struct error *ret_error)
 {
     struct http_exchange *exchange = context;
-    if (!http_body_pending(exchange) || size == 0)
+    bool pending = http_body_pending(exchange) || (exchange->body_gzip && exchange->body_length != 0);
+    if (!pending || size == 0)
         return 0;
     if (exchange->client->body.failed)
         return body_failed(exchange, ECONNABORTED, "The body was cut off", ret_error);
     if (exchange->expects_continue && send_continue(exchange, ret_error) < 0)
         return -ECONNABORTED;
-    long count = read_data(exchange, buffer, size, ret_error);
+    long count = exchange->body_gzip ? read_decoded(exchange, buffer, size, ret_error)
+                                     : read_data(exchange, buffer, size, ret_error);
     return count > 0 ? body_count(exchange, (size_t)count, ret_error) : count;
 }
 
 bool http_body_drop(struct http_exchange *exchange)
 {
     while (http_body_pending(exchange) && !exchange->client->body.failed) {
-        long count = read_data(exchange, exchange->client->buffers->answer, BODY_DROP_BYTES_MAX, NULL);
-        if (count > 0)
-            exchange->body_read += (uint64_t)count;
-        if (exchange->body_length >= 0 && exchange->body_read == (uint64_t)exchange->body_length)
-            exchange->client->body.ended = true;
+        if (read_data(exchange, exchange->client->buffers->answer, BODY_DROP_BYTES_MAX, NULL) < 0)
+            break;
     }
     return !exchange->client->body.failed;
 }

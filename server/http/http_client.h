@@ -24,11 +24,13 @@ struct http_tls_session;
 
 /* Where the reading of a body has got to. */
 struct http_body {
-    bool ended, failed, large; /* large: it holds a slot */
-    uint64_t chunk_left;       /* data bytes of the current chunk still to come */
-    bool in_chunk;             /* the CRLF behind the chunk's data is still to come */
-    size_t line_bytes;         /* of chunk extensions and trailer fields so far */
-    int64_t credit_ns;         /* how long the client may still be waited for */
+    bool ended, failed, large;  /* large: it holds a slot */
+    uint64_t chunk_left;        /* data bytes of the current chunk still to come */
+    bool in_chunk;              /* the CRLF behind the chunk's data is still to come */
+    size_t line_bytes;          /* of chunk extensions and trailer fields so far */
+    uint64_t received;          /* bytes without those of the chunked coding, as they came */
+    struct http_gunzip *gunzip; /* NULL: not coded, or nothing was read yet */
+    int64_t credit_ns;          /* how long the client may still be waited for */
 };
 
 struct http_client {

@@ -53,6 +53,8 @@ void http_report(const struct http *http, const char *format, ...) __attribute__
 void http_body_begin(struct http_exchange *exchange);
 /* Gives its slot back, if it has one. */
 void http_body_end(struct http_exchange *exchange);
+/* Frees what decoding took. */
+void http_body_free(struct http_exchange *exchange);
 /* Bytes of the body are still to come. */
 bool http_body_pending(const struct http_exchange *exchange);
 /* After an answer that keeps the connection: reads and drops the rest. False: it did not come, and the

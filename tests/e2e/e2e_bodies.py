@@ -154,7 +154,7 @@ class Refusals(BodyTest):
         data = self.make_stream("test/user/s")
         client = self.client()
         for path, body in ((data, "[]"), (f"{API}/crud/test/dev", "{}")):
-            for encoding in ("gzip", "br", "deflate, gzip", "nonsense"):
+            for encoding in ("br", "deflate, gzip", "nonsense"):
                 answer = client.ask("POST", path, "", {**basic("test:test"), "Content-Encoding": encoding}, body)
                 self.assertEqual((answer.status, json.loads(answer.text)["code"]), (415, 415), encoding)
             answer = client.ask("POST", path, "", {**basic("test:test"), "Content-Encoding": "identity"}, body)

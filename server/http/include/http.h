@@ -50,6 +50,8 @@ enum {
     HTTP_LARGE_BODIES_MAX = 16,
     HTTP_LARGE_BODIES_SHARE = 12,
 
+    HTTP_GZIP_BYTES_MIN = 1400, /* a smaller answer fits in one packet as it is */
+
     HTTP_LINGER_BYTES_MAX =
         16 << 20, /* of a refused body: read and dropped so that the client sees the answer */
     HTTP_LINGER_MS_MAX = 2000,
@@ -73,6 +75,7 @@ enum http_content {
 };
 
 struct http;
+struct http_gzip;
 struct http_client;
 
 /* One request and its answer. Used by the thread that handles it, until the handler returns. */
@@ -95,8 +98,9 @@ struct http_exchange {
                          after */
 
     /* the body */
-    int64_t body_length; /* announced; -1 = chunked */
-    uint64_t body_limit, body_read, body_owner;
+    int64_t body_length;                        /* announced; -1 = chunked */
+    uint64_t body_limit, body_read, body_owner; /* body_read: bytes that the handler got */
+    bool body_gzip;                             /* the body is decoded */
     bool expects_continue;
 
     /* the answer: the handler sets the first group before http_answer_open */
@@ -108,6 +112,8 @@ struct http_exchange {
     enum http_content content;
     struct sink sink;
     bool opened, chunked, close;
+    bool varies, encoded;   /* it depends on Accept-Encoding; it is coded with gzip */
+    struct http_gzip *gzip; /* of a long answer that is coded */
     uint64_t started_ns, sent_bytes;
 };
 
@@ -185,14 +191,18 @@ int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error
  * for the same owner (an id, a hash). Without it the client's address counts. Call it before http_body_read.
  */
 void http_body_owner(struct http_exchange *exchange, uint64_t owner);
+/* The body is coded with gzip: http_body_read decodes it, and the limit holds for what it returns as well as
+ * for what comes. Call it before http_body_read. */
+void http_body_gunzip(struct http_exchange *exchange);
 /* A json_source (context is the struct http_exchange): fills at most size bytes; 0 at the end. Blocks for the
  * client. -EFBIG over the limit; -EBUSY no slot for a large body; -ETIMEDOUT the client sends too slowly;
- * -ECONNABORTED it stopped; -EBADMSG broken chunks. */
+ * -ECONNABORTED it stopped; -EBADMSG broken chunks or broken gzip; -ENOMEM. */
 long http_body_read(void *exchange, void *buffer, size_t size, struct error *ret_error);
 
 /* Adds a header line to the answer. False when there is no room or value has control characters. */
 bool http_answer_header(struct http_exchange *exchange, const char *name, const char *value);
-/* Starts an answer: write the body into the sink. */
+/* Starts an answer: write the body into the sink. It is coded with gzip when the request asks for that and it
+ * is HTTP_GZIP_BYTES_MIN or longer. */
 struct sink *http_answer_open(struct http_exchange *exchange, int status, enum http_content content);
 /* Ends it. complete = false: what was written is dropped when nothing was sent yet (true is returned: answer
  * an error instead); otherwise the connection is closed without the end of the body (false). */
