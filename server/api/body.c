@@ -116,22 +116,25 @@ static bool read_whole(struct body *body, struct buffer *text, struct problem *p
 }
 
 /* Why jansson refused the text. */
-static bool parse_problem(const json_error_t *failed, const char *text, size_t size, struct problem *problem)
+static bool parse_problem(
+    const json_error_t *failed, const char *kind, const char *text, size_t size, struct problem *problem)
 {
     if (failed->line < 0 || json_error_code(failed) == json_error_out_of_memory)
         return problem_later(problem, 503, "The server has no memory left for the body, try again");
     size_t to = failed->position > 0 ? (size_t)failed->position : 0; /* behind the token that is wrong */
     size_t from = to > 3 ? to - 3 : 0;
     bool mark = from + 3 <= size && memcmp(text + from, "\xef\xbb\xbf", 3) == 0;
-    return problem_set(problem, 400, "The body is not a JSON object: line %d, byte %d%s", failed->line,
+    return problem_set(problem, 400, "The body is not a JSON %s: line %d, byte %d%s", kind, failed->line,
         failed->position, mark ? ": a UTF-8 byte order mark is allowed only at the start" : "");
 }
 
-static bool parse(struct body_object *body, const char *text, size_t size, struct problem *problem)
+static bool parse(
+    struct body_object *body, bool is_array, const char *text, size_t size, struct problem *problem)
 {
     json_error_t failed;
+    const char *kind = is_array ? "array" : "object";
     if (size == 0)
-        return problem_set(problem, 400, "The body is empty; a JSON object is needed");
+        return problem_set(problem, 400, "The body is empty; a JSON %s is needed", kind);
     struct json_measure measure = json_measure(text, size);
     if (measure.depth > OBJECT_DEPTH_MAX)
         return problem_set(problem, 400, "The body is nested deeper than %d levels", OBJECT_DEPTH_MAX);
@@ -141,11 +144,13 @@ static bool parse(struct body_object *body, const char *text, size_t size, struc
         return problem_later(problem, 503, "The server has no memory left for the body, try again");
     body->object = json_arena_load(&body->arena, text, size, &failed);
     if (!body->object)
-        return parse_problem(&failed, text, size, problem);
-    return json_is_object(body->object) || problem_set(problem, 400, "The body is not a JSON object");
+        return parse_problem(&failed, kind, text, size, problem);
+    return (is_array ? json_is_array(body->object) : json_is_object(body->object)) ||
+           problem_set(problem, 400, "The body is not a JSON %s", kind);
 }
 
-bool body_object_read(struct body_object *object, struct request *request, struct problem *problem)
+static bool read_json(
+    struct body_object *object, bool is_array, struct request *request, struct problem *problem)
 {
     struct buffer text = {0};
     uint64_t limit = request->server->configuration->insert_limit_bytes;
@@ -156,10 +161,20 @@ bool body_object_read(struct body_object *object, struct request *request, struc
         body_open(&object->body, request, limit, problem) && read_whole(&object->body, &text, problem);
     if (done) {
         size_t mark = text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-        done = parse(object, (const char *)text.data + mark, text.size - mark, problem);
+        done = parse(object, is_array, (const char *)text.data + mark, text.size - mark, problem);
     }
     buffer_free(&text);
     return done;
+}
+
+bool body_object_read(struct body_object *body, struct request *request, struct problem *problem)
+{
+    return read_json(body, false, request, problem);
+}
+
+bool body_array_read(struct body_object *body, struct request *request, struct problem *problem)
+{
+    return read_json(body, true, request, problem);
 }
 
 void body_object_free(struct body_object *body)
@@ -173,6 +188,8 @@ void body_object_free(struct body_object *body)
 
 static bool take(const struct member *member, const json_t *value, struct problem *problem)
 {
+    static const char *const TYPES[] = {
+        "a string", "a boolean", "an object", "an array", "a whole number", "a number"};
     if (json_is_null(value))
         return true;
     if (member->type == MEMBER_TEXT && json_is_string(value))
@@ -181,11 +198,14 @@ static bool take(const struct member *member, const json_t *value, struct proble
         *(bool *)member->to = json_is_true(value);
     else if (member->type == MEMBER_OBJECT && json_is_object(value))
         *(const json_t **)member->to = value;
+    else if (member->type == MEMBER_ARRAY && json_is_array(value))
+        *(const json_t **)member->to = value;
+    else if (member->type == MEMBER_INTEGER && json_is_integer(value))
+        *(int64_t *)member->to = json_integer_value(value);
+    else if (member->type == MEMBER_NUMBER && json_is_number(value))
+        *(double *)member->to = json_number_value(value);
     else
-        return problem_set(problem, 400, "Value of field '%s' must be %s", member->name,
-            member->type == MEMBER_TEXT      ? "a string"
-            : member->type == MEMBER_BOOLEAN ? "a boolean"
-                                             : "an object");
+        return problem_set(problem, 400, "Value of field '%s' must be %s", member->name, TYPES[member->type]);
     return true;
 }
 

@@ -52,13 +52,17 @@ struct body_object {
 
 /* Reads it. False: *problem is set; to be freed also then. */
 bool body_object_read(struct body_object *body, struct request *request, struct problem *problem);
+/* The same of a body that is an array. */
+bool body_array_read(struct body_object *body, struct request *request, struct problem *problem);
 void body_object_free(struct body_object *body); /* accepts a zeroed one */
 
 /* A member of an object to read. */
 struct member {
     const char *name;
-    enum { MEMBER_TEXT, MEMBER_BOOLEAN, MEMBER_OBJECT } type;
-    void *to; /* const char **, bool *, const json_t **: unchanged when the member is absent or null */
+    enum { MEMBER_TEXT, MEMBER_BOOLEAN, MEMBER_OBJECT, MEMBER_ARRAY, MEMBER_INTEGER, MEMBER_NUMBER } type;
+    /* const char **, bool *, const json_t **, const json_t **, int64_t *, double *: unchanged when the member
+     * is absent or null */
+    void *to;
 };
 
 /* Takes the members out of the object: keys match without case, unknown ones are ignored, the last of several

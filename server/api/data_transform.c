@@ -2,16 +2,21 @@
 
 #include <errno.h>
 
-bool data_transform_compile(const struct request *request, const char *text, size_t size,
-    struct script **ret_script, struct problem *problem)
+struct script_limits data_transform_limits(const struct request *request)
 {
     const struct configuration *configuration = request->server->configuration;
-    const struct script_limits limits = {
+    return (struct script_limits){
         .split_max = configuration->script_split_max,
         .string_max = configuration->script_string_max,
         .peek_max = configuration->script_peek_max,
         .bytes_max = configuration->script_bytes_max,
     };
+}
+
+bool data_transform_compile(const struct request *request, const char *text, size_t size,
+    struct script **ret_script, struct problem *problem)
+{
+    const struct script_limits limits = data_transform_limits(request);
     struct error error = {0};
     int r = script_compile(text, size, &limits, ret_script, &error);
     if (r == -EINVAL || r == -E2BIG)

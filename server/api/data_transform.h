@@ -9,5 +9,7 @@
  * *problem is set. Free it with script_free. */
 bool data_transform_compile(const struct request *request, const char *text, size_t size,
     struct script **ret_script, struct problem *problem);
+/* Those limits. */
+struct script_limits data_transform_limits(const struct request *request);
 
 #endif

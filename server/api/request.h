@@ -117,5 +117,7 @@ bool data_post(struct request *request, struct problem *problem); /* data_insert
 bool data_put(struct request *request, struct problem *problem);
 bool data_many_post(struct request *request, struct problem *problem); /* data_many.c */
 bool data_many_put(struct request *request, struct problem *problem);
+bool query_merge(struct request *request, struct problem *problem); /* query.c */
+bool query_dataset(struct request *request, struct problem *problem);
 
 #endif

@@ -106,14 +106,17 @@ class Transcripts(RestTest):
     def test_login(self):
         self.run_recorded("login", (46, 6, 0))
 
+    def test_query(self):
+        self.run_recorded("query", (33, 3, 0))
+
     def test_data(self):
         self.run_recorded("data", (86, 8, 0))
 
     def test_errors(self):
-        self.run_recorded("errors", (222, 66, 32))
+        self.run_recorded("errors", (252, 68, 0))
 
     def test_misc(self):
-        self.run_recorded("misc", (67, 61, 25))
+        self.run_recorded("misc", (75, 61, 17))
 
     def test_permissions_create_delete(self):
         self.run_recorded("permissions_create_delete", (752, 0, 0))
