@@ -17,6 +17,7 @@ struct query_part {
     struct store_cursor *cursor; /* NULL: no points */
     struct script *script;
     struct script_run *run;
+    uint64_t first_index;
     uint64_t limit, count; /* of results; limit 0 = none */
     struct batch view;
     struct merge *merge; /* else all of the above */
@@ -125,7 +126,9 @@ static bool find_range(const struct query_parts *parts, uint64_t series_id, cons
     int r = store_snapshot_series(parts->snapshot, series_id, &series, &error);
     *ret_from = 0;
     *ret_to = series.length;
-    if (r == 0 && by_index) {
+    if (r == 0 && query->last > 0)
+        *ret_from = series.length > query->last ? series.length - query->last : 0;
+    else if (r == 0 && by_index) {
         const struct range range = {.by_index = true, .i1 = query->i1, .i2 = query->i2};
         if (range_resolve(&range, series.length, ret_from, ret_to) < 0)
             return problem_set(problem, 403, "Invalid index range.");
@@ -164,6 +167,7 @@ static bool open_part(struct query_parts *parts, struct query_part *part, uint64
     if (series_id != 0 && !find_range(parts, series_id, query, start, &from, &to, problem))
         return false;
     int r = 0;
+    part->first_index = from;
     if (from < to)
         r = store_cursor_open(parts->snapshot, series_id, from, to, false, &part->cursor, &error);
     if (r == 0 && part->script && script_run_open(part->script, next_stored, part->cursor, &part->run) < 0)
@@ -212,6 +216,11 @@ bool query_parts_merge(struct query_parts *parts, const json_t *array, const str
         return problem_later(problem, 503, "The server has no memory left for the query, try again");
     *ret_sequence = (struct sequence){merge_next, part->merge};
     return true;
+}
+
+uint64_t query_parts_first_index(const struct query_parts *parts)
+{
+    return parts->parts ? parts->parts->first_index : 0;
 }
 
 void query_parts_close(struct query_parts *parts)
@@ -290,6 +299,21 @@ static int print_all(
     return r == 0 ? sink_write(sink, "]", 1) : r;
 }
 
+bool query_answered(struct request *request, int r, const struct error *error, struct problem *problem)
+{
+    bool client_left = request->exchange->sink.failed;
+    if (!http_answer_close(request->exchange, r == 0)) {
+        if (r < 0 && !client_left)
+            log_error("the answer to %s was cut off: %s", request->exchange->path, error->message);
+        return true;
+    }
+    if (r == 0)
+        return true;
+    if (r == -EINVAL || r == -E2BIG)
+        return problem_set(problem, r == -EINVAL ? 400 : 413, "%s", error->message);
+    return request_failed(request, r, error, problem);
+}
+
 bool query_answer(
     struct request *request, struct sequence sequence, bool without_zero_times, struct problem *problem)
 {
@@ -297,15 +321,5 @@ bool query_answer(
     request->exchange->no_store = true;
     struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
     int r = print_all(sink, sequence, without_zero_times, &error);
-    bool client_left = sink->failed;
-    if (!http_answer_close(request->exchange, r == 0)) {
-        if (r < 0 && !client_left)
-            log_error("the answer to %s was cut off: %s", request->exchange->path, error.message);
-        return true;
-    }
-    if (r == 0)
-        return true;
-    if (r == -EINVAL || r == -E2BIG)
-        return problem_set(problem, r == -EINVAL ? 400 : 413, "%s", error.message);
-    return request_failed(request, r, &error, problem);
+    return query_answered(request, r, &error, problem);
 }

@@ -16,6 +16,7 @@ struct stream_query {
     const char *stream, *transform; /* "" = none */
     int64_t i1, i2, limit;
     double t1, t2;
+    uint64_t last; /* not in JSON: instead of a range, so many points at the end; 0 = no */
 };
 
 /* The range of an element of a dataset that names none: from ten datapoints before the first one after `t1`
@@ -43,11 +44,16 @@ bool query_parts_stream(struct query_parts *parts, const struct stream_query *qu
 /* array: of stream queries. */
 bool query_parts_merge(struct query_parts *parts, const json_t *array, const struct query_start *start,
     struct sequence *ret_sequence, struct problem *problem);
+/* The index of the first point of the stream that was opened last, before its script. */
+uint64_t query_parts_first_index(const struct query_parts *parts);
 void query_parts_close(struct query_parts *parts);
 
 /* Sends the datapoints as a JSON array. limit: 0 = none. without_zero_times: "t" is left out when it is 0.
  * False: *problem is set, nothing was sent. */
 bool query_answer(
     struct request *request, struct sequence sequence, bool without_zero_times, struct problem *problem);
+/* Ends an answer whose printing had the result r: what went wrong after the first byte cuts it off, what went
+ * wrong before is a problem. As query_answer. */
+bool query_answered(struct request *request, int r, const struct error *error, struct problem *problem);
 
 #endif

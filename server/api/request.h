@@ -119,5 +119,6 @@ bool data_many_post(struct request *request, struct problem *problem); /* data_m
 bool data_many_put(struct request *request, struct problem *problem);
 bool query_merge(struct request *request, struct problem *problem); /* query.c */
 bool query_dataset(struct request *request, struct problem *problem);
+bool feed_get(struct request *request, struct problem *problem); /* feed.c */
 
 #endif

@@ -161,10 +161,12 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
         put_cors(&text, exchange);
     if (exchange->no_store)
         put(&text, "Cache-Control: no-store, must-revalidate\r\n");
-    if (exchange->content == HTTP_JSON)
-        put(&text, "Content-Type: application/json; charset=utf-8\r\n");
-    else if (exchange->content == HTTP_TEXT)
-        put(&text, "Content-Type: text/plain; charset=utf-8\r\n");
+    static const char *const TYPES[] = {[HTTP_JSON] = "Content-Type: application/json; charset=utf-8\r\n",
+        [HTTP_TEXT] = "Content-Type: text/plain; charset=utf-8\r\n",
+        [HTTP_XML] = "Content-Type: application/xml; charset=utf-8\r\n",
+        [HTTP_HTML] = "Content-Type: text/html; charset=utf-8\r\n"};
+    if (exchange->content != HTTP_NO_CONTENT)
+        put(&text, TYPES[exchange->content]);
     if (exchange->varies)
         put(&text, "Vary: Accept-Encoding\r\n");
     if (exchange->encoded)

@@ -72,6 +72,8 @@ enum http_content {
     HTTP_NO_CONTENT, /* an empty body without Content-Type */
     HTTP_JSON,
     HTTP_TEXT,
+    HTTP_XML,
+    HTTP_HTML,
 };
 
 struct http;
