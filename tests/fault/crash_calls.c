@@ -2,7 +2,7 @@
  * fails by plan. The linker turns every reference to one of these functions into one to ours (--wrap).
  * SQLite, in a library of its own, is not concerned: crash_sqlite.c. */
 #include "crash_log.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* What a workload asked of a catalog's streams and was told, as crash_model.h for points. */
+/* What a workload asked of a catalog's streams and was told, as store_model.h for points. */
 #ifndef CONNECTORDB_CRASH_CATALOG_MODEL_H
 #define CONNECTORDB_CRASH_CATALOG_MODEL_H
 

@@ -69,7 +69,7 @@ enum { CHECK_EVERY = 2, CREATE_AGAIN_EVERY = 4, OLD_COPY_EVERY = 4, OLD_AFTER_CA
 /* ---- opening ---- */
 
 /* False: it is refused without saying that it is none. *ret_database: NULL = it is refused. */
-static bool open_copy(const char *path, struct database **ret_database, struct crash_violation *violation)
+static bool open_copy(const char *path, struct database **ret_database, struct model_violation *violation)
 {
     struct error error = {0};
     struct store_options options = {
@@ -77,16 +77,16 @@ static bool open_copy(const char *path, struct database **ret_database, struct c
     *ret_database = NULL;
     int r = database_open(path, &options, ret_database, &error);
     return r == 0 || r == -ENOENT || r == -EINVAL ||
-           crash_violated(violation, "%s is refused without saying that it is none: %s", path, error.message);
+           model_violated(violation, "%s is refused without saying that it is none: %s", path, error.message);
 }
 
 /* good: what was found in it before. */
 static bool close_copy(
-    const char *path, struct database *database, bool good, struct crash_violation *violation)
+    const char *path, struct database *database, bool good, struct model_violation *violation)
 {
     struct error error = {0};
     if (database_close(database, &error) < 0 && good)
-        good = crash_violated(violation, "%s does not close: %s", path, error.message);
+        good = model_violated(violation, "%s does not close: %s", path, error.message);
     return good;
 }
 
@@ -121,11 +121,11 @@ static void play_create(struct crash_run *run)
     static const char *const names[] = {"new", "bare"};
     for (unsigned i = 0; i < 2; i++) {
         crash_make_copy(run, names[i], make_with_administrator);
-        run->place = test_path(run->directory, "%s", names[i]);
+        run->database_path = test_path(run->directory, "%s", names[i]);
         crash_open_database(run);
         crash_close_database(run);
-        free(run->place);
-        run->place = NULL;
+        free(run->database_path);
+        run->database_path = NULL;
     }
 }
 
@@ -136,7 +136,7 @@ static void play_crowded_create(struct crash_run *run)
 }
 
 static bool check_administrator(const struct crash_copy *copy, struct database *database,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     enum { PASSWORD_EVERY = 32 };
     struct user user = {0};
@@ -146,9 +146,9 @@ static bool check_administrator(const struct crash_copy *copy, struct database *
     uint64_t users, devices, streams;
     const char *name = administrator_of(copy);
     if (catalog_counts(database->catalog, &users, &devices, &streams, &error) < 0)
-        return crash_violated(violation, "%s: %s", copy->name, error.message);
+        return model_violated(violation, "%s: %s", copy->name, error.message);
     if (users != (name != NULL) || devices != 2 * users || streams != 0)
-        return crash_violated(violation, "%s opens with %llu users, %llu devices and %llu streams",
+        return model_violated(violation, "%s opens with %llu users, %llu devices and %llu streams",
             copy->name, (unsigned long long)users, (unsigned long long)devices, (unsigned long long)streams);
     if (!name)
         return true;
@@ -158,9 +158,9 @@ static bool check_administrator(const struct crash_copy *copy, struct database *
     if (r == 0 && test_random_below(random, PASSWORD_EVERY) == 0)
         r = catalog_identity_by_password(database->catalog, name, "secret", &identity, &error);
     bool good =
-        r < 0 ? crash_violated(violation, "%s opens without its administrator: %s", copy->name, error.message)
+        r < 0 ? model_violated(violation, "%s opens without its administrator: %s", copy->name, error.message)
               : strcmp(user.role, "admin") == 0 ||
-                    crash_violated(violation, "the administrator is a %s", user.role);
+                    model_violated(violation, "the administrator is a %s", user.role);
     user_free(&user);
     device_free(&device);
     return good;
@@ -168,7 +168,7 @@ static bool check_administrator(const struct crash_copy *copy, struct database *
 
 /* What opens is whole; what does not is said. ret_opened: whether it does. */
 static bool check_created(const struct crash_copy *copy, const char *path, struct test_random *random,
-    bool *ret_opened, struct crash_violation *violation)
+    bool *ret_opened, struct model_violation *violation)
 {
     struct database *database;
     bool good = open_copy(path, &database, violation);
@@ -183,8 +183,8 @@ static bool check_created(const struct crash_copy *copy, const char *path, struc
 /* Whatever NAME.creating-... is left: no half database that opens. */
 static bool check_leftovers(const struct crash_copy *copy, const char *directory,
     bool (*check)(const void *context, const struct crash_copy *copy, const char *path,
-        struct crash_violation *violation),
-    const void *context, struct crash_violation *violation)
+        struct model_violation *violation),
+    const void *context, struct model_violation *violation)
 {
     DIR *entries = opendir(directory);
     const struct dirent *entry;
@@ -204,7 +204,7 @@ static bool check_leftovers(const struct crash_copy *copy, const char *directory
 }
 
 static bool check_created_leftover(
-    const void *context, const struct crash_copy *copy, const char *path, struct crash_violation *violation)
+    const void *context, const struct crash_copy *copy, const char *path, struct model_violation *violation)
 {
     struct test_random random = *(const struct test_random *)context;
     bool opened;
@@ -213,20 +213,20 @@ static bool check_created_leftover(
 
 /* A database that is not there can be made, whatever is left beside it. */
 static bool create_again(const struct crash_copy *copy, const char *path, struct test_random *random,
-    struct crash_violation *violation)
+    struct model_violation *violation)
 {
     struct error error = {0};
     bool opened;
     struct crash_copy bare = *copy;
     (void)snprintf(bare.name, sizeof(bare.name), "bare"); /* a password takes long to hash */
     if (create_database(path, administrator_of(&bare), &error) < 0)
-        return crash_violated(violation, "%s cannot be created again: %s", copy->name, error.message);
+        return model_violated(violation, "%s cannot be created again: %s", copy->name, error.message);
     return check_created(&bare, path, random, &opened, violation) &&
-           (opened || crash_violated(violation, "%s was created again and does not open", copy->name));
+           (opened || model_violated(violation, "%s was created again and does not open", copy->name));
 }
 
 static bool judge_create(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     bool good = true;
     for (size_t i = 0; good && i < run->copy_count; i++) {
@@ -236,9 +236,9 @@ static bool judge_create(const struct crash_run *run, uint64_t point, const char
         good = check_leftovers(copy, directory, check_created_leftover, random, violation) &&
                check_created(copy, path, random, &opened, violation);
         if (good && there && !opened)
-            good = crash_violated(violation, "%s is there and no database", copy->name);
+            good = model_violated(violation, "%s is there and no database", copy->name);
         if (good && !opened && copy->ended <= point)
-            good = crash_violated(violation, "%s was created and is not there", copy->name);
+            good = model_violated(violation, "%s was created and is not there", copy->name);
         if (good && !opened && test_random_below(random, CREATE_AGAIN_EVERY) == 0)
             good = create_again(copy, path, random, violation);
         free(path);
@@ -250,7 +250,7 @@ static bool judge_create(const struct crash_run *run, uint64_t point, const char
 
 static void prepare_backup(struct crash_run *run)
 {
-    run->place = test_path(run->directory, "db");
+    run->database_path = test_path(run->directory, "db");
     crash_prepare_database(run);
 }
 
@@ -318,7 +318,7 @@ static void play_hot_backup(struct crash_run *run)
 /* As check_created: what opens holds what was there when the backup was begun, or, with threads, at a moment
  * until it was made. */
 static bool check_backup(const struct crash_run *run, const struct crash_copy *copy, const char *path,
-    bool check, bool *ret_opened, struct crash_violation *violation)
+    bool check, bool *ret_opened, struct model_violation *violation)
 {
     struct database *database;
     struct crash_change found[CRASH_OBJECTS_MAX];
@@ -329,7 +329,7 @@ static bool check_backup(const struct crash_run *run, const struct crash_copy *c
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
     good = run->scenario->threads
-               ? crash_model_check_moment(&run->model, copy->begun, copy->ended, database->store, violation)
+               ? store_model_judge_between(&run->model, copy->begun, copy->ended, database->store, violation)
                : crash_check_database(run, copy->begun, database, lengths, found, violation);
     free(lengths);
     good = close_copy(path, database, good, violation);
@@ -337,14 +337,14 @@ static bool check_backup(const struct crash_run *run, const struct crash_copy *c
 }
 
 static bool check_backup_leftover(
-    const void *context, const struct crash_copy *copy, const char *path, struct crash_violation *violation)
+    const void *context, const struct crash_copy *copy, const char *path, struct model_violation *violation)
 {
     bool opened;
     return check_backup(context, copy, path, true, &opened, violation);
 }
 
 static bool judge_backup(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     char *original = test_path(directory, "db");
     bool good = true;
@@ -358,9 +358,9 @@ static bool judge_backup(const struct crash_run *run, uint64_t point, const char
         good = check_leftovers(copy, directory, check_backup_leftover, run, violation) &&
                (!look || check_backup(run, copy, path, check, &opened, violation));
         if (good && look && !opened)
-            good = crash_violated(violation, "%s is there and no database", copy->name);
+            good = model_violated(violation, "%s is there and no database", copy->name);
         if (good && !there && copy->ended <= point)
-            good = crash_violated(violation, "%s was made and is not there", copy->name);
+            good = model_violated(violation, "%s was made and is not there", copy->name);
         free(path);
     }
     good = good && crash_judge_database(run, point, original, random,
@@ -372,10 +372,10 @@ static bool judge_backup(const struct crash_run *run, uint64_t point, const char
 enum { TEXTS_SHORT = 40, TEXTS_LONG = 1800 };
 
 const struct crash_scenario crash_copy_scenarios[] = {
-    {"create", TEXTS_SHORT, false, prepare_nothing, play_create, judge_create, NULL},
-    {"fullcreate", TEXTS_SHORT, false, prepare_nothing, play_crowded_create, judge_create, NULL},
-    {"backup", TEXTS_SHORT, false, prepare_backup, play_backup, judge_backup, NULL},
-    {"fullbackup", TEXTS_SHORT, false, prepare_backup, play_crowded_backup, judge_backup, NULL},
-    {"hotbackup", TEXTS_LONG, true, prepare_backup, play_hot_backup, judge_backup, NULL},
+    {"create", TEXTS_SHORT, false, prepare_nothing, play_create, judge_create, NULL, false},
+    {"fullcreate", TEXTS_SHORT, false, prepare_nothing, play_crowded_create, judge_create, NULL, false},
+    {"backup", TEXTS_SHORT, false, prepare_backup, play_backup, judge_backup, NULL, false},
+    {"fullbackup", TEXTS_SHORT, false, prepare_backup, play_crowded_backup, judge_backup, NULL, false},
+    {"hotbackup", TEXTS_LONG, true, prepare_backup, play_hot_backup, judge_backup, NULL, false},
 };
 const size_t crash_copy_scenario_count = sizeof(crash_copy_scenarios) / sizeof(crash_copy_scenarios[0]);

@@ -9,7 +9,7 @@ enum { CALLS_OF_A_CUT = 90 };
 
 static void prepare_cut(struct crash_run *run)
 {
-    run->place = test_path(run->directory, "db");
+    run->database_path = test_path(run->directory, "db");
     crash_prepare_database(run);
     crash_open_scratch(run);
 }
@@ -18,7 +18,7 @@ static double time_of(const struct crash_run *run, uint64_t series_id, uint64_t 
 {
     struct batch batch;
     batch_init(&batch);
-    crash_model_points(&run->model, series_id, index, 1, &batch);
+    store_model_points(&run->model, series_id, index, 1, &batch);
     double time = batch_time(&batch, 0);
     batch_free(&batch);
     return time;
@@ -93,7 +93,7 @@ static void cut_off(struct crash_run *run, struct crash_object *object, bool dow
         .downlink = downlink,
         .series_id = id,
         .begun = crash_log_mark(&run->log),
-        .length = crash_model_length(&run->model, id),
+        .length = store_model_length(&run->model, id),
         .ended = NEVER,
         .append_begun = NEVER,
         .append_ended = NEVER};
@@ -102,11 +102,11 @@ static void cut_off(struct crash_run *run, struct crash_object *object, bool dow
         cut->kept++;
     REQUIRE(cut->kept < cut->length, "nothing to cut");
     (void)snprintf(cut->name, sizeof(cut->name), "first-%u", (unsigned)run->cut_count);
-    uint64_t ticket = crash_model_begin(&run->model, &run->log, id, 0, 0, 0);
+    uint64_t attempt = store_model_attempt(&run->model, MODEL_DELETE, &id, 1, 0, crash_log_count(&run->log));
     if (!run->disk_fills || !cut_on_a_full_disk(run, cut, after))
         REQUIRE(try_cut(run, cut, after, &error) == 0, "%s", error.message);
     cut->ended = crash_log_mark(&run->log);
-    crash_model_end(&run->model, id, ticket, cut->ended, true);
+    store_model_settle(&run->model, attempt, MODEL_DONE, cut->ended);
     crash_learn_series(run, object);
 }
 
@@ -118,7 +118,7 @@ static void append_after(struct crash_run *run)
     struct batch batch;
     uint64_t index = 0;
     batch_init(&batch);
-    crash_model_points(&run->model, cut->series_id, cut->kept, 1, &batch);
+    store_model_points(&run->model, cut->series_id, cut->kept, 1, &batch);
     cut->append_begun = crash_log_mark(&run->log);
     while (store_work(run->store, NULL) == 1)
         continue;
@@ -157,7 +157,7 @@ static void play_crowded_cut(struct crash_run *run)
 /* ---- judging ---- */
 
 static bool check_folder(const struct crash_run *run, const struct crash_cut *cut, const char *directory,
-    bool must_be_there, struct crash_violation *violation)
+    bool must_be_there, struct model_violation *violation)
 {
     struct error error = {0};
     struct transfer_options options = {.threads = 1};
@@ -166,13 +166,13 @@ static bool check_folder(const struct crash_run *run, const struct crash_cut *cu
     bool complete = crash_is_there(seal), good = true;
     if (!complete) {
         good = !must_be_there ||
-               crash_violated(violation, "%s was cut and %s is not complete", cut->object->name, cut->name);
+               model_violated(violation, "%s was cut and %s is not complete", cut->object->name, cut->name);
     } else if (import_database(run->scratch, path, &options, &result, &error) < 0) {
-        good = crash_violated(violation, "%s cannot be imported: %s", cut->name, error.message);
+        good = model_violated(violation, "%s cannot be imported: %s", cut->name, error.message);
     } else {
         struct store_snapshot *snapshot;
         REQUIRE(store_snapshot_open(run->scratch->store, &snapshot, &error) == 0, "%s", error.message);
-        good = crash_model_check_part(&run->model, cut->series_id, cut->kept, cut->length, snapshot,
+        good = store_model_judge_part(&run->model, cut->series_id, cut->kept, cut->length, snapshot,
             series_of_row(run->scratch, cut), violation);
         store_snapshot_close(snapshot);
     }
@@ -183,45 +183,45 @@ static bool check_folder(const struct crash_run *run, const struct crash_cut *cu
 }
 
 static bool check_new_series(const struct crash_run *run, uint64_t point, const struct crash_cut *cut,
-    struct store_snapshot *snapshot, uint64_t id, struct crash_violation *violation)
+    struct store_snapshot *snapshot, uint64_t id, struct model_violation *violation)
 {
     struct store_series series, old;
     struct error error = {0};
     if (store_snapshot_series(snapshot, id, &series, &error) < 0 ||
         store_snapshot_series(snapshot, cut->series_id, &old, &error) < 0)
-        return crash_violated(violation, "%s: %s", cut->object->name, error.message);
+        return model_violated(violation, "%s: %s", cut->object->name, error.message);
     uint64_t least = cut->kept + (cut->append_ended <= point), most = cut->kept + (cut->append_begun < point);
     if (series.length < least || series.length > most)
-        return crash_violated(violation, "%s was cut and has %llu points, not %llu to %llu",
+        return model_violated(violation, "%s was cut and has %llu points, not %llu to %llu",
             cut->object->name, (unsigned long long)series.length, (unsigned long long)least,
             (unsigned long long)most);
     if (old.length > 0)
-        return crash_violated(violation, "%s was cut and its old series is there", cut->object->name);
-    return crash_model_check_part(&run->model, cut->series_id, 0, series.length, snapshot, id, violation);
+        return model_violated(violation, "%s was cut and its old series is there", cut->object->name);
+    return store_model_judge_part(&run->model, cut->series_id, 0, series.length, snapshot, id, violation);
 }
 
 static bool check_cut(const struct crash_run *run, uint64_t point, const struct crash_cut *cut,
-    struct database *database, const char *directory, struct crash_violation *violation)
+    struct database *database, const char *directory, struct model_violation *violation)
 {
     uint64_t id = series_of_row(database, cut);
     struct store_snapshot *snapshot;
     bool good = true, done = id != cut->series_id;
     REQUIRE(store_snapshot_open(database->store, &snapshot, NULL) == 0, "snapshot");
     if (!done && cut->ended <= point)
-        good = crash_violated(violation, "%s was cut and is not", cut->object->name);
+        good = model_violated(violation, "%s was cut and is not", cut->object->name);
     else if (done && cut->begun >= point)
-        good = crash_violated(violation, "%s is cut too early", cut->object->name);
+        good = model_violated(violation, "%s is cut too early", cut->object->name);
     else if (done)
         good = check_new_series(run, point, cut, snapshot, id, violation);
     else if (cut->begun < point)
-        good = crash_model_check_part(&run->model, cut->series_id, 0, cut->length, snapshot, id, violation);
+        good = store_model_judge_part(&run->model, cut->series_id, 0, cut->length, snapshot, id, violation);
     store_snapshot_close(snapshot);
     return good && check_folder(run, cut, directory, done, violation);
 }
 
 /* A cut is only begun once its stream is there. */
 static bool judge_cut(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     struct error error = {0};
     struct database *database;
@@ -231,13 +231,13 @@ static bool judge_cut(const struct crash_run *run, uint64_t point, const char *d
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
     bool good = database_open(path, &options, &database, &error) == 0 ||
-                crash_violated(violation, "does not open: %s", error.message);
+                model_violated(violation, "does not open: %s", error.message);
     if (good) {
-        good = crash_model_check(&run->model, point, database->store, lengths, violation);
+        good = store_model_judge(&run->model, point, database->store, lengths, violation);
         for (size_t i = 0; good && i < run->cut_count && run->cuts[i].begun < point; i++)
             good = check_cut(run, point, &run->cuts[i], database, directory, violation);
         if (database_close(database, &error) < 0 && good)
-            good = crash_violated(violation, "does not close: %s", error.message);
+            good = model_violated(violation, "does not close: %s", error.message);
     }
     good = good && (test_random_below(random, 2) > 0 || crash_check_files(path, violation));
     free(lengths);
@@ -248,7 +248,7 @@ static bool judge_cut(const struct crash_run *run, uint64_t point, const char *d
 enum { TEXTS_SHORT = 40 };
 
 const struct crash_scenario crash_cut_scenarios[] = {
-    {"cut", TEXTS_SHORT, false, prepare_cut, play_cut, judge_cut, NULL},
-    {"fullcut", TEXTS_SHORT, false, prepare_cut, play_crowded_cut, judge_cut, NULL},
+    {"cut", TEXTS_SHORT, false, prepare_cut, play_cut, judge_cut, NULL, false},
+    {"fullcut", TEXTS_SHORT, false, prepare_cut, play_crowded_cut, judge_cut, NULL, false},
 };
 const size_t crash_cut_scenario_count = sizeof(crash_cut_scenarios) / sizeof(crash_cut_scenarios[0]);

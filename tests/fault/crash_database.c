@@ -75,7 +75,7 @@ char *crash_text(const char *literal)
 
 /* What a call deletes goes away with the call. */
 struct deletion {
-    uint64_t ids[8], tickets[8];
+    uint64_t attempts[8];
     size_t count;
 };
 
@@ -83,8 +83,8 @@ static void begin_deletion(struct crash_run *run, struct deletion *deletion, uin
 {
     if (series_id == 0)
         return;
-    deletion->ids[deletion->count] = series_id;
-    deletion->tickets[deletion->count++] = crash_model_begin(&run->model, &run->log, series_id, 0, 0, 0);
+    deletion->attempts[deletion->count++] =
+        store_model_attempt(&run->model, MODEL_DELETE, &series_id, 1, 0, crash_log_count(&run->log));
 }
 
 /* gone: without a row; what points are still there no open finds. */
@@ -92,7 +92,7 @@ static void end_deletion(struct crash_run *run, const struct deletion *deletion,
 {
     uint64_t ended = crash_log_mark(&run->log);
     for (size_t i = 0; i < deletion->count; i++)
-        crash_model_end(&run->model, deletion->ids[i], deletion->tickets[i], ended, gone);
+        store_model_settle(&run->model, deletion->attempts[i], gone ? MODEL_DONE : MODEL_REFUSED, ended);
 }
 
 /* ---- doing ---- */
@@ -253,7 +253,6 @@ static int import_data(struct crash_run *run, const char *name, struct store_bul
 /* Segments into the store, then the rows that make them visible. Until then none of it is there. */
 static void publish_user(struct crash_run *run, const char *name, struct store_bulk *bulk, uint64_t first)
 {
-    uint64_t tickets[IMPORTED_STREAMS], unit = ++run->units;
     struct crash_object *objects[IMPORTED_STREAMS];
     struct error error = {0};
     for (uint64_t i = 0; i < IMPORTED_STREAMS; i++) {
@@ -261,16 +260,16 @@ static void publish_user(struct crash_run *run, const char *name, struct store_b
         (void)snprintf(stream, sizeof(stream), "s%u", (unsigned)i);
         objects[i] = crash_object_of(run, name, "d", stream);
         (void)begin_change(run, objects[i], true, false);
-        tickets[i] = crash_model_begin(&run->model, &run->log, first + i, 0, IMPORTED_POINTS, unit);
     }
+    uint64_t attempt = crash_begin_load(run, first, IMPORTED_STREAMS, IMPORTED_POINTS);
     int r = store_bulk_publish(bulk, &error);
     if (r == 0)
         r = import_rows(run, name, first, &error);
     for (uint64_t i = 0; i < IMPORTED_STREAMS; i++)
         end_change(run, objects[i], r, &error);
-    uint64_t ended = crash_log_mark(&run->log);
+    crash_settle(run, attempt, objects[0]->series_id != 0);
     for (uint64_t i = 0; i < IMPORTED_STREAMS; i++) {
-        crash_model_end(&run->model, first + i, tickets[i], ended, objects[i]->series_id != 0);
+        REQUIRE((objects[i]->series_id != 0) == (objects[0]->series_id != 0), "%s is there in part", name);
         if (objects[i]->series_id == 0)
             (void)store_delete_series(
                 run->store, (uint64_t[]){first + i}, 1, NULL); /* as import does it; the next open else */
@@ -291,15 +290,15 @@ void crash_import_user(struct crash_run *run, const char *name)
 
 /* ---- life ---- */
 
-static const char *place_of(const struct crash_run *run)
+static const char *database_path_of(const struct crash_run *run)
 {
-    return run->place ? run->place : run->directory;
+    return run->database_path ? run->database_path : run->directory;
 }
 
 int crash_try_open_database(struct crash_run *run)
 {
     struct error error = {0};
-    int r = database_open(place_of(run), &run->options, &run->database, &error);
+    int r = database_open(database_path_of(run), &run->options, &run->database, &error);
     REQUIRE(r == 0 || run->disk_is_full, "%s", error.message);
     run->store = r == 0 ? run->database->store : NULL;
     if (r < 0)
@@ -338,9 +337,9 @@ void crash_prepare_database(struct crash_run *run)
     struct device device = {.name = crash_text("d")};
     struct store_options options = {
         .journal_bytes = CRASH_JOURNAL_BYTES, .no_threads = true, .io = crash_plain_io()};
-    REQUIRE(run->place || rmdir(run->directory) == 0, "%s: %s", run->directory, strerror(errno));
-    REQUIRE(database_create(place_of(run), NULL, &error) == 0, "%s", error.message);
-    REQUIRE(database_open(place_of(run), &options, &run->database, &error) == 0, "%s", error.message);
+    REQUIRE(run->database_path || rmdir(run->directory) == 0, "%s: %s", run->directory, strerror(errno));
+    REQUIRE(database_create(database_path_of(run), NULL, &error) == 0, "%s", error.message);
+    REQUIRE(database_open(database_path_of(run), &options, &run->database, &error) == 0, "%s", error.message);
     REQUIRE(catalog_import_begin(run->database->catalog, &user, &import, &error) == 0, "%s", error.message);
     REQUIRE(catalog_import_device(import, &device, &error) == 0, "%s", error.message);
     REQUIRE(catalog_import_commit(import, &error) == 0, "%s", error.message);

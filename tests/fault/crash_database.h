@@ -7,7 +7,7 @@
 
 #include "database.h"
 
-/* Makes an empty database at run->place (NULL: run->directory) with user alice and her device d. */
+/* Makes an empty database at run->database_path (NULL: run->directory) with user alice and her device d. */
 void crash_prepare_database(struct crash_run *run);
 /* May fail while the disk is full: 0 or -errno. */
 int crash_try_open_database(struct crash_run *run);
@@ -54,11 +54,11 @@ void crash_forget_imported(const struct crash_run *run);
 /* The open database holds what it must after a crash at `point`. lengths: one for each series of the model;
  * found: one for each object. */
 bool crash_check_database(const struct crash_run *run, uint64_t point, struct database *database,
-    uint64_t *lengths, struct crash_change *found, struct crash_violation *violation);
+    uint64_t *lengths, struct crash_change *found, struct model_violation *violation);
 /* `check` finds nothing in the database that nobody has open. */
-bool crash_check_files(const char *directory, struct crash_violation *violation);
+bool crash_check_files(const char *directory, struct model_violation *violation);
 /* Opens the database, checks it, goes on with it; sometimes once more. */
 bool crash_judge_database(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation);
+    struct test_random *random, struct model_violation *violation);
 
 #endif

@@ -24,36 +24,36 @@ static struct object_expected expect_object(const struct crash_object *object, u
 }
 
 static bool check_device(const struct crash_object *object, bool expected, struct catalog *catalog,
-    struct crash_violation *violation)
+    struct model_violation *violation)
 {
     struct device device = {0};
     struct error error = {0};
     int r = catalog_device_by_name(catalog, object->user, object->device, &device, &error);
     device_free(&device);
     if (r < 0 && r != -ENOENT)
-        return crash_violated(violation, "device %s: %s", object->device, error.message);
+        return model_violated(violation, "device %s: %s", object->device, error.message);
     return (r == 0) == expected ||
-           crash_violated(violation, "device %s/%s is%s there, its stream %s is%s", object->user,
+           model_violated(violation, "device %s/%s is%s there, its stream %s is%s", object->user,
                object->device, r == 0 ? "" : " not", object->name, expected ? "" : " not");
 }
 
 /* ret_exists, ret_downlink: what was found. */
 static bool check_object(const struct crash_object *object, uint64_t point, struct catalog *catalog,
-    struct crash_change *ret_found, struct crash_violation *violation)
+    struct crash_change *ret_found, struct model_violation *violation)
 {
     struct stream stream = {0};
     struct error error = {0};
     struct object_expected expected = expect_object(object, point);
     int r = catalog_stream_by_name(catalog, object->user, object->device, object->name, &stream, &error);
     if (r < 0 && r != -ENOENT)
-        return crash_violated(violation, "stream %s: %s", object->name, error.message);
+        return model_violated(violation, "stream %s: %s", object->name, error.message);
     struct crash_change found = {.exists = r == 0, .downlink = r == 0 && stream.downlink};
     stream_free(&stream);
     bool is_before = found.exists == expected.exists && found.downlink == expected.downlink;
     bool is_after =
         expected.open && found.exists == expected.open->exists && found.downlink == expected.open->downlink;
     if (!is_before && !is_after)
-        return crash_violated(violation, "stream %s/%s/%s is%s there%s, expected%s%s", object->user,
+        return model_violated(violation, "stream %s/%s/%s is%s there%s, expected%s%s", object->user,
             object->device, object->name, found.exists ? "" : " not",
             found.downlink ? " with a downlink" : "", expected.exists ? " it" : " none",
             expected.downlink ? " with a downlink" : "");
@@ -75,22 +75,22 @@ static bool is_in(const uint64_t *ids, size_t count, uint64_t id)
 
 /* A row's series holds what it must; what no row names holds nothing. */
 static bool check_series_rows(const struct crash_run *run, uint64_t point, const uint64_t *lengths,
-    const uint64_t *rows, size_t row_count, struct crash_violation *violation)
+    const uint64_t *rows, size_t row_count, struct model_violation *violation)
 {
     for (size_t i = 0; i < run->model.count; i++) {
-        const struct crash_series *series = &run->model.series[i];
-        struct crash_expected expected = crash_series_expect(series, point);
+        const struct model_series *series = &run->model.series[i];
+        struct model_expected expected = store_model_expect(series, point);
         bool named = is_in(rows, row_count, series->id);
-        bool deleting = expected.open && expected.open->count == 0,
-             loading = expected.open && expected.open->unit != 0;
+        bool deleting = expected.open && expected.open->operation == MODEL_DELETE,
+             loading = expected.open && expected.open->operation == MODEL_LOAD;
         if (!named && lengths[i] > 0)
-            return crash_violated(violation, "series %llu has %llu points but no row",
+            return model_violated(violation, "series %llu has %llu points but no row",
                 (unsigned long long)series->id, (unsigned long long)lengths[i]);
         if (named && expected.deleted)
-            return crash_violated(
+            return model_violated(
                 violation, "series %llu was deleted and has a row", (unsigned long long)series->id);
         if (named && ((deleting && lengths[i] != expected.length) || (loading && lengths[i] == 0)))
-            return crash_violated(
+            return model_violated(
                 violation, "series %llu has a row but no data", (unsigned long long)series->id);
     }
     return true;
@@ -99,7 +99,7 @@ static bool check_series_rows(const struct crash_run *run, uint64_t point, const
 /* Series that the model does not know: of rows that were just being made, so they are empty; or the judge's
  * own. */
 static bool check_new_rows(const struct crash_run *run, struct store *store, const uint64_t *rows,
-    size_t row_count, struct crash_violation *violation)
+    size_t row_count, struct model_violation *violation)
 {
     struct store_snapshot *snapshot;
     struct error error = {0};
@@ -111,24 +111,24 @@ static bool check_new_rows(const struct crash_run *run, struct store *store, con
         for (size_t n = 0; n < run->model.count; n++)
             known |= run->model.series[n].id == rows[i];
         if (store_snapshot_series(snapshot, rows[i], &series, &error) < 0)
-            good = crash_violated(violation, "series %llu: %s", (unsigned long long)rows[i], error.message);
+            good = model_violated(violation, "series %llu: %s", (unsigned long long)rows[i], error.message);
         else if (!known && rows[i] < SERIES_TO_SPARE && series.length > 0)
             good =
-                crash_violated(violation, "series %llu is new and has points", (unsigned long long)rows[i]);
+                model_violated(violation, "series %llu is new and has points", (unsigned long long)rows[i]);
     }
     store_snapshot_close(snapshot);
     return good;
 }
 
 bool crash_check_database(const struct crash_run *run, uint64_t point, struct database *database,
-    uint64_t *lengths, struct crash_change *found, struct crash_violation *violation)
+    uint64_t *lengths, struct crash_change *found, struct model_violation *violation)
 {
     struct error error = {0};
     uint64_t *rows = NULL;
     size_t row_count = 0;
-    bool good = crash_model_check(&run->model, point, database->store, lengths, violation);
+    bool good = store_model_judge(&run->model, point, database->store, lengths, violation);
     if (good && catalog_series(database->catalog, &rows, &row_count, &error) < 0)
-        good = crash_violated(violation, "catalog: %s", error.message);
+        good = model_violated(violation, "catalog: %s", error.message);
     good = good && check_series_rows(run, point, lengths, rows, row_count, violation) &&
            check_new_rows(run, database->store, rows, row_count, violation);
     for (size_t i = 0; good && i < run->objects.count; i++)
@@ -139,18 +139,18 @@ bool crash_check_database(const struct crash_run *run, uint64_t point, struct da
 
 static void note_finding(void *context, const char *message)
 {
-    struct crash_violation *violation = context;
+    struct model_violation *violation = context;
     if (!violation->text[0])
-        (void)crash_violated(violation, "check: %s", message);
+        (void)model_violated(violation, "check: %s", message);
 }
 
-bool crash_check_files(const char *directory, struct crash_violation *violation)
+bool crash_check_files(const char *directory, struct model_violation *violation)
 {
     struct error error = {0};
     char *catalog = test_path(directory, "catalog.sqlite"), *data = test_path(directory, "data");
     violation->text[0] = '\0';
     int r = catalog_check(catalog, note_finding, violation, &error);
-    bool good = r == 0 || (r < 0 && crash_violated(violation, "check: %s", error.message));
+    bool good = r == 0 || (r < 0 && model_violated(violation, "check: %s", error.message));
     good = good && crash_check_store(data, violation);
     free(catalog);
     free(data);
@@ -160,16 +160,16 @@ bool crash_check_files(const char *directory, struct crash_violation *violation)
 /* Ids are never given out twice. Takes the ones that the workload got afterwards, so that nobody gets them
  * now. */
 static bool check_ids(
-    const struct crash_run *run, uint64_t point, struct catalog *catalog, struct crash_violation *violation)
+    const struct crash_run *run, uint64_t point, struct catalog *catalog, struct model_violation *violation)
 {
     uint64_t first;
     struct error error = {0};
     if (catalog_reserve_series(catalog, SERIES_TO_SPARE, &first, &error) < 0)
-        return crash_violated(violation, "no new series: %s", error.message);
+        return model_violated(violation, "no new series: %s", error.message);
     for (size_t i = 0; i < run->model.count; i++) {
-        const struct crash_series *series = &run->model.series[i];
+        const struct model_series *series = &run->model.series[i];
         if (series->id >= first && series->count > 0 && series->attempts[0].begun < point)
-            return crash_violated(
+            return model_violated(
                 violation, "series id %llu is given out again", (unsigned long long)series->id);
     }
     return true;
@@ -177,7 +177,7 @@ static bool check_ids(
 
 /* The database goes on: a new stream takes points. */
 static bool go_on(const struct crash_run *run, uint64_t point, struct database *database, bool no_threads,
-    struct crash_violation *violation)
+    struct model_violation *violation)
 {
     struct device device;
     struct stream stream = {.name = crash_text("after")};
@@ -187,24 +187,24 @@ static bool go_on(const struct crash_run *run, uint64_t point, struct database *
         return false;
     int r = catalog_device_by_name(database->catalog, "alice", "user", &device, &error);
     if (r < 0)
-        return crash_violated(violation, "alice/user: %s", error.message);
+        return model_violated(violation, "alice/user: %s", error.message);
     stream.device_id = device.id;
     r = catalog_create_stream(database->catalog, &stream, NULL, &error);
     device_free(&device);
     if (r == 0)
         r = catalog_stream_by_name(database->catalog, "alice", "user", "after", &stream, &error);
     if (r < 0)
-        return crash_violated(violation, "no new stream: %s", error.message);
+        return model_violated(violation, "no new stream: %s", error.message);
     uint64_t index = 1;
     batch_init(&batch);
-    crash_model_points(&run->model, stream.series_id, 0, 3, &batch);
+    store_model_points(&run->model, stream.series_id, 0, 3, &batch);
     while (no_threads && store_work(database->store, NULL) == 1) /* there may be no journal with space */
         continue;
     r = store_append(database->store, stream.series_id, &batch, 0, &index, &error);
     batch_free(&batch);
     stream_free(&stream);
     if (r < 0 || index != 0)
-        return crash_violated(
+        return model_violated(
             violation, "a new stream takes no points: %s", r < 0 ? error.message : "it is not empty");
     return true;
 }
@@ -214,7 +214,7 @@ static bool go_on(const struct crash_run *run, uint64_t point, struct database *
 enum { SECOND_LIFE_EVERY = 3, CHECK_EVERY = 2 };
 
 bool crash_judge_database(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     unsigned lives = test_random_below(random, SECOND_LIFE_EVERY) == 0 ? 2 : 1;
     bool checks = test_random_below(random, CHECK_EVERY) == 0;
@@ -230,14 +230,14 @@ bool crash_judge_database(const struct crash_run *run, uint64_t point, const cha
     bool good = true;
     for (unsigned life = 0; good && life < lives; life++) {
         if (database_open(directory, &options, &database, &error) < 0) {
-            good = crash_violated(violation, "does not open%s: %s", life ? " again" : "", error.message);
+            good = model_violated(violation, "does not open%s: %s", life ? " again" : "", error.message);
             break;
         }
         good = crash_check_database(run, point, database, lengths, found, violation);
         if (good && life == 0)
             good = go_on(run, point, database, options.no_threads, violation);
         if (database_close(database, &error) < 0 && good)
-            good = crash_violated(violation, "does not close: %s", error.message);
+            good = model_violated(violation, "does not close: %s", error.message);
     }
     good = good && (!checks || crash_check_files(directory, violation));
     free(lengths);

@@ -122,7 +122,7 @@ static void play_crowded(struct crash_run *run)
 
 /* ---- living on ---- */
 
-/* As crash_model_settle, for streams. */
+/* As store_model_restart, for streams. */
 static void settle_objects(
     struct crash_run *run, uint64_t point, const struct crash_change *found, uint64_t at)
 {
@@ -148,20 +148,20 @@ static void settle_objects(
 }
 
 static bool revive_database(
-    const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
+    const struct crash_run *before, uint64_t point, struct crash_run *run, struct model_violation *violation)
 {
     struct error error = {0};
     struct crash_change found[CRASH_OBJECTS_MAX];
     (void)crash_log_mark(&run->log); /* the first entry: point 1 is before the open */
     if (database_open(run->directory, &run->options, &run->database, &error) < 0)
-        return crash_violated(violation, "does not open: %s", error.message);
+        return model_violated(violation, "does not open: %s", error.message);
     run->store = run->database->store;
     uint64_t *lengths = calloc(before->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
     bool good = crash_check_database(before, point, run->database, lengths, found, violation);
     if (good) {
         uint64_t at = crash_log_mark(&run->log);
-        crash_model_settle(&run->model, point, lengths, at);
+        store_model_restart(&run->model, point, lengths, at);
         settle_objects(run, point, found, at);
         struct crash_object *object = crash_create_stream(run, "user", "revived", true);
         crash_append_to(run, object);
@@ -170,7 +170,7 @@ static bool revive_database(
     }
     free(lengths);
     if (database_close(run->database, &error) < 0 && good)
-        good = crash_violated(violation, "does not close: %s", error.message);
+        good = model_violated(violation, "does not close: %s", error.message);
     run->database = NULL;
     run->store = NULL;
     return good;
@@ -179,12 +179,14 @@ static bool revive_database(
 enum { TEXTS_SHORT = 40 };
 
 const struct crash_scenario crash_database_scenarios[] = {
-    {"streams", TEXTS_SHORT, false, crash_prepare_database, play_streams, crash_judge_database, NULL},
-    {"downlink", TEXTS_SHORT, false, crash_prepare_database, play_downlink, crash_judge_database, NULL},
-    {"users", TEXTS_SHORT, false, crash_prepare_database, play_database_import, crash_judge_database, NULL},
-    {"crowded", TEXTS_SHORT, false, crash_prepare_database, play_crowded, crash_judge_database, NULL},
+    {"streams", TEXTS_SHORT, false, crash_prepare_database, play_streams, crash_judge_database, NULL, false},
+    {"downlink", TEXTS_SHORT, false, crash_prepare_database, play_downlink, crash_judge_database, NULL,
+        false},
+    {"users", TEXTS_SHORT, false, crash_prepare_database, play_database_import, crash_judge_database, NULL,
+        false},
+    {"crowded", TEXTS_SHORT, false, crash_prepare_database, play_crowded, crash_judge_database, NULL, false},
     {"rebirth", TEXTS_SHORT, false, crash_prepare_database, play_streams, crash_judge_database,
-        revive_database},
+        revive_database, false},
 };
 const size_t crash_database_scenario_count =
     sizeof(crash_database_scenarios) / sizeof(crash_database_scenarios[0]);

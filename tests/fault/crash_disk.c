@@ -2,7 +2,7 @@
 
 #include "buffer.h"
 #include "checksum.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -526,7 +526,8 @@ static void apply_pending(struct buffer *image, const struct crash_entry *entry,
     apply_whole(image, entry);
 }
 
-/* Goes through the changes in order; in each directory the first one that did not happen ends them. */
+/* Goes through the changes in order; in each directory the first one that did not happen ends them, unless
+ * they are scattered. */
 static void choose_names(const struct crash_disk *disk, const struct choice *choice, struct tree *tree)
 {
     bool *stopped = new_flags(disk);
@@ -535,8 +536,8 @@ static void choose_names(const struct crash_disk *disk, const struct choice *cho
     for (size_t i = 0; i < disk->change_count; i++) {
         const struct name_change *change = &disk->changes[i];
         bool happened = change->durable || choice->names == NAMES_ALL ||
-                        (choice->names == NAMES_RANDOM && test_random_below(choice->random, odds) > 0);
-        if (!change->durable && concerns(change, stopped))
+                        (choice->names >= NAMES_RANDOM && test_random_below(choice->random, odds) > 0);
+        if (!change->durable && choice->names != NAMES_SCATTERED && concerns(change, stopped))
             happened = false;
         if (happened)
             tree_apply(tree, change);
@@ -723,6 +724,6 @@ const char *crash_data_name(enum crash_data data)
 
 const char *crash_names_name(enum crash_names names)
 {
-    static const char *const texts[NAMES_COUNT] = {"none", "all", "some first ones"};
+    static const char *const texts[NAMES_COUNT] = {"none", "all", "some first ones", "some in any order"};
     return texts[names];
 }

@@ -5,7 +5,8 @@
  * dropped, cut short, torn into sectors of which any subset is there, or only lengthens the file. Names:
  * changes of a directory (create, rename, link, unlink, mkdir, rmdir) are there up to the last sync of it; of
  * the later ones any first ones, each directory for itself, but a rename between directories happens in both
- * or in none. A synced file without a durable name is lost, and so is everything in a directory without one.
+ * or in none; or (NAMES_SCATTERED) any of them at all, which is all that POSIX promises. A synced file
+ * without a durable name is lost, and so is everything in a directory without one.
  */
 #ifndef CONNECTORDB_CRASH_DISK_H
 #define CONNECTORDB_CRASH_DISK_H
@@ -25,7 +26,7 @@ enum crash_data {
     DATA_COUNT,
 };
 /* What becomes of changes of names that are not synced. */
-enum crash_names { NAMES_NONE, NAMES_ALL, NAMES_RANDOM, NAMES_COUNT };
+enum crash_names { NAMES_NONE, NAMES_ALL, NAMES_RANDOM, NAMES_SCATTERED, NAMES_COUNT };
 
 struct crash_file {
     char *path; /* below the root */

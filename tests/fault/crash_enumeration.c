@@ -1,5 +1,5 @@
 /* Crash enumeration: a workload is recorded once, call by call; then for every moment of it the disks that a
- * power loss may leave are made up, opened and judged (crash_disk.h says which, crash_model.h what must
+ * power loss may leave are made up, opened and judged (crash_disk.h says which, store_model.h what must
  * hold). In scenarios with a revive function the recovery itself is recorded on such a disk, and crashed
  * again.
  *
@@ -99,11 +99,11 @@ static bool seen_add(struct seen *seen, uint64_t key)
         free(seen->keys);
         *seen = larger;
     }
-    uint64_t place = key * UINT64_C(0x9e3779b97f4a7c15) % seen->capacity;
-    while (seen->keys[place] && seen->keys[place] != key)
-        place = (place + 1) % seen->capacity;
-    bool is_new = !seen->keys[place];
-    seen->keys[place] = key;
+    uint64_t slot = key * UINT64_C(0x9e3779b97f4a7c15) % seen->capacity;
+    while (seen->keys[slot] && seen->keys[slot] != key)
+        slot = (slot + 1) % seen->capacity;
+    bool is_new = !seen->keys[slot];
+    seen->keys[slot] = key;
     seen->count += is_new;
     return is_new;
 }
@@ -134,7 +134,7 @@ static void keep_state(const struct enumeration *enumeration, const struct crash
 }
 
 static void report(const struct enumeration *enumeration, uint64_t point, const struct crash_state *state,
-    const struct crash_violation *violation)
+    const struct model_violation *violation)
 {
     struct tally *tally = enumeration->tally;
     if (tally->violations++ >= VIOLATIONS_SHOWN)
@@ -162,7 +162,7 @@ static void clear_directory(struct enumeration *enumeration)
 
 static void judge_state(struct enumeration *enumeration, uint64_t point, const struct crash_state *state)
 {
-    struct crash_violation violation = {""};
+    struct model_violation violation = {""};
     REQUIRE(mkdir(enumeration->directory, 0700) == 0, "%s: %s", enumeration->directory, strerror(errno));
     crash_state_write(state, enumeration->directory);
     if (!enumeration->run->scenario->judge(
@@ -175,7 +175,7 @@ static void judge_state(struct enumeration *enumeration, uint64_t point, const s
 static void enumerate_recovery(struct enumeration *outer, uint64_t point, const struct crash_state *state);
 
 /* The extremes first, then what comes. */
-static void next_kind(uint64_t number, enum crash_data *ret_data, enum crash_names *ret_names)
+static void next_kind(uint64_t number, bool scattered, enum crash_data *ret_data, enum crash_names *ret_names)
 {
     static const struct {
         enum crash_data data;
@@ -196,6 +196,8 @@ static void next_kind(uint64_t number, enum crash_data *ret_data, enum crash_nam
     bool is_extreme = number < sizeof(extremes) / sizeof(extremes[0]);
     *ret_data = is_extreme ? extremes[number].data : DATA_RANDOM;
     *ret_names = is_extreme ? extremes[number].names : NAMES_RANDOM;
+    if (scattered && *ret_names == NAMES_RANDOM && number % 2)
+        *ret_names = NAMES_SCATTERED;
 }
 
 /* Up to `wanted` new states of this moment; returns how many there were. */
@@ -211,7 +213,7 @@ static uint64_t enumerate_point(
         enum crash_data data;
         enum crash_names names;
         struct crash_state state;
-        next_kind(from + i, &data, &names);
+        next_kind(from + i, enumeration->run->scenario->scattered, &data, &names);
         crash_disk_choose(enumeration->disk, data, names, &enumeration->random, &state);
         if (seen_add(enumeration->seen, state.hash * 31 + marks)) {
             made++;
@@ -273,8 +275,8 @@ static void record_with(struct crash_run *run)
 static void run_free(struct crash_run *run)
 {
     crash_log_free(&run->log);
-    crash_model_free(&run->model);
-    free(run->place);
+    store_model_free(&run->model);
+    free(run->database_path);
     REQUIRE(database_close(run->scratch, NULL) == 0, "close");
 }
 
@@ -282,14 +284,13 @@ static void run_free(struct crash_run *run)
 static void enumerate_recovery(struct enumeration *outer, uint64_t point, const struct crash_state *state)
 {
     const struct crash_scenario *scenario = outer->run->scenario;
-    struct crash_violation violation = {""};
+    struct model_violation violation = {""};
     struct crash_run run;
     struct seen seen = {0};
     char *directory = test_directory_create_fast();
     run_init(&run, scenario, outer->settings, directory, test_random_next(&outer->random));
-    crash_model_copy(&run.model, &outer->run->model);
+    store_model_copy(&run.model, &outer->run->model);
     run.objects = outer->run->objects;
-    run.units = outer->run->units;
     crash_state_write(state, directory);
     record_with(&run);
     bool good = scenario->revive(outer->run, point, &run, &violation);
@@ -325,7 +326,7 @@ static void run_life(const struct crash_scenario *scenario, const struct setting
     char *played = test_path(directory, "played");
     REQUIRE(mkdir(played, 0700) == 0, "%s: %s", played, strerror(errno));
     run_init(&run, scenario, settings, played, seed);
-    crash_model_init(&run.model, scenario->value_bytes);
+    store_model_init(&run.model, scenario->value_bytes);
     struct enumeration enumeration = {.settings = settings,
         .seed = seed,
         .run = &run,

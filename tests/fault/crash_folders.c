@@ -32,7 +32,7 @@ void crash_open_scratch(struct crash_run *run)
 /* Beside what is recorded: the database that is exported, and one that exports are imported into. */
 static void prepare_export(struct crash_run *run)
 {
-    run->place = crash_beside(run, "db");
+    run->database_path = crash_beside(run, "db");
     crash_prepare_database(run);
     crash_open_scratch(run);
 }
@@ -75,21 +75,21 @@ static void play_crowded_export(struct crash_run *run)
 
 static bool check_imported_stream(const struct crash_run *run, const struct crash_copy *copy,
     const struct crash_object *object, struct database *database, struct store_snapshot *snapshot,
-    struct crash_violation *violation)
+    struct model_violation *violation)
 {
     struct stream stream = {0};
     struct error error = {0};
     int r = catalog_stream_by_name(
         database->catalog, object->user, object->device, object->name, &stream, &error);
     bool good =
-        r == 0 || crash_violated(violation, "%s: stream %s: %s", copy->name, object->name, error.message);
+        r == 0 || model_violated(violation, "%s: stream %s: %s", copy->name, object->name, error.message);
     if (good && stream.downlink != (object->downlink_series_id != 0))
-        good = crash_violated(violation, "%s: stream %s has %s downlink", copy->name, object->name,
+        good = model_violated(violation, "%s: stream %s has %s downlink", copy->name, object->name,
             stream.downlink ? "a" : "no");
-    good = good && crash_model_check_copy(
+    good = good && store_model_judge_copy(
                        &run->model, object->series_id, copy->begun, snapshot, stream.series_id, violation);
     if (good && stream.downlink)
-        good = crash_model_check_copy(&run->model, object->downlink_series_id, copy->begun, snapshot,
+        good = store_model_judge_copy(&run->model, object->downlink_series_id, copy->begun, snapshot,
             stream.downlink_series_id, violation);
     stream_free(&stream);
     return good;
@@ -106,7 +106,7 @@ static bool has_user(struct database *database, const char *name)
 
 /* Each user of the copy is there with everything, or (unless all must be) not at all. */
 static bool check_imported(const struct crash_run *run, const struct crash_copy *copy,
-    struct database *database, bool all, struct crash_violation *violation)
+    struct database *database, bool all, struct model_violation *violation)
 {
     struct store_snapshot *snapshot;
     uint64_t user_count, devices, streams, expected = 0;
@@ -122,7 +122,7 @@ static bool check_imported(const struct crash_run *run, const struct crash_copy 
     }
     store_snapshot_close(snapshot);
     if (good && streams != expected)
-        good = crash_violated(violation, "%s holds %llu streams, expected %llu", copy->name,
+        good = model_violated(violation, "%s holds %llu streams, expected %llu", copy->name,
             (unsigned long long)streams, (unsigned long long)expected);
     return good;
 }
@@ -141,7 +141,7 @@ void crash_forget_imported(const struct crash_run *run)
 }
 
 static bool judge_export(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     bool good = true;
     (void)random;
@@ -155,13 +155,13 @@ static bool judge_export(const struct crash_run *run, uint64_t point, const char
         int r =
             crash_is_there(path) ? import_database(run->scratch, path, &options, &result, &error) : -ENOENT;
         if (complete && r < 0)
-            good = crash_violated(
+            good = model_violated(
                 violation, "%s is complete and cannot be imported: %s", copy->name, error.message);
         else if (!complete && r != -ENOENT)
-            good = crash_violated(
+            good = model_violated(
                 violation, "%s is not complete, its import: %s", copy->name, r ? error.message : "succeeds");
         else if (!complete && copy->ended <= point)
-            good = crash_violated(violation, "%s was made and is not complete", copy->name);
+            good = model_violated(violation, "%s was made and is not complete", copy->name);
         else if (complete)
             good = check_imported(run, copy, run->scratch, true, violation);
         crash_forget_imported(run);
@@ -180,7 +180,7 @@ static void prepare_import(struct crash_run *run)
     struct transfer_options options = {.threads = 1};
     struct transfer_result result;
     char *folder = crash_beside(run, "folder");
-    run->place = crash_beside(run, "db");
+    run->database_path = crash_beside(run, "db");
     crash_prepare_database(run);
     crash_open_database(run);
     struct crash_object *a = crash_create_stream(run, "user", "a", true),
@@ -191,8 +191,8 @@ static void prepare_import(struct crash_run *run)
         .name = "folder", .begun = crash_log_mark(&run->log), .ended = NEVER, .objects = run->objects};
     REQUIRE(export_database(run->database, folder, &options, &result, &error) == 0, "%s", error.message);
     crash_close_database(run);
-    free(run->place);
-    run->place = NULL;
+    free(run->database_path);
+    run->database_path = NULL;
     REQUIRE(rmdir(run->directory) == 0, "%s: %s", run->directory, strerror(errno));
     REQUIRE(database_create(run->directory, NULL, &error) == 0, "%s", error.message);
     free(folder);
@@ -214,7 +214,7 @@ static void play_import(struct crash_run *run)
 
 /* Imports again what is missing: going on with what was read, or anew. */
 static bool import_the_rest(const struct crash_run *run, struct database *database,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     struct error error = {0};
     bool anew =
@@ -225,12 +225,12 @@ static bool import_the_rest(const struct crash_run *run, struct database *databa
     int r = import_database(database, folder, &options, &result, &error);
     free(folder);
     if (r < 0)
-        return crash_violated(violation, "the import cannot be finished: %s", error.message);
+        return model_violated(violation, "the import cannot be finished: %s", error.message);
     return check_imported(run, &run->copies[0], database, true, violation);
 }
 
 static bool judge_import(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     struct error error = {0};
     struct database *database;
@@ -238,19 +238,19 @@ static bool judge_import(const struct crash_run *run, uint64_t point, const char
         .no_threads = true, .io = crash_plain_io(), .journal_bytes = CRASH_JOURNAL_BYTES};
     const struct crash_copy *copy = &run->copies[0];
     if (database_open(directory, &options, &database, &error) < 0)
-        return crash_violated(violation, "does not open: %s", error.message);
+        return model_violated(violation, "does not open: %s", error.message);
     bool good = check_imported(run, copy, database, copy->ended <= point, violation) &&
                 import_the_rest(run, database, random, violation);
     if (database_close(database, &error) < 0 && good)
-        good = crash_violated(violation, "does not close: %s", error.message);
+        good = model_violated(violation, "does not close: %s", error.message);
     return good && (test_random_below(random, 2) > 0 || crash_check_files(directory, violation));
 }
 
 enum { TEXTS_SHORT = 40 };
 
 const struct crash_scenario crash_folder_scenarios[] = {
-    {"export", TEXTS_SHORT, false, prepare_export, play_export, judge_export, NULL},
-    {"fullexport", TEXTS_SHORT, false, prepare_export, play_crowded_export, judge_export, NULL},
-    {"folder", TEXTS_SHORT, false, prepare_import, play_import, judge_import, NULL},
+    {"export", TEXTS_SHORT, false, prepare_export, play_export, judge_export, NULL, false},
+    {"fullexport", TEXTS_SHORT, false, prepare_export, play_crowded_export, judge_export, NULL, false},
+    {"folder", TEXTS_SHORT, false, prepare_import, play_import, judge_import, NULL, false},
 };
 const size_t crash_folder_scenario_count = sizeof(crash_folder_scenarios) / sizeof(crash_folder_scenarios[0]);

@@ -1,7 +1,7 @@
 #include "crash_log.h"
 
 #include "checksum.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 void crash_log_init(struct crash_log *log, const char *root)
 {

@@ -181,12 +181,12 @@ static void damage_data(struct crash_run *run, const char *data)
     if (S_ISREG(status.st_mode) && status.st_size > 0) {
         size_t size;
         char *bytes = test_file_read(path, &size);
-        size_t place = crash_below(run, crash_below(run, 2) ? size : size / 4 + 1),
-               end = place + 1 + crash_below(run, 64);
-        for (size_t i = place; i < end && i < size; i++)
+        size_t offset = crash_below(run, crash_below(run, 2) ? size : size / 4 + 1),
+               end = offset + 1 + crash_below(run, 64);
+        for (size_t i = offset; i < end && i < size; i++)
             bytes[i] = (char)(bytes[i] ^ (1 + (char)crash_below(run, 100)));
         uint64_t how = crash_below(run, 6);
-        test_file_write(path, bytes, how == 0 ? place : size);
+        test_file_write(path, bytes, how == 0 ? offset : size);
         REQUIRE(how != 1 || unlink(path) == 0, "%s: %s", path, strerror(errno));
         free(bytes);
     }
@@ -227,7 +227,7 @@ static void prepare_repair(struct crash_run *run)
     damage->copy = test_path(beside, "damaged");
     char *made = test_path(beside, "made"), *catalog = test_path(run->directory, "catalog.sqlite");
     char *data = test_path(run->directory, "data"), *made_catalog = test_path(made, "catalog.sqlite");
-    run->place = made;
+    run->database_path = made;
     crash_prepare_database(run);
     size_t entry_count = entry_count_of_index(made_catalog);
     crash_open_database(run);
@@ -250,7 +250,7 @@ static void prepare_repair(struct crash_run *run)
         damage_data(run, data);
     REQUIRE(mkdir(damage->copy, 0700) == 0, "%s: %s", damage->copy, strerror(errno));
     test_directory_copy(run->directory, damage->copy);
-    run->place = NULL;
+    run->database_path = NULL;
     run->damage = damage;
     free(shared_memory), free(beside), free(made), free(catalog), free(data), free(made_catalog);
 }
@@ -346,19 +346,19 @@ static bool is_kept(
 }
 
 static bool check_kept(
-    const struct crash_damage *damage, const char *directory, struct crash_violation *violation)
+    const struct crash_damage *damage, const char *directory, struct model_violation *violation)
 {
     if (damage->in_catalog && !is_kept(damage, directory, "catalog.sqlite", ""))
-        return crash_violated(violation, "the damaged catalog is not kept");
+        return model_violated(violation, "the damaged catalog is not kept");
     if (damage->in_catalog && !is_kept(damage, directory, "catalog.sqlite", "-wal"))
-        return crash_violated(violation, "the damaged catalog's log is not kept");
+        return model_violated(violation, "the damaged catalog's log is not kept");
     if (damage->in_data && !is_kept(damage, directory, "data", ""))
-        return crash_violated(violation, "the damaged data is not kept");
+        return model_violated(violation, "the damaged data is not kept");
     return true;
 }
 
 /* Between the two renames there is no data: whoever opens it is told what to do. */
-static bool check_missing(const char *directory, struct crash_violation *violation)
+static bool check_missing(const char *directory, struct model_violation *violation)
 {
     struct error error = {0};
     struct database *database;
@@ -368,14 +368,14 @@ static bool check_missing(const char *directory, struct crash_violation *violati
     if (!missing)
         return true;
     if (database_open(directory, NULL, &database, &error) == 0)
-        return crash_violated(violation, "opens without data");
-    return strstr(error.message, "repair") || crash_violated(violation, "is refused: %s", error.message);
+        return model_violated(violation, "opens without data");
+    return strstr(error.message, "repair") || model_violated(violation, "is refused: %s", error.message);
 }
 
 enum { CHECK_EVERY = 4 }; /* repair has checked it */
 
 static bool judge_repair(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     const struct crash_damage *damage = run->damage;
     struct error error = {0};
@@ -384,22 +384,22 @@ static bool judge_repair(const struct crash_run *run, uint64_t point, const char
         return false;
     int r = repair(directory, "judge", &error);
     if (r < 0)
-        return crash_violated(violation, "cannot be repaired: %s", error.message);
+        return model_violated(violation, "cannot be repaired: %s", error.message);
     if (r > 0 && run->copies[0].ended <= point)
-        return crash_violated(violation, "was repaired and is damaged: %d", r);
+        return model_violated(violation, "was repaired and is damaged: %d", r);
     if (!check_kept(damage, directory, violation))
         return false;
     if (look_into(run, directory, &rows, &points, &error) < 0)
-        return crash_violated(violation, "does not open: %s", error.message);
+        return model_violated(violation, "does not open: %s", error.message);
     if (rows != damage->rows || points != damage->points)
-        return crash_violated(
+        return model_violated(
             violation, "holds other %s than without the crash", rows != damage->rows ? "rows" : "points");
     return test_random_below(random, CHECK_EVERY) > 0 || crash_check_files(directory, violation);
 }
 
 /* The repair after the crash is recorded, and crashed. */
 static bool revive_repair(
-    const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
+    const struct crash_run *before, uint64_t point, struct crash_run *run, struct model_violation *violation)
 {
     struct error error = {0};
     (void)point;
@@ -408,14 +408,14 @@ static bool revive_repair(
     run->damage = before->damage;
     int r = repair(run->directory, "revived", &error);
     run->copies[0].ended = crash_log_mark(&run->log);
-    return r >= 0 || crash_violated(violation, "cannot be repaired: %s", error.message);
+    return r >= 0 || model_violated(violation, "cannot be repaired: %s", error.message);
 }
 
 enum { TEXTS_SHORT = 40 };
 
 const struct crash_scenario crash_repair_scenarios[] = {
-    {"repair", TEXTS_SHORT, false, prepare_repair, play_repair, judge_repair, NULL},
-    {"fullrepair", TEXTS_SHORT, false, prepare_repair, play_crowded_repair, judge_repair, NULL},
-    {"rerepair", TEXTS_SHORT, false, prepare_repair, play_repair, judge_repair, revive_repair},
+    {"repair", TEXTS_SHORT, false, prepare_repair, play_repair, judge_repair, NULL, false},
+    {"fullrepair", TEXTS_SHORT, false, prepare_repair, play_crowded_repair, judge_repair, NULL, false},
+    {"rerepair", TEXTS_SHORT, false, prepare_repair, play_repair, judge_repair, revive_repair, false},
 };
 const size_t crash_repair_scenario_count = sizeof(crash_repair_scenarios) / sizeof(crash_repair_scenarios[0]);

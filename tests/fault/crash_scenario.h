@@ -4,9 +4,8 @@
 
 #include "crash_catalog_model.h"
 #include "crash_log.h"
-#include "crash_model.h"
-
-#include "store.h"
+#include "store_helpers.h"
+#include "store_model.h"
 
 enum { CRASH_JOURNAL_BYTES = 64 << 10 };
 
@@ -37,8 +36,8 @@ struct crash_run {
     struct test_random random;
     const char *directory; /* of the store or database: the root of the log */
     struct crash_log log;
-    struct crash_model model;
-    char *place;                  /* of the database, when it is not the directory itself */
+    struct store_model model;
+    char *database_path;          /* NULL: the directory itself */
     bool disk_is_full;            /* things may fail, but not be lost */
     bool disk_fills;              /* what is made beside fails at first */
     struct crash_objects objects; /* databases only */
@@ -47,7 +46,6 @@ struct crash_run {
     struct crash_cut cuts[CRASH_CUTS_MAX];
     size_t cut_count;
     struct crash_damage *damage; /* crash_repair.c */
-    uint64_t units;              /* so many have had a number */
     struct store_options options;
     struct store *store; /* a store's, or the one of the database */
     struct database *database;
@@ -64,11 +62,12 @@ struct crash_scenario {
     void (*play)(struct crash_run *run);
     /* Opens what a crash at `point` left in `directory` and goes on with it. */
     bool (*judge)(const struct crash_run *run, uint64_t point, const char *directory,
-        struct test_random *random, struct crash_violation *violation);
+        struct test_random *random, struct model_violation *violation);
     /* Opens what a crash of `before` at `point` left in run->directory, recording, notes in the new model
      * what is there now, lives on a little and closes. NULL = not done. */
     bool (*revive)(const struct crash_run *before, uint64_t point, struct crash_run *run,
-        struct crash_violation *violation);
+        struct model_violation *violation);
+    bool scattered; /* holds also where changes of a directory survive in no order (NAMES_SCATTERED) */
 };
 
 extern const struct crash_scenario crash_store_scenarios[];
@@ -85,6 +84,10 @@ extern const struct crash_scenario crash_repair_scenarios[];
 extern const size_t crash_repair_scenario_count;
 
 /* ---- for workloads: each call is noted in the model ---- */
+/* Notes the outcome of an attempt, now. */
+void crash_settle(struct crash_run *run, uint64_t attempt, bool done);
+/* Notes that a load of points into new series is about to be published. Returns the attempt. */
+uint64_t crash_begin_load(struct crash_run *run, uint64_t first_id, uint64_t series, uint64_t points);
 void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count);
 enum { CRASH_THREADS_SERIES = 12 };
 /* By several threads, each to its own of the series, while `meanwhile` (may be NULL) is called. */
@@ -104,6 +107,6 @@ uint64_t crash_below(struct crash_run *run, uint64_t bound);
 /* System calls, as the recorder wants them. */
 struct io *crash_plain_io(void);
 void crash_damage_free(struct crash_damage *damage); /* accepts NULL */
-bool crash_check_store(const char *directory, struct crash_violation *violation);
+bool crash_check_store(const char *directory, struct model_violation *violation);
 
 #endif

@@ -1,6 +1,6 @@
 /* A VFS over SQLite's own that records. */
 #include "crash_log.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>

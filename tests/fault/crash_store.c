@@ -6,7 +6,7 @@
 #include "io.h"
 
 enum { UNIT_SERIES_MAX = 8 };
-enum { LOAD_FIRST = 1000, LOAD_SERIES = 5, LOAD_POINTS = 40 };
+enum { LOAD_FIRST = 1000, LOAD_SERIES = 5, LOAD_POINTS = 40, LOAD_SERIES_MAX = 16 };
 
 /* ---- doing things and noting them ---- */
 
@@ -15,14 +15,28 @@ uint64_t crash_below(struct crash_run *run, uint64_t bound)
     return test_random_below(&run->random, bound);
 }
 
+void crash_settle(struct crash_run *run, uint64_t attempt, bool done)
+{
+    store_model_settle(&run->model, attempt, done ? MODEL_DONE : MODEL_REFUSED, crash_log_mark(&run->log));
+}
+
+uint64_t crash_begin_load(struct crash_run *run, uint64_t first_id, uint64_t series, uint64_t points)
+{
+    uint64_t ids[LOAD_SERIES_MAX];
+    REQUIRE(series <= LOAD_SERIES_MAX, "too many series");
+    for (uint64_t i = 0; i < series; i++)
+        ids[i] = first_id + i;
+    return store_model_attempt(&run->model, MODEL_LOAD, ids, series, points, crash_log_count(&run->log));
+}
+
 static void open_again(struct crash_run *run);
 
 static void reopen(struct crash_run *run)
 {
     if (run->database) {
         (void)database_close(run->database, NULL);
-        REQUIRE(
-            database_open(run->place ? run->place : run->directory, &run->options, &run->database, NULL) == 0,
+        REQUIRE(database_open(run->database_path ? run->database_path : run->directory, &run->options,
+                    &run->database, NULL) == 0,
             "reopen");
         run->store = run->database->store;
     } else {
@@ -41,10 +55,10 @@ static void revive_dead(struct crash_run *run)
     crash_log_fail(&run->log, (struct crash_failures){0});
     reopen(run);
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
-    struct crash_violation violation;
+    struct model_violation violation;
     REQUIRE(lengths, "no memory");
-    REQUIRE(crash_model_check(&run->model, NEVER - 1, run->store, lengths, &violation), "%s", violation.text);
-    crash_model_resolve(&run->model, lengths, crash_log_mark(&run->log));
+    REQUIRE(store_model_judge(&run->model, NOW, run->store, lengths, &violation), "%s", violation.text);
+    store_model_settle_found(&run->model, lengths, crash_log_mark(&run->log));
     free(lengths);
 }
 
@@ -56,21 +70,22 @@ void crash_end_failures(struct crash_run *run)
 
 void crash_append(struct crash_run *run, uint64_t series_id, uint64_t count)
 {
-    if (crash_model_deleted(&run->model, series_id))
+    if (store_model_deleted(&run->model, series_id))
         return;
     struct batch batch;
     struct error error = {0};
-    uint64_t first = crash_model_length(&run->model, series_id), index = first;
+    uint64_t first = store_model_length(&run->model, series_id), index = first;
     batch_init(&batch);
-    crash_model_points(&run->model, series_id, first, count, &batch);
-    uint64_t ticket = crash_model_begin(&run->model, &run->log, series_id, first, count, 0);
+    store_model_points(&run->model, series_id, first, count, &batch);
+    uint64_t attempt =
+        store_model_attempt(&run->model, MODEL_APPEND, &series_id, 1, count, crash_log_count(&run->log));
     int r = store_append(run->store, series_id, &batch, 0, &index, &error);
     batch_free(&batch);
     REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "append: %d: %s", r, error.message);
     REQUIRE(r < 0 || index == first, "appended at %llu, expected %llu", (unsigned long long)index,
         (unsigned long long)first);
     if (r != -EIO)
-        crash_model_end(&run->model, series_id, ticket, crash_log_mark(&run->log), r == 0);
+        crash_settle(run, attempt, r == 0);
     else
         revive_dead(run);
 }
@@ -80,41 +95,38 @@ static void append_unit(struct crash_run *run, const uint64_t *series_ids, uint3
 {
     struct batch batches[UNIT_SERIES_MAX];
     struct store_part parts[UNIT_SERIES_MAX];
-    uint64_t tickets[UNIT_SERIES_MAX], firsts[UNIT_SERIES_MAX], unit = ++run->units;
+    uint64_t firsts[UNIT_SERIES_MAX];
     struct error error = {0};
     for (uint32_t i = 0; i < count; i++) {
-        firsts[i] = crash_model_length(&run->model, series_ids[i]);
+        firsts[i] = store_model_length(&run->model, series_ids[i]);
         batch_init(&batches[i]);
-        crash_model_points(&run->model, series_ids[i], firsts[i], points, &batches[i]);
+        store_model_points(&run->model, series_ids[i], firsts[i], points, &batches[i]);
         parts[i] = (struct store_part){.series_id = series_ids[i], .batch = &batches[i]};
-        tickets[i] = crash_model_begin(&run->model, &run->log, series_ids[i], firsts[i], points, unit);
     }
+    uint64_t attempt =
+        store_model_attempt(&run->model, MODEL_APPEND, series_ids, count, points, crash_log_count(&run->log));
     int r = store_append_many(run->store, parts, count, 0, NULL, &error);
     REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "append unit: %d: %s", r, error.message);
-    uint64_t ended = r == -EIO ? 0 : crash_log_mark(&run->log);
     for (uint32_t i = 0; i < count; i++) {
         REQUIRE(r < 0 || parts[i].first_index == firsts[i], "appended at another index");
         batch_free(&batches[i]);
-        if (r != -EIO)
-            crash_model_end(&run->model, series_ids[i], tickets[i], ended, r == 0);
     }
-    if (r == -EIO)
+    if (r != -EIO)
+        crash_settle(run, attempt, r == 0);
+    else
         revive_dead(run);
 }
 
 void crash_delete(struct crash_run *run, const uint64_t *series_ids, size_t count)
 {
-    uint64_t tickets[64];
     struct error error = {0};
-    REQUIRE(count <= 64, "too many at once");
-    for (size_t i = 0; i < count; i++)
-        tickets[i] = crash_model_begin(&run->model, &run->log, series_ids[i], 0, 0, 0);
+    uint64_t attempt =
+        store_model_attempt(&run->model, MODEL_DELETE, series_ids, count, 0, crash_log_count(&run->log));
     int r = store_delete_series(run->store, series_ids, count, &error);
     REQUIRE(r == 0 || r == -EAGAIN || r == -ENOSPC || r == -EIO, "delete: %d: %s", r, error.message);
-    uint64_t ended = r == -EIO ? 0 : crash_log_mark(&run->log);
-    for (size_t i = 0; i < count && r != -EIO; i++)
-        crash_model_end(&run->model, series_ids[i], tickets[i], ended, r == 0);
-    if (r == -EIO)
+    if (r != -EIO)
+        crash_settle(run, attempt, r == 0);
+    else
         revive_dead(run);
 }
 
@@ -138,7 +150,7 @@ static int load_series(struct crash_run *run, struct store_bulk *bulk, uint64_t 
     for (uint64_t id = first_id; r == 0 && id < first_id + series; id++) {
         struct batch batch;
         batch_init(&batch);
-        crash_model_points(&run->model, id, 0, points, &batch);
+        store_model_points(&run->model, id, 0, points, &batch);
         r = store_bulk_series(writer, id, id, ret_error);
         if (r == 0)
             r = store_bulk_append(writer, &batch, ret_error);
@@ -167,14 +179,10 @@ static void load(struct crash_run *run, struct store_bulk *bulk, uint64_t first_
 static void publish(
     struct crash_run *run, struct store_bulk *bulk, uint64_t first_id, uint64_t series, uint64_t points)
 {
-    uint64_t tickets[16], unit = ++run->units;
     struct error error = {0};
-    for (uint64_t i = 0; i < series; i++)
-        tickets[i] = crash_model_begin(&run->model, &run->log, first_id + i, 0, points, unit);
+    uint64_t attempt = crash_begin_load(run, first_id, series, points);
     REQUIRE(store_bulk_publish(bulk, &error) == 0, "%s", error.message);
-    uint64_t ended = crash_log_mark(&run->log);
-    for (uint64_t i = 0; i < series; i++)
-        crash_model_end(&run->model, first_id + i, tickets[i], ended, true);
+    crash_settle(run, attempt, true);
 }
 
 static void open_again(struct crash_run *run)
@@ -222,13 +230,18 @@ static void play_inserts(struct crash_run *run)
     close_it(run);
 }
 
+/* Mostly units; in between inserts into one series. */
 static void append_units(struct crash_run *run, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         uint64_t ids[UNIT_SERIES_MAX], id = 0;
         uint32_t parts = 2 + (uint32_t)crash_below(run, UNIT_SERIES_MAX - 1);
-        for (uint32_t n = 0; n < parts; n++)
-            ids[n] = id += 1 + crash_below(run, 3);
+        for (uint32_t n = 0; n < parts; n++) {
+            do
+                id += 1 + crash_below(run, 3);
+            while (store_model_deleted(&run->model, id));
+            ids[n] = id;
+        }
         append_unit(run, ids, parts, 1 + crash_below(run, 3));
         if (crash_below(run, 3) == 0)
             crash_append(run, 1 + crash_below(run, 20), 1 + crash_below(run, 5));
@@ -385,19 +398,33 @@ static void play_full(struct crash_run *run)
 }
 
 /* Nobody waits for the disk: only the end of the log may be lost, and no deletion. */
-static void play_lazy(struct crash_run *run)
+static void play_lazily(struct crash_run *run)
 {
-    run->options.fsync = STORE_FSYNC_NEVER;
     run->model.lossy = true;
     open_again(run);
     for (unsigned round = 0; round < 4; round++) {
         append_some(run, 8, 40);
+        append_units(run, 3);
         if (round == 1)
             crash_delete(run, (uint64_t[]){3}, 1);
         if (round == 2)
             seal(run);
     }
     close_it(run);
+}
+
+static void play_lazy(struct crash_run *run)
+{
+    run->options.fsync = STORE_FSYNC_NEVER;
+    play_lazily(run);
+}
+
+/* The syncer's thread syncs now and then. */
+static void play_interval(struct crash_run *run)
+{
+    run->options.fsync = STORE_FSYNC_INTERVAL;
+    run->options.fsync_interval_ms = 1;
+    play_lazily(run);
 }
 
 static void play_reopen(struct crash_run *run)
@@ -436,7 +463,7 @@ static void play_mixed(struct crash_run *run)
     open_again(run);
     append_some(run, 8, 30);
     seal(run);
-    append_some(run, 8, 30);
+    append_units(run, 10);
     crash_delete(run, (uint64_t[]){3, 4}, 2);
     struct store_bulk *bulk = open_bulk(run, "mixed", false);
     load(run, bulk, LOAD_FIRST, LOAD_SERIES);
@@ -444,13 +471,18 @@ static void play_mixed(struct crash_run *run)
     store_bulk_close(bulk, false);
     append_some(run, 8, 30);
     seal(run);
-    append_some(run, 8, 30);
+    append_units(run, 10);
     close_it(run);
 }
 
 /* ---- several threads ---- */
 
-enum { APPENDERS = 3, APPENDS_OF_EACH = 40, SERIES_OF_EACH = CRASH_THREADS_SERIES / APPENDERS };
+enum {
+    APPENDERS = 3,
+    APPENDS_OF_EACH = 40,
+    SERIES_OF_EACH = CRASH_THREADS_SERIES / APPENDERS,
+    UNIT_EVERY = 8, /* appends */
+};
 
 struct appender {
     struct crash_run *run;
@@ -463,7 +495,11 @@ static void *append_in_thread(void *argument)
     struct appender *appender = argument;
     for (unsigned i = 0; i < APPENDS_OF_EACH; i++) {
         uint64_t id = appender->series[test_random_below(&appender->random, SERIES_OF_EACH)];
-        crash_append(appender->run, id, 1 + test_random_below(&appender->random, 5));
+        uint64_t count = 1 + test_random_below(&appender->random, 5);
+        if (i % UNIT_EVERY == UNIT_EVERY - 1)
+            append_unit(appender->run, appender->series, SERIES_OF_EACH, count);
+        else
+            crash_append(appender->run, id, count);
     }
     return NULL;
 }
@@ -504,17 +540,17 @@ struct io *crash_plain_io(void)
 
 static void note_finding(void *context, const char *message)
 {
-    struct crash_violation *violation = context;
+    struct model_violation *violation = context;
     if (!violation->text[0])
-        (void)crash_violated(violation, "check: %s", message);
+        (void)model_violated(violation, "check: %s", message);
 }
 
-bool crash_check_store(const char *directory, struct crash_violation *violation)
+bool crash_check_store(const char *directory, struct model_violation *violation)
 {
     struct error error = {0};
     violation->text[0] = '\0';
     int r = store_check(directory, note_finding, violation, &error);
-    return r == 0 || (r < 0 && crash_violated(violation, "check: %s", error.message));
+    return r == 0 || (r < 0 && model_violated(violation, "check: %s", error.message));
 }
 
 static struct store_options judge_options(struct test_random *random)
@@ -530,42 +566,42 @@ static struct store_options judge_options(struct test_random *random)
 
 /* The store goes on where it was: appends to a series that there is. */
 static bool go_on(const struct crash_run *run, struct store *store, const struct store_options *options,
-    uint64_t *lengths, uint64_t place, struct crash_violation *violation)
+    uint64_t *lengths, uint64_t number, struct model_violation *violation)
 {
-    const struct crash_series *series = &run->model.series[place];
-    if (crash_series_expect(series, NEVER - 1).deleted || lengths[place] == 0)
+    const struct model_series *series = &run->model.series[number];
+    if (store_model_expect(series, NOW).deleted || lengths[number] == 0)
         return true;
     struct batch batch;
     struct error error = {0};
     uint64_t index = 0;
     batch_init(&batch);
-    crash_model_points(&run->model, series->id, lengths[place], 2, &batch);
+    store_model_points(&run->model, series->id, lengths[number], 2, &batch);
     while (options->no_threads && store_work(store, NULL) == 1)
         continue;
     int r = store_append(store, series->id, &batch, 0, &index, &error);
     batch_free(&batch);
     if (r < 0)
-        return crash_violated(violation, "it takes no more points: %s", error.message);
-    if (index != lengths[place])
-        return crash_violated(violation, "series %llu goes on at %llu, expected %llu",
-            (unsigned long long)series->id, (unsigned long long)index, (unsigned long long)lengths[place]);
-    lengths[place] += 2;
+        return model_violated(violation, "it takes no more points: %s", error.message);
+    if (index != lengths[number])
+        return model_violated(violation, "series %llu goes on at %llu, expected %llu",
+            (unsigned long long)series->id, (unsigned long long)index, (unsigned long long)lengths[number]);
+    lengths[number] += 2;
     return true;
 }
 
 typedef bool (*judge_open)(const struct crash_run *run, uint64_t point, struct store *store,
-    uint64_t *lengths, struct crash_violation *violation);
+    uint64_t *lengths, struct model_violation *violation);
 
 /* First life: what must be there, and more. */
 static bool judge_first(const struct crash_run *run, uint64_t point, const char *directory, uint64_t *lengths,
-    judge_open look, struct test_random *random, struct crash_violation *violation)
+    judge_open look, struct test_random *random, struct model_violation *violation)
 {
     struct store *store;
     struct error error = {0};
     struct store_options options = judge_options(random);
     if (store_open(directory, &options, &store, &error) < 0)
-        return crash_violated(violation, "does not open: %s", error.message);
-    bool good = crash_model_check(&run->model, point, store, lengths, violation);
+        return model_violated(violation, "does not open: %s", error.message);
+    bool good = store_model_judge(&run->model, point, store, lengths, violation);
     if (good && look)
         good = look(run, point, store, lengths, violation);
     if (good && run->model.count > 0)
@@ -574,32 +610,32 @@ static bool judge_first(const struct crash_run *run, uint64_t point, const char 
         while (options.no_threads && store_work(store, NULL) == 1)
             continue;
         if (store_seal(store, true, &error) < 0 || store_merge(store, &error) < 0)
-            good = crash_violated(violation, "does not seal: %s", error.message);
+            good = model_violated(violation, "does not seal: %s", error.message);
         if (good)
-            good = crash_model_check_exactly(&run->model, lengths, store, violation);
+            good = store_model_judge_lengths(&run->model, lengths, store, violation);
     }
     if (store_close(store, &error) < 0 && good)
-        good = crash_violated(violation, "does not close: %s", error.message);
+        good = model_violated(violation, "does not close: %s", error.message);
     return good;
 }
 
 /* Second life: the same again. */
 static bool judge_second(const struct crash_run *run, const char *directory, const uint64_t *lengths,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     struct store *store;
     struct error error = {0};
     struct store_options options = judge_options(random);
     if (store_open(directory, &options, &store, &error) < 0)
-        return crash_violated(violation, "does not open again: %s", error.message);
-    bool good = crash_model_check_exactly(&run->model, lengths, store, violation);
+        return model_violated(violation, "does not open again: %s", error.message);
+    bool good = store_model_judge_lengths(&run->model, lengths, store, violation);
     if (store_close(store, &error) < 0 && good)
-        good = crash_violated(violation, "does not close again: %s", error.message);
+        good = model_violated(violation, "does not close again: %s", error.message);
     return good;
 }
 
 static bool judge_with(const struct crash_run *run, uint64_t point, const char *directory, judge_open look,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     uint64_t *lengths = calloc(run->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
@@ -612,7 +648,7 @@ static bool judge_with(const struct crash_run *run, uint64_t point, const char *
 }
 
 static bool judge_store(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     return judge_with(run, point, directory, NULL, random, violation);
 }
@@ -620,17 +656,17 @@ static bool judge_store(const struct crash_run *run, uint64_t point, const char 
 /* Goes on with the load from what is left of it: what is missing is loaded anew, and then all of it is there.
  */
 static bool finish_load(const struct crash_run *run, uint64_t point, struct store *store, uint64_t *lengths,
-    struct crash_violation *violation)
+    struct model_violation *violation)
 {
     struct error error = {0};
     struct store_bulk *bulk = NULL;
     struct store_bulk_writer *writer = NULL;
-    size_t place = 0;
+    size_t number = 0;
     (void)point;
-    while (place < run->model.count && run->model.series[place].id != LOAD_FIRST)
-        place++;
-    REQUIRE(place + LOAD_SERIES <= run->model.count, "the load is not in the model");
-    if (lengths[place] > 0)
+    while (number < run->model.count && run->model.series[number].id != LOAD_FIRST)
+        number++;
+    REQUIRE(number + LOAD_SERIES <= run->model.count, "the load is not in the model");
+    if (lengths[number] > 0)
         return true; /* published */
     int r = store_bulk_open(store, "resumed", true, &bulk, &error);
     if (r == 0)
@@ -645,7 +681,7 @@ static bool finish_load(const struct crash_run *run, uint64_t point, struct stor
         }
         struct batch batch;
         batch_init(&batch);
-        crash_model_points(&run->model, id, 0, LOAD_POINTS, &batch);
+        store_model_points(&run->model, id, 0, LOAD_POINTS, &batch);
         r = store_bulk_series(writer, id, id, &error);
         if (r == 0)
             r = store_bulk_append(writer, &batch, &error);
@@ -658,14 +694,14 @@ static bool finish_load(const struct crash_run *run, uint64_t point, struct stor
         r = store_bulk_publish(bulk, &error);
     store_bulk_close(bulk, true);
     for (size_t i = 0; r == 0 && i < LOAD_SERIES; i++)
-        lengths[place + i] = LOAD_POINTS;
+        lengths[number + i] = LOAD_POINTS;
     if (r < 0)
-        return crash_violated(violation, "the load cannot be finished: %s", error.message);
-    return crash_model_check_exactly(&run->model, lengths, store, violation);
+        return model_violated(violation, "the load cannot be finished: %s", error.message);
+    return store_model_judge_lengths(&run->model, lengths, store, violation);
 }
 
 static bool judge_resume(const struct crash_run *run, uint64_t point, const char *directory,
-    struct test_random *random, struct crash_violation *violation)
+    struct test_random *random, struct model_violation *violation)
 {
     return judge_with(run, point, directory, finish_load, random, violation);
 }
@@ -673,23 +709,23 @@ static bool judge_resume(const struct crash_run *run, uint64_t point, const char
 /* ---- living on ---- */
 
 static bool revive_store(
-    const struct crash_run *before, uint64_t point, struct crash_run *run, struct crash_violation *violation)
+    const struct crash_run *before, uint64_t point, struct crash_run *run, struct model_violation *violation)
 {
     struct error error = {0};
     (void)crash_log_mark(&run->log); /* the first entry: point 1 is before the open */
     if (store_open(run->directory, &run->options, &run->store, &error) < 0)
-        return crash_violated(violation, "does not open: %s", error.message);
+        return model_violated(violation, "does not open: %s", error.message);
     uint64_t *lengths = calloc(before->model.count + 1, sizeof(*lengths));
     REQUIRE(lengths, "no memory");
-    bool good = crash_model_check(&before->model, point, run->store, lengths, violation);
+    bool good = store_model_judge(&before->model, point, run->store, lengths, violation);
     if (good) {
-        crash_model_settle(&run->model, point, lengths, crash_log_mark(&run->log));
+        store_model_restart(&run->model, point, lengths, crash_log_mark(&run->log));
         append_some(run, 8, 4);
         crash_maybe_work(run);
     }
     free(lengths);
     if (store_close(run->store, &error) < 0 && good)
-        good = crash_violated(violation, "does not close: %s", error.message);
+        good = model_violated(violation, "does not close: %s", error.message);
     run->store = NULL;
     return good;
 }
@@ -697,18 +733,19 @@ static bool revive_store(
 enum { TEXTS_SHORT = 40, TEXTS_LONG = 1800 };
 
 const struct crash_scenario crash_store_scenarios[] = {
-    {"inserts", TEXTS_SHORT, false, prepare_store, play_inserts, judge_store, NULL},
-    {"units", TEXTS_SHORT, false, prepare_store, play_units, judge_store, NULL},
-    {"seal", TEXTS_LONG, false, prepare_store, play_seal, judge_store, NULL},
-    {"merge", TEXTS_SHORT, false, prepare_store, play_merge, judge_store, NULL},
-    {"delete", TEXTS_SHORT, false, prepare_store, play_delete, judge_store, NULL},
-    {"import", TEXTS_SHORT, false, prepare_store, play_import, judge_store, NULL},
-    {"resume", TEXTS_SHORT, false, prepare_store, play_resume, judge_resume, NULL},
-    {"full", TEXTS_LONG, false, prepare_store, play_full, judge_store, NULL},
-    {"lazy", TEXTS_LONG, false, prepare_store, play_lazy, judge_store, NULL},
-    {"reopen", TEXTS_SHORT, false, prepare_store, play_reopen, judge_store, NULL},
-    {"grow", TEXTS_LONG, false, prepare_store, play_grow, judge_store, NULL},
-    {"recovery", TEXTS_LONG, false, prepare_store, play_mixed, judge_store, revive_store},
-    {"threads", TEXTS_LONG, true, prepare_store, play_threads, judge_store, NULL},
+    {"inserts", TEXTS_SHORT, false, prepare_store, play_inserts, judge_store, NULL, true},
+    {"units", TEXTS_SHORT, false, prepare_store, play_units, judge_store, NULL, true},
+    {"seal", TEXTS_LONG, false, prepare_store, play_seal, judge_store, NULL, true},
+    {"merge", TEXTS_SHORT, false, prepare_store, play_merge, judge_store, NULL, true},
+    {"delete", TEXTS_SHORT, false, prepare_store, play_delete, judge_store, NULL, true},
+    {"import", TEXTS_SHORT, false, prepare_store, play_import, judge_store, NULL, true},
+    {"resume", TEXTS_SHORT, false, prepare_store, play_resume, judge_resume, NULL, true},
+    {"full", TEXTS_LONG, false, prepare_store, play_full, judge_store, NULL, true},
+    {"lazy", TEXTS_LONG, false, prepare_store, play_lazy, judge_store, NULL, true},
+    {"interval", TEXTS_LONG, true, prepare_store, play_interval, judge_store, NULL, true},
+    {"reopen", TEXTS_SHORT, false, prepare_store, play_reopen, judge_store, NULL, true},
+    {"grow", TEXTS_LONG, false, prepare_store, play_grow, judge_store, NULL, true},
+    {"recovery", TEXTS_LONG, false, prepare_store, play_mixed, judge_store, revive_store, true},
+    {"threads", TEXTS_LONG, true, prepare_store, play_threads, judge_store, NULL, true},
 };
 const size_t crash_store_scenario_count = sizeof(crash_store_scenarios) / sizeof(crash_store_scenarios[0]);

@@ -4,7 +4,7 @@
  * fault io) is a step. Each operation below runs again and again in a process that is killed at its first,
  * second, third, ... step, until it gets through; then the same with a step that fails. Each time the
  * database opens again, and every object is there with all of its data, or neither is. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "database.h"
 #include "io_fault.h"

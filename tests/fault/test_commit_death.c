@@ -1,7 +1,7 @@
 /* A journal dies while appenders are at every step of an insert: each of them comes back with the error, and
  * none before the group that holds its batch is out of the committing thread's hands. Packing and writing are
  * held where the test wants them. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "journal_file.h"
 #include "commit_private.h"

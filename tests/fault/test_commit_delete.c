@@ -1,6 +1,6 @@
 /* A series whose deletion is on its way to the disk takes no points, also when nothing of it was in memory
  * before. The sync of the deletion is held while an appender comes. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "commit_private.h"
 #include "store_private.h"

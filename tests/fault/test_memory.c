@@ -2,7 +2,7 @@
  * the operation is done or says -ENOMEM, the store goes on, and everything acknowledged is there, also after
  * it is opened again. (The linker wraps the allocating functions, so that AddressSanitizer sees what is lost
  * on the way.) */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "io.h"
 

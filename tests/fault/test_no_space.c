@@ -7,7 +7,7 @@
 #include "io_fault.h"
 #include "server.h"
 #include "sql.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -5,7 +5,7 @@
 #include "catalog_fixture.h"
 #include "database.h"
 #include "io_fault.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  * inserts go on. The linker wraps frame_view, so that a journal can be cut just after its frame was verified:
  * whoever copies from it must look again. A snapshot that is held keeps its files on the disk, whatever is
  * sealed and merged meanwhile. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "journal_file.h"
 #include "journal_format.h"

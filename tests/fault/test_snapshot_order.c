@@ -1,7 +1,7 @@
 /* A snapshot is one moment of the whole store: writers append n to series A and, once that is acknowledged, n
  * to series B; whoever looks at any time finds no B without its A, also while journals are sealed, series
  * loaded and after reopening. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

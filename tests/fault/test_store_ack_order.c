@@ -1,32 +1,78 @@
 /* No insert is acknowledged before an fdatasync that was issued after its bytes were written has completed:
  * four threads append, and at every return the recorded calls must already show that sync. */
-#include "store_model.h"
+#include "store_helpers.h"
 
-#include "io_log.h"
+#include "io_fault.h"
 
 #include <pthread.h>
 
 enum { THREADS = 4, APPENDS = 150, MARKER_BYTES = 24 };
 
+/* A write with its bytes, or a sync. */
+struct call {
+    enum io_call call;
+    char *path;
+    uint8_t *data; /* of a write */
+    size_t size;
+    uint64_t covers; /* of a sync: how many calls had been recorded when it was issued */
+};
+
+struct calls {
+    pthread_mutex_t lock; /* of the fields below */
+    struct call *calls;
+    uint64_t count, capacity;
+};
+
+static void record(void *context, enum io_call call, const char *path, const char *path2, const void *data,
+    size_t size, uint64_t offset)
+{
+    struct calls *log = context;
+    (void)path2;
+    REQUIRE(pthread_mutex_lock(&log->lock) == 0, "lock");
+    if (log->count == log->capacity) {
+        log->capacity = log->capacity ? log->capacity * 2 : 256;
+        log->calls = realloc(log->calls, log->capacity * sizeof(*log->calls));
+        REQUIRE(log->calls, "no memory");
+    }
+    struct call *made = &log->calls[log->count++];
+    *made = (struct call){.call = call, .path = strdup(path), .size = size, .covers = offset};
+    REQUIRE(made->path, "no memory");
+    if (call == IO_CALL_WRITE) {
+        made->data = malloc(size);
+        REQUIRE(made->data, "no memory");
+        memcpy(made->data, data, size);
+    }
+    REQUIRE(pthread_mutex_unlock(&log->lock) == 0, "lock");
+}
+
+static void forget(struct calls *log)
+{
+    for (uint64_t i = 0; i < log->count; i++) {
+        free(log->calls[i].path);
+        free(log->calls[i].data);
+    }
+    free(log->calls);
+}
+
 struct appender {
     struct store *store;
-    struct io_log *log;
+    struct calls *log;
     uint64_t number;
     unsigned unproven; /* acknowledged without such a sync */
 };
 
 /* Some write holds the bytes, and a sync of that file was issued after it and is complete. */
-static bool durable(struct io_log *log, const void *bytes, size_t size)
+static bool durable(struct calls *log, const void *bytes, size_t size)
 {
     bool found = false;
     REQUIRE(pthread_mutex_lock(&log->lock) == 0, "lock");
     for (uint64_t i = log->count; i-- > 0 && !found;) {
-        const struct io_log_entry *write = &log->entries[i];
+        const struct call *write = &log->calls[i];
         if (write->call != IO_CALL_WRITE || !memmem(write->data, write->size, bytes, size))
             continue;
         for (uint64_t j = i + 1; j < log->count && !found; j++) {
-            const struct io_log_entry *sync = &log->entries[j];
-            found = sync->call == IO_CALL_SYNC && sync->offset > i && strcmp(sync->path, write->path) == 0;
+            const struct call *sync = &log->calls[j];
+            found = sync->call == IO_CALL_SYNC && sync->covers > i && strcmp(sync->path, write->path) == 0;
         }
         break;
     }
@@ -57,8 +103,10 @@ static void *append_and_look(void *argument)
 /* Runs the appenders and returns how many acknowledgements came too early. */
 static unsigned count_unproven(struct io *inner, enum store_fsync fsync)
 {
-    struct io_log log;
-    struct io *io = io_log_open(&log, inner);
+    struct calls log = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct io *io = NULL;
+    assert_int_equal(
+        io_open_fault(inner, &(struct io_fault_plan){.record = record, .context = &log}, &io), 0);
     char *directory = test_directory_create(); /* on a device where a sync takes its time */
     struct store_options options = {
         .journal_bytes = 64 << 10, .fsync = fsync, .io = io, .wait_ms_max = 60000};
@@ -77,7 +125,7 @@ static unsigned count_unproven(struct io *inner, enum store_fsync fsync)
     }
     test_store_close(store);
     io_close(io);
-    io_log_free(&log);
+    forget(&log);
     test_directory_remove(directory);
     return unproven;
 }

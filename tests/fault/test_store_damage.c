@@ -3,7 +3,7 @@
  * damage is harmless: never wrong data, never a crash. Check finds it, and never changes a byte.
  *
  * About TRIALS_OF_A_FILE places of each file are tried; $CONNECTORDB_STRIDE=1 takes every byte. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "journal_file.h"
 #include "segment_private.h"

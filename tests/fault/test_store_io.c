@@ -64,9 +64,9 @@ static void heal(void *context)
     io_fault_set(context, &healthy);
 }
 
-static struct script new_script(struct io *io, uint64_t seed)
+static struct store_script new_script(struct io *io, uint64_t seed)
 {
-    return (struct script){
+    return (struct store_script){
         .io = io,
         .directory = test_directory_create_fast(),
         .options = {.journal_bytes = 64 << 10, .wait_ms_max = 10},
@@ -82,14 +82,14 @@ static uint64_t run_plan(bool posix, const struct io_fault_plan *plan, uint64_t 
 {
     struct io *io = NULL;
     REQUIRE(io_open_fault(open_backend(posix), plan, &io) == 0, "no memory");
-    struct script script = new_script(io, seed);
+    struct store_script script = new_script(io, seed);
     if (plan->fail_at == 0)
         script.heal = NULL; /* it would begin to count anew, when a busy machine makes an insert wait */
-    script_run(&script);
+    store_script_run(&script);
     uint64_t calls = io_fault_calls(io);
     io_close(io);
     if (script.created) /* else its directory may hold anything: creating again needs an empty one */
-        script_judge_directory(&script, script.directory, UINT64_MAX, what);
+        store_script_judge_directory(&script, script.directory, what);
     REQUIRE(plan->fail_at > 0 || (script.opened && !script.died), "%s: a healthy device failed", what);
     test_directory_remove(script.directory);
     store_script_free(&script);

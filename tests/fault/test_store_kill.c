@@ -4,7 +4,7 @@
  * and nothing is invented.
  *
  * usage: test_store_kill [ROUNDS]     ($CONNECTORDB_SEED repeats the choices, not the machine's timing) */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "clock.h"
 

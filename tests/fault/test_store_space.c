@@ -1,7 +1,7 @@
 /* A full disk and a process without descriptors: the background does not spend the machine on attempts that
  * fail, takes no space for what cannot be finished, leaves no partial file, and goes on when there is room.
  * What the file system says of its free space is the test's. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "clock.h"
 #include "io.h"

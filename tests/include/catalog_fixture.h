@@ -2,7 +2,7 @@
 #ifndef CONNECTORDB_CATALOG_FIXTURE_H
 #define CONNECTORDB_CATALOG_FIXTURE_H
 
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "catalog.h"
 

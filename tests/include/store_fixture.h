@@ -3,7 +3,7 @@
 #ifndef CONNECTORDB_STORE_FIXTURE_H
 #define CONNECTORDB_STORE_FIXTURE_H
 
-#include "store_model.h"
+#include "store_helpers.h"
 
 struct fixture {
     char *directory;

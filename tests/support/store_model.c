@@ -2,595 +2,641 @@
 
 #include "bytes.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <math.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static uint64_t seed_used;
-
-_Noreturn void require_failed(const char *file, int line, const char *condition, const char *format, ...)
+void store_model_init(struct store_model *model, uint64_t value_bytes)
 {
-    flockfile(stderr);
-    fprintf(stderr, "%s:%d: %s does not hold: ", file, line, condition);
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, " (CONNECTORDB_SEED=%llu)\n", (unsigned long long)seed_used);
-    funlockfile(stderr);
-    abort();
+    *model = (struct store_model){.lock = PTHREAD_MUTEX_INITIALIZER, .value_bytes = value_bytes};
 }
 
-uint64_t test_parameter(const char *name, uint64_t fallback)
+void store_model_free(struct store_model *model)
 {
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 0) : fallback;
+    for (size_t i = 0; i < model->count; i++) {
+        free(model->series[i].attempts);
+        points_free(&model->series[i].points);
+    }
+    free(model->series);
+    *model = (struct store_model){.lock = PTHREAD_MUTEX_INITIALIZER};
 }
 
-uint64_t test_seed(uint64_t fallback)
+static struct model_series *find(const struct store_model *model, uint64_t series_id)
 {
-    return seed_used = test_parameter("CONNECTORDB_SEED", fallback);
+    for (size_t i = 0; i < model->count; i++) {
+        if (model->series[i].id == series_id)
+            return &model->series[i];
+    }
+    return NULL;
+}
+
+const struct model_series *store_model_series(const struct store_model *model, uint64_t series_id)
+{
+    return find(model, series_id);
+}
+
+static struct model_series *find_or_add(struct store_model *model, uint64_t series_id)
+{
+    struct model_series *series = find(model, series_id);
+    if (series)
+        return series;
+    if (model->count == model->capacity) {
+        model->capacity = model->capacity ? model->capacity * 2 : 32;
+        model->series = realloc(model->series, model->capacity * sizeof(*model->series));
+        REQUIRE(model->series, "no memory");
+    }
+    model->series[model->count] = (struct model_series){.id = series_id};
+    return &model->series[model->count++];
+}
+
+static void add_attempt(struct model_series *series, const struct model_attempt *attempt)
+{
+    if (series->count == series->capacity) {
+        series->capacity = series->capacity ? series->capacity * 2 : 8;
+        series->attempts = realloc(series->attempts, series->capacity * sizeof(*series->attempts));
+        REQUIRE(series->attempts, "no memory");
+    }
+    series->attempts[series->count++] = *attempt;
+}
+
+void store_model_copy(struct store_model *to, const struct store_model *from)
+{
+    store_model_init(to, from->value_bytes);
+    to->lossy = from->lossy;
+    to->attempts = from->attempts;
+    for (size_t i = 0; i < from->count; i++) {
+        struct model_series *series = find_or_add(to, from->series[i].id);
+        for (size_t n = 0; n < from->series[i].count; n++)
+            add_attempt(series, &from->series[i].attempts[n]);
+    }
+}
+
+/* ---- attempts and outcomes ---- */
+
+static void lock(struct store_model *model)
+{
+    REQUIRE(pthread_mutex_lock(&model->lock) == 0, "lock");
+}
+
+static void unlock(struct store_model *model)
+{
+    REQUIRE(pthread_mutex_unlock(&model->lock) == 0, "lock");
+}
+
+struct model_expected store_model_expect(const struct model_series *series, uint64_t at)
+{
+    struct model_expected expected = {0};
+    for (size_t i = 0; i < series->count; i++) {
+        const struct model_attempt *attempt = &series->attempts[i];
+        if (attempt->begun >= at)
+            break;
+        if (attempt->ended > at) {
+            expected.open = attempt;
+            break;
+        }
+        if (attempt->outcome == MODEL_REFUSED)
+            continue;
+        expected.deleted |= attempt->operation == MODEL_DELETE;
+        expected.length = expected.deleted ? 0 : attempt->first + attempt->count;
+    }
+    return expected;
+}
+
+static struct model_series *begin(
+    struct store_model *model, const struct model_attempt *operation, uint64_t series_id)
+{
+    struct model_series *series = find_or_add(model, series_id);
+    struct model_attempt attempt = *operation;
+    attempt.first = operation->operation == MODEL_DELETE ? 0 : store_model_expect(series, NOW).length;
+    attempt.ended = NEVER;
+    add_attempt(series, &attempt);
+    return series;
+}
+
+uint64_t store_model_attempt(struct store_model *model, enum model_operation operation,
+    const uint64_t *series_ids, size_t series_count, uint64_t count, uint64_t now)
+{
+    lock(model);
+    struct model_attempt made = {.number = ++model->attempts,
+        .operation = operation,
+        .series_count = series_count,
+        .count = count,
+        .begun = now};
+    for (size_t i = 0; i < series_count; i++)
+        (void)begin(model, &made, series_ids[i]);
+    unlock(model);
+    return made.number;
+}
+
+uint64_t store_model_attempt_points(struct store_model *model, enum model_operation operation,
+    uint64_t series_id, const struct points *points, uint64_t now)
+{
+    lock(model);
+    struct model_attempt made = {.number = ++model->attempts,
+        .operation = operation,
+        .series_count = 1,
+        .count = points->count,
+        .begun = now};
+    struct model_series *series = begin(model, &made, series_id);
+    uint64_t first = series->attempts[series->count - 1].first;
+    REQUIRE(first <= series->points.count, "series %llu has made points", (unsigned long long)series_id);
+    points_truncate(&series->points, first); /* refused ones go */
+    points_append(&series->points, points, 0, points->count);
+    unlock(model);
+    return made.number;
+}
+
+void store_model_settle(struct store_model *model, uint64_t number, enum model_outcome outcome, uint64_t now)
+{
+    lock(model);
+    size_t settled = 0, series_count = 1;
+    for (size_t i = 0; i < model->count && settled < series_count; i++) {
+        struct model_series *series = &model->series[i];
+        struct model_attempt *last = series->count > 0 ? &series->attempts[series->count - 1] : NULL;
+        if (!last || last->number != number)
+            continue;
+        last->ended = now;
+        last->outcome = outcome;
+        series_count = last->series_count;
+        settled++;
+    }
+    REQUIRE(
+        settled == series_count, "attempt %llu is not the last of its series", (unsigned long long)number);
+    unlock(model);
+}
+
+static struct model_expected expect_now(struct store_model *model, uint64_t series_id)
+{
+    lock(model);
+    const struct model_series *series = find(model, series_id);
+    struct model_expected expected = series ? store_model_expect(series, NOW) : (struct model_expected){0};
+    unlock(model);
+    return expected;
+}
+
+uint64_t store_model_length(struct store_model *model, uint64_t series_id)
+{
+    return expect_now(model, series_id).length;
+}
+
+bool store_model_deleted(struct store_model *model, uint64_t series_id)
+{
+    return expect_now(model, series_id).deleted;
+}
+
+static bool is_done(const struct model_attempt *attempt, uint64_t length)
+{
+    return attempt->operation == MODEL_DELETE ? length == 0 : length == attempt->first + attempt->count;
+}
+
+void store_model_restart(struct store_model *model, uint64_t at, const uint64_t *lengths, uint64_t now)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        struct model_series *series = &model->series[i];
+        size_t count = 0;
+        bool open = false;
+        while (!open && count < series->count && series->attempts[count].begun < at) {
+            struct model_attempt *attempt = &series->attempts[count++];
+            open = attempt->ended > at;
+            attempt->begun = 0;
+            attempt->ended = open ? now : 1;
+            if (open)
+                attempt->outcome = is_done(attempt, lengths[i]) ? MODEL_DONE : MODEL_REFUSED;
+        }
+        series->count = count;
+    }
+}
+
+void store_model_settle_found(struct store_model *model, const uint64_t *lengths, uint64_t now)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        struct model_series *series = &model->series[i];
+        for (size_t n = 0; n < series->count; n++) {
+            struct model_attempt *attempt = &series->attempts[n];
+            if (attempt->ended != NEVER)
+                continue;
+            attempt->ended = now;
+            attempt->outcome = is_done(attempt, lengths[i]) ? MODEL_DONE : MODEL_REFUSED;
+        }
+    }
 }
 
 /* ---- points ---- */
 
-void points_free(struct points *points)
+static uint64_t mix(uint64_t series_id, uint64_t index)
 {
-    free(points->times);
-    free(points->value_ends);
-    free(points->sender_ends);
-    buffer_free(&points->values);
-    buffer_free(&points->senders);
-    memset(points, 0, sizeof(*points));
+    struct test_random random = {series_id * UINT64_C(0x9e3779b97f4a7c15) + index};
+    return test_random_next(&random);
 }
 
-void points_clear(struct points *points)
+/* Some neighbours have the same time. */
+static double time_of(uint64_t series_id, uint64_t index)
 {
-    points->count = 0;
-    points->values.size = 0;
-    points->senders.size = 0;
+    return 1000.0 + (double)(series_id % 7) + (double)(index / 3) * 0.25;
 }
 
-static void *grown(void *array, uint64_t count, size_t item)
-{
-    void *larger = realloc(array, count * item);
-    REQUIRE(larger, "no memory for %llu points", (unsigned long long)count);
-    return larger;
-}
+enum { TEXT_BYTES_LIMIT = 4096 };
 
-void points_push(struct points *points, double time, const void *value, size_t value_size, const char *sender,
-    size_t sender_size)
+static size_t value_of(
+    const struct store_model *model, uint64_t series_id, uint64_t index, uint8_t to[TEXT_BYTES_LIMIT + 3])
 {
-    if (points->count == points->capacity) {
-        points->capacity = points->capacity ? points->capacity * 2 : 64;
-        points->times = grown(points->times, points->capacity, sizeof(*points->times));
-        points->value_ends = grown(points->value_ends, points->capacity, sizeof(*points->value_ends));
-        points->sender_ends = grown(points->sender_ends, points->capacity, sizeof(*points->sender_ends));
+    uint64_t hash = mix(series_id, index);
+    switch (series_id % 4) {
+    case 0:
+        return value_of_integer(to, (int64_t)(hash % 2000) - 1000);
+    case 1:
+        return value_of_double(to, (double)(hash % 100000) / 7);
+    case 2:
+        to[0] = hash % 2 ? 0xc3 : 0xc2;
+        return 1;
+    default:
+        break;
     }
-    REQUIRE(buffer_append(&points->values, value, value_size) == 0, "no memory");
-    REQUIRE(sender_size == 0 || buffer_append(&points->senders, sender, sender_size) == 0, "no memory");
-    points->times[points->count] = time;
-    points->value_ends[points->count] = points->values.size;
-    points->sender_ends[points->count] = points->senders.size;
-    points->count++;
+    size_t size = 300 + (size_t)(hash % (model->value_bytes + 1));
+    REQUIRE(size <= TEXT_BYTES_LIMIT, "the texts are too long");
+    to[0] = 0xda; /* str16 */
+    to[1] = (uint8_t)(size >> 8);
+    to[2] = (uint8_t)size;
+    memset(to + 3, (int)('a' + hash % 26), size); /* quick to make; the number in it makes it this point's */
+    (void)snprintf((char *)to + 3, size, "%016llx", (unsigned long long)hash);
+    to[3 + 16] = '.';
+    return size + 3;
 }
 
-const uint8_t *points_value(const struct points *points, uint64_t i, size_t *ret_size)
+void store_model_points(
+    const struct store_model *model, uint64_t series_id, uint64_t first, uint64_t count, struct batch *batch)
 {
-    uint64_t start = i > 0 ? points->value_ends[i - 1] : 0;
-    *ret_size = points->value_ends[i] - start;
-    return points->values.data + start;
-}
-
-const char *points_sender(const struct points *points, uint64_t i, size_t *ret_size)
-{
-    uint64_t start = i > 0 ? points->sender_ends[i - 1] : 0;
-    *ret_size = points->sender_ends[i] - start;
-    return *ret_size > 0 ? (const char *)points->senders.data + start : "";
-}
-
-void points_append(struct points *to, const struct points *from, uint64_t first, uint64_t count)
-{
+    uint8_t value[TEXT_BYTES_LIMIT + 3];
     for (uint64_t i = first; i < first + count; i++) {
-        size_t value_size, sender_size;
-        const uint8_t *value = points_value(from, i, &value_size);
-        const char *sender = points_sender(from, i, &sender_size);
-        points_push(to, from->times[i], value, value_size, sender, sender_size);
+        size_t size = value_of(model, series_id, i, value);
+        REQUIRE(batch_push_msgpack(batch, time_of(series_id, i), value, size) == 0, "no memory");
     }
 }
 
-uint64_t points_logical_bytes(const struct points *points, uint64_t count)
+/* ---- comparing ---- */
+
+bool model_violated(struct model_violation *violation, const char *format, ...)
 {
-    return count > 0 ? points->value_ends[count - 1] : 0;
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(violation->text, sizeof(violation->text), format, arguments);
+    va_end(arguments);
+    return false;
 }
 
-uint64_t points_index_of_time(const struct points *points, uint64_t count, double time)
-{
-    uint64_t index = 0;
-    while (index < count && points->times[index] <= time)
-        index++;
-    return index;
-}
+/* A point as it must be. */
+struct point {
+    double time;
+    const void *value;
+    size_t value_size;
+    const char *sender;
+    size_t sender_size;
+    uint8_t made[TEXT_BYTES_LIMIT + 3];
+};
 
-/* ---- values ---- */
-
-static size_t put_big_endian(uint8_t *to, uint8_t code, uint64_t value, unsigned bytes)
+static void expect_point(const struct store_model *model, const struct model_series *series,
+    uint64_t series_id, uint64_t index, struct point *ret_point)
 {
-    *to++ = code;
-    for (unsigned i = bytes; i-- > 0;)
-        *to++ = (uint8_t)(value >> (8 * i));
-    return bytes + 1;
-}
-
-size_t value_of_unsigned(uint8_t *to, uint64_t value)
-{
-    if (value < 0x80)
-        return put_big_endian(to, (uint8_t)value, 0, 0);
-    if (value <= UINT8_MAX)
-        return put_big_endian(to, 0xcc, value, 1);
-    if (value <= UINT16_MAX)
-        return put_big_endian(to, 0xcd, value, 2);
-    return value <= UINT32_MAX ? put_big_endian(to, 0xce, value, 4) : put_big_endian(to, 0xcf, value, 8);
-}
-
-size_t value_of_integer(uint8_t *to, int64_t value)
-{
-    if (value >= 0)
-        return value_of_unsigned(to, (uint64_t)value);
-    if (value >= -32)
-        return put_big_endian(to, (uint8_t)value, 0, 0);
-    if (value >= INT8_MIN)
-        return put_big_endian(to, 0xd0, (uint64_t)value, 1);
-    if (value >= INT16_MIN)
-        return put_big_endian(to, 0xd1, (uint64_t)value, 2);
-    return value >= INT32_MIN ? put_big_endian(to, 0xd2, (uint64_t)value, 4)
-                              : put_big_endian(to, 0xd3, (uint64_t)value, 8);
-}
-
-size_t value_of_double(uint8_t *to, double value)
-{
-    bool integral = value == floor(value) && double_bits(value) != double_bits(-0.0);
-    if (integral && value >= -0x1p63 && value < 0x1p63)
-        return value_of_integer(to, (int64_t)value);
-    if (integral && value >= 0 && value < 0x1p64)
-        return value_of_unsigned(to, (uint64_t)value);
-    return put_big_endian(to, 0xcb, double_bits(value), 8);
-}
-
-static uint64_t big_endian(const uint8_t *from, size_t bytes)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < bytes; i++)
-        value = value << 8 | from[i];
-    return value;
-}
-
-/* The integer that value_of_integer or value_of_unsigned wrote; false: none, or over INT64_MAX. */
-static bool integer_of_value(const uint8_t *value, size_t size, int64_t *ret_integer)
-{
-    uint8_t code = value[0];
-    if (code < 0x80 || code >= 0xe0) {
-        *ret_integer = (int8_t)code;
-        return true;
+    if (series && series->points.count > 0) {
+        ret_point->time = series->points.times[index];
+        ret_point->value = points_value(&series->points, index, &ret_point->value_size);
+        ret_point->sender = points_sender(&series->points, index, &ret_point->sender_size);
+        return;
     }
-    if (code < 0xcc || code > 0xd3 || (code == 0xcf && value[1] >= 0x80))
-        return false;
-    unsigned shift = code < 0xd0 ? 0 : (unsigned)(64 - 8 * (size - 1)); /* sign-extends what is signed */
-    *ret_integer = (int64_t)(big_endian(value + 1, size - 1) << shift) >> shift;
+    ret_point->time = time_of(series_id, index);
+    ret_point->value = ret_point->made;
+    ret_point->value_size = value_of(model, series_id, index, ret_point->made);
+    ret_point->sender = "";
+    ret_point->sender_size = 0;
+}
+
+static double expect_time(const struct model_series *series, uint64_t index)
+{
+    return series->points.count > 0 ? series->points.times[index] : time_of(series->id, index);
+}
+
+static bool check_batch(const struct store_model *model, uint64_t series_id, uint64_t first,
+    const struct batch *batch, uint64_t *value_bytes, struct model_violation *violation)
+{
+    const struct model_series *series = find(model, series_id);
+    struct point expected;
+    uint8_t scratch[9];
+    for (uint32_t i = 0; i < batch->count; i++) {
+        if (series && series->points.count > 0 && first + i >= series->points.count)
+            return model_violated(violation, "series %llu, point %llu: nobody inserted it",
+                (unsigned long long)series_id, (unsigned long long)(first + i));
+        size_t size, sender_size;
+        const uint8_t *value = batch_value(batch, i, scratch, &size);
+        const char *sender = batch_sender(batch, i, &sender_size);
+        expect_point(model, series, series_id, first + i, &expected);
+        *value_bytes += size;
+        if (size != expected.value_size || memcmp(value, expected.value, size) != 0 ||
+            sender_size != expected.sender_size || memcmp(sender, expected.sender, sender_size) != 0 ||
+            double_bits(batch_time(batch, i)) != double_bits(expected.time))
+            return model_violated(violation, "series %llu, point %llu: not what was inserted",
+                (unsigned long long)series_id, (unsigned long long)(first + i));
+    }
     return true;
 }
 
-static int push_narrow(struct batch *batch, double time, const uint8_t *value, size_t size)
+/* copy_id: the series in the snapshot, from its point copy_from on; series_id: whose points [from, length) it
+ * must hold. */
+static bool check_points(const struct store_model *model, struct store_snapshot *snapshot, uint64_t copy_id,
+    uint64_t copy_from, uint64_t series_id, uint64_t from, uint64_t length, uint64_t *value_bytes,
+    struct model_violation *violation)
 {
-    int64_t integer;
-    if (integer_of_value(value, size, &integer))
-        return batch_push_integer(batch, time, integer);
-    if (value[0] == 0xcb)
-        return batch_push_double(batch, time, bits_double(big_endian(value + 1, 8)));
-    if (value[0] == 0xc2 || value[0] == 0xc3)
-        return batch_push_boolean(batch, time, value[0] == 0xc3);
-    return batch_push_msgpack(batch, time, value, size);
-}
-
-void points_to_batch(
-    const struct points *points, uint64_t first, uint64_t count, bool narrow, struct batch *batch)
-{
-    for (uint64_t i = first; i < first + count; i++) {
-        size_t size, sender_size;
-        const uint8_t *value = points_value(points, i, &size);
-        const char *sender = points_sender(points, i, &sender_size);
-        int r = narrow ? push_narrow(batch, points->times[i], value, size)
-                       : batch_push_msgpack(batch, points->times[i], value, size);
-        REQUIRE(r == 0, "pushing point %llu: %d", (unsigned long long)i, r);
-        if (sender_size > 0)
-            r = batch_set_last_sender(batch, sender, sender_size);
-        REQUIRE(r == 0, "sender of point %llu: %d", (unsigned long long)i, r);
-    }
-}
-
-void points_from_batch(struct points *points, const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->count; i++) {
-        uint8_t scratch[9];
-        size_t size, sender_size;
-        const uint8_t *value = batch_value(batch, i, scratch, &size);
-        const char *sender = batch_sender(batch, i, &sender_size);
-        points_push(points, batch_time(batch, i), value, size, sender, sender_size);
-    }
-}
-
-void points_check_batch(
-    const struct points *points, uint64_t first, const struct batch *batch, const char *what)
-{
-    REQUIRE(first + batch->count <= points->count, "%s: %u points from %llu, the model has only %llu", what,
-        batch->count, (unsigned long long)first, (unsigned long long)points->count);
-    for (uint32_t i = 0; i < batch->count; i++) {
-        uint64_t index = first + i;
-        uint8_t scratch[9];
-        size_t size, sender_size, wanted_size, wanted_sender_size;
-        double time = batch_time(batch, i);
-        const uint8_t *value = batch_value(batch, i, scratch, &size);
-        const char *sender = batch_sender(batch, i, &sender_size);
-        const uint8_t *wanted = points_value(points, index, &wanted_size);
-        const char *wanted_sender = points_sender(points, index, &wanted_sender_size);
-        REQUIRE(double_bits(time) == double_bits(points->times[index]),
-            "%s: time of point %llu is %.17g, not %.17g", what, (unsigned long long)index, time,
-            points->times[index]);
-        REQUIRE(size == wanted_size && memcmp(value, wanted, size) == 0,
-            "%s: value of point %llu differs (%zu bytes from 0x%02x, wanted %zu from 0x%02x)", what,
-            (unsigned long long)index, size, value[0], wanted_size, wanted[0]);
-        REQUIRE(sender_size == wanted_sender_size && memcmp(sender, wanted_sender, sender_size) == 0,
-            "%s: sender of point %llu is '%.*s', not '%.*s'", what, (unsigned long long)index,
-            (int)sender_size, sender, (int)wanted_sender_size, wanted_sender);
-    }
-}
-
-/* ---- random points ---- */
-
-static size_t value_of_text(uint8_t *to, size_t size, struct test_random *random, const char *alphabet)
-{
-    size_t head = size < 32           ? put_big_endian(to, (uint8_t)(0xa0 | size), 0, 0)
-                  : size <= UINT8_MAX ? put_big_endian(to, 0xd9, size, 1)
-                                      : put_big_endian(to, 0xda, size, 2);
-    size_t letters = strlen(alphabet);
-    for (size_t i = 0; i < size; i++)
-        to[head + i] = (uint8_t)alphabet[test_random_below(random, letters)];
-    return head + size;
-}
-
-static size_t value_of_word(uint8_t *to, struct test_random *random)
-{
-    static const char *const words[] = {
-        "", "on", "off", "walking", "driving", "at home, in the \"small\" room", "é"};
-    const char *word = words[test_random_below(random, sizeof(words) / sizeof(words[0]))];
-    size_t size = strlen(word);
-    to[0] = (uint8_t)(0xa0 | size); /* all are shorter than 32 bytes */
-    memcpy(to + 1, word, size);
-    return size + 1;
-}
-
-static size_t value_of_random_double(uint8_t *to, struct test_random *random)
-{
-    static const double special[] = {-0.0, 0.0, 1e21, -1e21, 1e300, 5e-324, 0.1, 1.0 / 3, 0x1p53, 0x1p63,
-        0x1p64, -0x1p63, 1e22, 123456789.125};
-    uint64_t pick = test_random_below(random, 8);
-    if (pick == 0)
-        return value_of_double(to, special[test_random_below(random, sizeof(special) / sizeof(special[0]))]);
-    if (pick < 5)
-        return value_of_double(to, test_random_unit(random) * 100 - 50);
-    double value = bits_double(test_random_next(random));
-    return value_of_double(to, isfinite(value) ? value : 0.5);
-}
-
-static size_t value_of_random_integer(uint8_t *to, struct test_random *random)
-{
-    static const int64_t special[] = {INT64_MIN, INT64_MAX, (INT64_C(1) << 53) + 1, -(INT64_C(1) << 53) - 1,
-        0, -1, DECIMAL_INTEGER_MAX, DECIMAL_INTEGER_MAX + 1};
-    uint64_t pick = test_random_below(random, 64);
-    if (pick == 0)
-        return value_of_unsigned(to, UINT64_MAX - test_random_below(random, 3));
-    if (pick < 8)
-        return value_of_integer(to, special[test_random_below(random, sizeof(special) / sizeof(special[0]))]);
-    return value_of_integer(to, (int64_t)test_random_next(random) >> test_random_below(random, 64));
-}
-
-static size_t value_of_object(uint8_t *to, struct test_random *random)
-{
-    static const char *const keys[] = {"latitude", "longitude", "accuracy", "n"};
-    size_t count = test_random_below(random, 5), size = 1;
-    to[0] = (uint8_t)(0x80 | count);
-    for (size_t i = 0; i < count; i++) {
-        size_t key_size = strlen(keys[i]);
-        to[size++] = (uint8_t)(0xa0 | key_size);
-        memcpy(to + size, keys[i], key_size);
-        size += key_size;
-        switch (test_random_below(random, 4)) {
-        case 0:
-            size += value_of_random_double(to + size, random);
-            break;
-        case 1:
-            size += value_of_word(to + size, random);
-            break;
-        case 2:
-            to[size++] = 0x91; /* an array of one integer */
-            size += value_of_random_integer(to + size, random);
-            break;
-        default:
-            to[size++] = 0xc0;
-        }
-    }
-    return size;
-}
-
-static size_t random_value(uint8_t *to, enum value_profile profile, struct test_random *random)
-{
-    switch (profile) {
-    case PROFILE_STEPS:
-        return value_of_integer(to, (int64_t)test_random_below(random, 10));
-    case PROFILE_DECIMALS:
-        return value_of_double(to, (double)((int64_t)test_random_below(random, 4000) - 1000) / 100);
-    case PROFILE_INTEGERS:
-        return value_of_random_integer(to, random);
-    case PROFILE_DOUBLES:
-        return value_of_random_double(to, random);
-    case PROFILE_BOOLEANS:
-        to[0] = (uint8_t)(0xc2 + test_random_below(random, 2));
-        return 1;
-    case PROFILE_WORDS:
-        return value_of_word(to, random);
-    case PROFILE_TEXTS:
-        return value_of_text(
-            to, test_random_below(random, 300), random, "abcdefghijklmnopqrstuvwxyz 0123456789");
-    case PROFILE_OBJECTS:
-        return value_of_object(to, random);
-    default:
-        if (test_random_below(random, 16) == 0) {
-            to[0] = 0xc0;
-            return 1;
-        }
-        return random_value(to, (enum value_profile)test_random_below(random, PROFILE_MIXED), random);
-    }
-}
-
-void points_push_random(
-    struct points *points, enum value_profile profile, double time, bool senders, struct test_random *random)
-{
-    static const char *const names[] = {"bob/phone", "alice/user", "a/b", "someone-else/with_a-longer-name"};
-    uint8_t value[1024];
-    size_t size = random_value(value, profile, random);
-    const char *sender =
-        senders && test_random_below(random, 3) == 0 ? names[test_random_below(random, 4)] : "";
-    points_push(points, time, value, size, sender, strlen(sender));
-}
-
-double random_time_after(double after, struct test_random *random)
-{
-    double later;
-    switch (test_random_below(random, 8)) {
-    case 0:
-        return after;
-    case 1:
-    case 2:
-        later = floor(after) + 1;
-        break;
-    case 3:
-    case 4:
-        later = (floor(after * 1000) + 1 + (double)test_random_below(random, 2000)) / 1000;
-        break;
-    case 5:
-        later = nextafter(after, INFINITY);
-        break;
-    default:
-        later = after + test_random_unit(random);
-    }
-    return later < after ? after : later;
-}
-
-/* ---- directories ---- */
-
-char *test_directory_create_fast(void)
-{
-    if (!getenv("TMPDIR") && access("/dev/shm", W_OK) == 0)
-        REQUIRE(setenv("TMPDIR", "/dev/shm", 0) == 0, "%s", strerror(errno));
-    return test_directory_create();
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    REQUIRE(in >= 0 && out >= 0, "copying %s to %s: %s", from, to, strerror(errno));
-    enum { CHUNK_BYTES = 256 << 10 };
-    uint8_t *chunk = malloc(CHUNK_BYTES);
-    REQUIRE(chunk, "no memory");
-    ssize_t size;
-    while ((size = read(in, chunk, CHUNK_BYTES)) > 0)
-        REQUIRE(write(out, chunk, (size_t)size) == size, "writing %s: %s", to, strerror(errno));
-    REQUIRE(size == 0, "reading %s: %s", from, strerror(errno));
-    free(chunk);
-    (void)close(in);
-    (void)close(out);
-}
-
-static char *path_of(const char *directory, const char *name)
-{
-    char *path;
-    REQUIRE(asprintf(&path, "%s/%s", directory, name) > 0, "no memory");
-    return path;
-}
-
-/* Calls visit for each entry of the directory, by name. */
-static void each_entry(
-    const char *directory, void (*visit)(void *context, const char *name, const char *path), void *context)
-{
-    struct dirent **entries;
-    int count = scandir(directory, &entries, NULL, alphasort);
-    REQUIRE(count >= 0, "%s: %s", directory, strerror(errno));
-    for (int i = 0; i < count; i++) {
-        if (strcmp(entries[i]->d_name, ".") != 0 && strcmp(entries[i]->d_name, "..") != 0) {
-            char *path = path_of(directory, entries[i]->d_name);
-            visit(context, entries[i]->d_name, path);
-            free(path);
-        }
-        free(entries[i]);
-    }
-    free(entries);
-}
-
-static void copy_entry(void *context, const char *name, const char *path)
-{
-    char *to = path_of(context, name);
-    struct stat status;
-    REQUIRE(lstat(path, &status) == 0, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(status.st_mode)) {
-        REQUIRE(mkdir(to, 0700) == 0, "%s: %s", to, strerror(errno));
-        test_directory_copy(path, to);
-    } else {
-        copy_file(path, to);
-    }
-    free(to);
-}
-
-void test_directory_copy(const char *from, const char *to)
-{
-    char *target = strdup(to);
-    REQUIRE(target, "no memory");
-    each_entry(from, copy_entry, target);
-    free(target);
-}
-
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size)
-{
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
-    return hash;
-}
-
-static void hash_entry(void *context, const char *name, const char *path)
-{
-    uint64_t *hash = context;
-    struct stat status;
-    REQUIRE(lstat(path, &status) == 0, "%s: %s", path, strerror(errno));
-    *hash = hash_bytes(*hash, name, strlen(name) + 1);
-    *hash = hash_bytes(*hash, &status.st_mode, sizeof(status.st_mode));
-    *hash = hash_bytes(*hash, &status.st_mtim, sizeof(status.st_mtim));
-    if (S_ISDIR(status.st_mode)) {
-        each_entry(path, hash_entry, hash);
-        return;
-    }
-    size_t size;
-    char *data = test_file_read(path, &size);
-    *hash = hash_bytes(*hash, &size, sizeof(size));
-    *hash = hash_bytes(*hash, data, size);
-    free(data);
-}
-
-uint64_t test_directory_hash(const char *directory)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    each_entry(directory, hash_entry, &hash);
-    return hash;
-}
-
-/* ---- stores ---- */
-
-void test_store_create(const char *directory)
-{
-    struct error error = {0};
-    int r = store_create(directory, NULL, &error);
-    REQUIRE(r == 0, "%d: %s", r, error.message);
-}
-
-struct store *test_store_open(const char *directory, const struct store_options *options)
-{
-    struct error error = {0};
-    struct store *store = NULL;
-    int r = store_open(directory, options, &store, &error);
-    REQUIRE(r == 0 && store, "%d: %s", r, error.message);
-    return store;
-}
-
-void test_store_close(struct store *store)
-{
-    struct error error = {0};
-    int r = store_close(store, &error);
-    REQUIRE(r == 0, "%d: %s", r, error.message);
-}
-
-static void print_finding(void *context, const char *message)
-{
-    (void)context;
-    fprintf(stderr, "finding: %s\n", message);
-}
-
-void test_store_check(const char *directory)
-{
-    struct error error = {0};
-    int r = store_check(directory, print_finding, NULL, &error);
-    REQUIRE(r == 0, "%d in %s: %s", r, directory, error.message);
-}
-
-void test_range_equal(struct store_snapshot *snapshot, uint64_t series_id, const struct points *points,
-    uint64_t length, uint64_t from, uint64_t to)
-{
-    char what[96];
-    (void)snprintf(what, sizeof(what), "series %llu [%llu, %llu) of %llu", (unsigned long long)series_id,
-        (unsigned long long)from, (unsigned long long)to, (unsigned long long)length);
     struct error error = {0};
     struct store_cursor *cursor = NULL;
-    int r = store_cursor_open(snapshot, series_id, from, to, false, &cursor, &error);
-    REQUIRE(r == 0, "%s: %d: %s", what, r, error.message);
-    uint64_t end = to < length ? to : length, at = from;
-    for (;;) {
-        const struct batch *batch = NULL;
-        r = store_cursor_next(cursor, &batch, &error);
-        REQUIRE(r == 0, "%s at %llu: %d: %s", what, (unsigned long long)at, r, error.message);
-        if (!batch)
-            break;
-        REQUIRE(batch->count > 0 && batch->count <= 4096, "%s: %u points in one batch", what, batch->count);
-        REQUIRE(at + batch->count <= end, "%s: points beyond the end", what);
-        points_check_batch(points, at, batch, what);
-        at += batch->count;
+    const struct batch *batch = NULL;
+    uint64_t index = from;
+    bool good = true;
+    *value_bytes = 0;
+    int r = store_cursor_open(snapshot, copy_id, copy_from, UINT64_MAX, false, &cursor, &error);
+    while (r == 0 && good && (r = store_cursor_next(cursor, &batch, &error)) == 0 && batch) {
+        good = check_batch(model, series_id, index, batch, value_bytes, violation);
+        index += batch->count;
     }
-    REQUIRE(at == end || from >= end, "%s ended at %llu", what, (unsigned long long)at);
     store_cursor_close(cursor);
+    if (r < 0)
+        return model_violated(violation, "series %llu cannot be read at %llu of %llu: %s",
+            (unsigned long long)series_id, (unsigned long long)index, (unsigned long long)length,
+            error.message);
+    if (good && index != length)
+        return model_violated(violation, "series %llu: %llu points were read, expected %llu",
+            (unsigned long long)series_id, (unsigned long long)index, (unsigned long long)length);
+    return good;
 }
 
-void test_series_equal(
-    struct store_snapshot *snapshot, uint64_t series_id, const struct points *points, uint64_t length)
+bool store_model_judge_part(const struct store_model *model, uint64_t series_id, uint64_t from, uint64_t to,
+    struct store_snapshot *snapshot, uint64_t copy_id, struct model_violation *violation)
+{
+    uint64_t bytes;
+    return check_points(model, snapshot, copy_id, 0, series_id, from, to, &bytes, violation);
+}
+
+bool store_model_judge_copy(const struct store_model *model, uint64_t series_id, uint64_t at,
+    struct store_snapshot *snapshot, uint64_t copy_id, struct model_violation *violation)
+{
+    const struct model_series *series = find(model, series_id);
+    uint64_t length = series ? store_model_expect(series, at).length : 0;
+    return store_model_judge_part(model, series_id, 0, length, snapshot, copy_id, violation);
+}
+
+/* The index of the first point after the one in the middle. */
+static bool check_index_of_time(const struct model_series *series, struct store_snapshot *snapshot,
+    uint64_t length, struct model_violation *violation)
 {
     struct error error = {0};
-    struct store_series series;
-    int r = store_snapshot_series(snapshot, series_id, &series, &error);
-    unsigned long long id = series_id;
-    REQUIRE(r == 0, "series %llu: %d: %s", id, r, error.message);
-    REQUIRE(series.length == length, "series %llu has %llu points, not %llu", id,
-        (unsigned long long)series.length, (unsigned long long)length);
-    double first = length > 0 ? points->times[0] : 0, last = length > 0 ? points->times[length - 1] : 0;
-    REQUIRE(double_bits(series.time_first) == double_bits(first), "series %llu: first time %.17g, not %.17g",
-        id, series.time_first, first);
-    REQUIRE(double_bits(series.time_last) == double_bits(last), "series %llu: last time %.17g, not %.17g", id,
-        series.time_last, last);
-    uint64_t bytes = points_logical_bytes(points, length);
-    REQUIRE(series.logical_bytes == bytes, "series %llu: %llu logical bytes, not %llu", id,
-        (unsigned long long)series.logical_bytes, (unsigned long long)bytes);
-    test_range_equal(snapshot, series_id, points, length, 0, UINT64_MAX);
+    uint64_t middle = length / 2, later = middle, index;
+    double time = expect_time(series, middle);
+    if (store_snapshot_index_of_time(snapshot, series->id, time, &index, &error) < 0)
+        return model_violated(
+            violation, "series %llu: index of time: %s", (unsigned long long)series->id, error.message);
+    while (later < length && expect_time(series, later) <= time)
+        later++;
+    return index == later ||
+           model_violated(violation, "series %llu: index of time is %llu, expected %llu",
+               (unsigned long long)series->id, (unsigned long long)index, (unsigned long long)later);
 }
 
-int test_series_read(
-    struct store_snapshot *snapshot, uint64_t series_id, struct points *points, struct error *ret_error)
+/* Every point that is there is the right one, from the beginning and from the middle, and what the store says
+ * of the series is true. */
+static bool read_series(const struct store_model *model, struct store_snapshot *snapshot,
+    const struct model_series *series, uint64_t *ret_length, struct model_violation *violation)
 {
-    struct store_cursor *cursor = NULL;
-    int r = store_cursor_open(snapshot, series_id, 0, UINT64_MAX, false, &cursor, ret_error);
-    while (r == 0) {
-        const struct batch *batch = NULL;
-        r = store_cursor_next(cursor, &batch, ret_error);
-        if (r < 0 || !batch)
-            break;
-        points_from_batch(points, batch);
+    struct store_series found;
+    struct error error = {0};
+    unsigned long long id = series->id;
+    uint64_t bytes, bytes_from_middle;
+    if (store_snapshot_series(snapshot, series->id, &found, &error) < 0)
+        return model_violated(violation, "series %llu: %s", id, error.message);
+    uint64_t length = *ret_length = found.length, middle = length / 2;
+    if (!check_points(model, snapshot, series->id, 0, series->id, 0, length, &bytes, violation))
+        return false;
+    if (found.logical_bytes != bytes)
+        return model_violated(violation, "series %llu: %llu logical bytes, expected %llu", id,
+            (unsigned long long)found.logical_bytes, (unsigned long long)bytes);
+    double first = length > 0 ? expect_time(series, 0) : 0;
+    double last = length > 0 ? expect_time(series, length - 1) : 0;
+    if (double_bits(found.time_first) != double_bits(first) ||
+        double_bits(found.time_last) != double_bits(last))
+        return model_violated(violation, "series %llu: first or last time is wrong", id);
+    return length == 0 || (check_index_of_time(series, snapshot, length, violation) &&
+                              check_points(model, snapshot, series->id, middle, series->id, middle, length,
+                                  &bytes_from_middle, violation));
+}
+
+static bool read_all(const struct store_model *model, struct store_snapshot *snapshot, uint64_t *ret_lengths,
+    struct model_violation *violation)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < model->count; i++)
+        good = read_series(model, snapshot, &model->series[i], &ret_lengths[i], violation);
+    return good;
+}
+
+/* ---- judging ---- */
+
+/* Each operation on several series is there in all of them or in none. Series that are or may be deleted do
+ * not tell. */
+static bool check_whole(const struct store_model *model, const struct model_attempt *attempt, uint64_t at,
+    const uint64_t *lengths, struct model_violation *violation)
+{
+    size_t there = 0, absent = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_series *series = &model->series[i];
+        struct model_expected expected = store_model_expect(series, at);
+        if (expected.deleted || (expected.open && expected.open->operation == MODEL_DELETE))
+            continue;
+        for (size_t n = series->count; n-- > 0;) {
+            const struct model_attempt *part = &series->attempts[n];
+            if (part->number != attempt->number)
+                continue;
+            bool is_there = lengths[i] >= part->first + part->count;
+            there += is_there;
+            absent += !is_there;
+        }
     }
-    store_cursor_close(cursor);
-    return r;
+    return there == 0 || absent == 0 ||
+           model_violated(violation, "operation %llu is there in %zu of %zu series",
+               (unsigned long long)attempt->number, there, there + absent);
+}
+
+/* Of the operations that may be there in part at a moment from `from` to `at`. */
+static bool check_operations(const struct store_model *model, uint64_t from, uint64_t at,
+    const uint64_t *lengths, struct model_violation *violation)
+{
+    bool good = true;
+    uint64_t checked = 0;
+    for (size_t i = 0; good && i < model->count; i++) {
+        const struct model_series *series = &model->series[i];
+        for (size_t n = 0; good && n < series->count; n++) {
+            const struct model_attempt *attempt = &series->attempts[n];
+            bool may_be_in_part = attempt->begun < at && attempt->ended > from;
+            if (!may_be_in_part || attempt->series_count == 1 || attempt->operation == MODEL_DELETE ||
+                attempt->number == checked)
+                continue;
+            good = check_whole(model, attempt, at, lengths, violation);
+            checked = attempt->number;
+        }
+    }
+    return good;
+}
+
+/* The moment up to which everything is there, going by the last append that is there. */
+static uint64_t surviving_end(const struct store_model *model, uint64_t at, const uint64_t *lengths)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_series *series = &model->series[i];
+        for (size_t n = 0; n < series->count; n++) {
+            const struct model_attempt *attempt = &series->attempts[n];
+            bool is_append = attempt->operation == MODEL_APPEND && attempt->begun < at;
+            if (is_append && lengths[i] >= attempt->first + attempt->count && attempt->begun > end)
+                end = attempt->begun;
+        }
+    }
+    return end;
+}
+
+static bool is_end_of_batch(const struct model_series *series, uint64_t length)
+{
+    bool is_end = length == 0;
+    for (size_t n = 0; n < series->count; n++)
+        is_end |= length == series->attempts[n].first + series->attempts[n].count;
+    return is_end;
+}
+
+/* What is left of a series is its beginning in whole batches, and nothing that was appended before something
+ * that is there is lost. */
+static bool check_beginning(const struct model_series *series, uint64_t at, uint64_t end, uint64_t length,
+    struct model_violation *violation)
+{
+    struct model_expected most = store_model_expect(series, at), least = store_model_expect(series, end);
+    bool is_load = series->attempts[0].operation == MODEL_LOAD;
+    if (most.deleted || least.deleted || is_load)
+        least = most;
+    uint64_t longest = most.length;
+    if (most.open && most.open->first + most.open->count > longest)
+        longest = most.open->first + most.open->count;
+    bool deleting = most.open && most.open->operation == MODEL_DELETE;
+    if ((length < least.length && !(deleting && length == 0)) || length > longest ||
+        !is_end_of_batch(series, length))
+        return model_violated(violation,
+            "series %llu has %llu points, expected %llu to %llu in whole batches",
+            (unsigned long long)series->id, (unsigned long long)length, (unsigned long long)least.length,
+            (unsigned long long)longest);
+    return true;
+}
+
+static bool check_beginnings(const struct store_model *model, uint64_t from, uint64_t at,
+    const uint64_t *lengths, struct model_violation *violation)
+{
+    uint64_t end = surviving_end(model, at, lengths);
+    bool good = true;
+    for (size_t i = 0; good && i < model->count; i++)
+        good = check_beginning(&model->series[i], at, end > from ? end : from, lengths[i], violation);
+    return good;
+}
+
+static bool check_length(const struct model_series *series, uint64_t at, bool running, uint64_t length,
+    struct model_violation *violation)
+{
+    struct model_expected expected = store_model_expect(series, at);
+    const struct model_attempt *open = expected.open;
+    if (running && open && open->operation == MODEL_APPEND)
+        open = NULL;
+    if (length == expected.length || (open && is_done(open, length)))
+        return true;
+    return model_violated(violation, "series %llu has %llu points, expected %llu%s%s",
+        (unsigned long long)series->id, (unsigned long long)length, (unsigned long long)expected.length,
+        expected.deleted ? " (deleted)" : "",
+        !open                             ? ""
+        : open->operation == MODEL_DELETE ? ", or none"
+                                          : ", or a batch more");
+}
+
+/* What of a store is judged. */
+struct question {
+    uint64_t at;
+    bool running;                  /* nothing is there whose outcome is unknown */
+    const uint64_t *exact_lengths; /* NULL: those that follow from the attempts */
+    uint64_t between_from;         /* not NEVER: as it was at one moment from here to `at` */
+};
+
+static bool check_lengths(const struct store_model *model, const struct question *question,
+    const uint64_t *lengths, struct model_violation *violation)
+{
+    if (question->between_from != NEVER)
+        return check_beginnings(model, question->between_from, question->at, lengths, violation) &&
+               check_operations(model, question->between_from, question->at, lengths, violation);
+    if (model->lossy && !question->running && !question->exact_lengths)
+        return check_beginnings(model, 0, question->at, lengths, violation) &&
+               check_operations(model, 0, question->at, lengths, violation);
+    bool good = true;
+    for (size_t i = 0; good && i < model->count; i++) {
+        const struct model_series *series = &model->series[i];
+        if (!question->exact_lengths)
+            good = check_length(series, question->at, question->running, lengths[i], violation);
+        else if (lengths[i] != question->exact_lengths[i])
+            good = model_violated(violation, "series %llu had %llu points, after another open %llu",
+                (unsigned long long)series->id, (unsigned long long)question->exact_lengths[i],
+                (unsigned long long)lengths[i]);
+    }
+    return good && (question->exact_lengths ||
+                       check_operations(model, question->at, question->at, lengths, violation));
+}
+
+/* ret_lengths: may be NULL */
+static bool judge_snapshot(const struct store_model *model, const struct question *question,
+    struct store_snapshot *snapshot, uint64_t *ret_lengths, struct model_violation *violation)
+{
+    uint64_t *lengths = ret_lengths ? ret_lengths : calloc(model->count + 1, sizeof(*lengths));
+    REQUIRE(lengths, "no memory");
+    bool good =
+        read_all(model, snapshot, lengths, violation) && check_lengths(model, question, lengths, violation);
+    if (!ret_lengths)
+        free(lengths);
+    return good;
+}
+
+static bool judge(const struct store_model *model, const struct question *question, struct store *store,
+    uint64_t *ret_lengths, struct model_violation *violation)
+{
+    struct store_snapshot *snapshot;
+    struct error error = {0};
+    if (store_snapshot_open(store, &snapshot, &error) < 0)
+        return model_violated(violation, "snapshot: %s", error.message);
+    bool good = judge_snapshot(model, question, snapshot, ret_lengths, violation);
+    store_snapshot_close(snapshot);
+    return good;
+}
+
+bool store_model_judge(const struct store_model *model, uint64_t at, struct store *store,
+    uint64_t *ret_lengths, struct model_violation *violation)
+{
+    return judge(model, &(struct question){.at = at, .between_from = NEVER}, store, ret_lengths, violation);
+}
+
+bool store_model_judge_snapshot(const struct store_model *model, uint64_t at, struct store_snapshot *snapshot,
+    uint64_t *ret_lengths, struct model_violation *violation)
+{
+    return judge_snapshot(
+        model, &(struct question){.at = at, .between_from = NEVER}, snapshot, ret_lengths, violation);
+}
+
+bool store_model_judge_running(
+    const struct store_model *model, struct store *store, struct model_violation *violation)
+{
+    return judge(
+        model, &(struct question){.at = NOW, .running = true, .between_from = NEVER}, store, NULL, violation);
+}
+
+bool store_model_judge_between(const struct store_model *model, uint64_t from, uint64_t to,
+    struct store *store, struct model_violation *violation)
+{
+    return judge(model, &(struct question){.at = to, .between_from = from}, store, NULL, violation);
+}
+
+bool store_model_judge_lengths(const struct store_model *model, const uint64_t *lengths, struct store *store,
+    struct model_violation *violation)
+{
+    return judge(model, &(struct question){.at = NOW, .exact_lengths = lengths, .between_from = NEVER}, store,
+        NULL, violation);
 }

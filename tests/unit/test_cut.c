@@ -2,7 +2,7 @@
 #include "cut.h"
 #include "database.h"
 #include "export.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <math.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* A database directory: made as a whole or not at all, owned by one process, catalog and store in step. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "database.h"
 #include "database_lock.h"

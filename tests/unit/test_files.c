@@ -1,6 +1,6 @@
 /* The set of files: what is on disk, in the manifest and in memory after a change was applied, refused, or
  * left in doubt. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "files.h"
 #include "io_fault.h"

@@ -2,7 +2,7 @@
  * do. */
 #include "live.h"
 #include "ring.h"
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <pthread.h>
 #include <semaphore.h>

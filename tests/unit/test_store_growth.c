@@ -1,7 +1,7 @@
 /* Journals grow with their use: a database that holds little takes little of the disk and writes little when
  * it opens; a busy one gets journals of full size whose files are recycled; and a commit never writes where
  * no blocks are allocated. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "growth.h"
 #include "io_fault.h"

@@ -1,5 +1,5 @@
 /* Every function of a store called by many threads at once; made to be run under ThreadSanitizer. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* A store without threads: nothing happens but what its caller does. */
-#include "store_model.h"
+#include "store_helpers.h"
 
 #include "io_posix.h"
 
