@@ -84,6 +84,7 @@ static int read_configuration(const char *path, char **ret_text, struct error *r
     int r = configuration_read(path, false, &configuration, ret_error);
     if (r < 0)
         return r;
+    print_warnings(configuration.unknown);
     configuration_free(&configuration);
     struct buffer text = {0};
     r = file_read(path, CONFIGURATION_BYTES_MAX, &text, ret_error);

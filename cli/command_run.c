@@ -13,6 +13,8 @@ static int serve(const struct serve_plan *plan, bool backend, struct error *ret_
     const struct service_options options = {.paths = &plan->paths,
         .role = SERVICE_ROLE_RUN,
         .configuration = &plan->configuration,
+        .reread = serve_plan_reread,
+        .context = plan,
         .backend = backend,
         .logfile = *plan->logfile ? plan->logfile : NULL,
         .loglevel = plan->loglevel};

@@ -67,6 +67,8 @@ static int be_daemon(const struct serve_plan *plan, bool backend, int pipe_end)
     const struct service_options options = {.paths = &plan->paths,
         .role = SERVICE_ROLE_START,
         .configuration = &plan->configuration,
+        .reread = serve_plan_reread,
+        .context = plan,
         .backend = backend,
         .logfile = plan->logfile,
         .loglevel = plan->loglevel};
@@ -127,6 +129,7 @@ static int start(const struct serve_plan *plan, bool backend)
     if (getpid() == 1)
         return command_failed(
             "start: this is the first process of a container, which would end with it: use connectordb run");
+    print_warnings(plan->configuration.unknown); /* the log has them too; but who mistypes a key looks here */
     if (database_await(plan->paths.directory, &error) < 0)
         return command_failed("%s", error.message);
     if (pipe2(ends, O_CLOEXEC) < 0)

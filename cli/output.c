@@ -25,6 +25,26 @@ void print_line(const char *format, ...)
     va_end(arguments);
 }
 
+static void print_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void print_warning(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(stderr, "connectordb: warning: ", format, arguments, "");
+    va_end(arguments);
+}
+
+void print_warnings(const char *lines)
+{
+    (void)fflush(stdout);
+    while (lines && *lines) {
+        size_t length = strcspn(lines, "\n");
+        print_warning("%.*s", (int)length, lines);
+        lines += length + (lines[length] == '\n');
+    }
+}
+
 int command_failed(const char *format, ...)
 {
     va_list arguments;

@@ -48,7 +48,7 @@ static int set_text(char **text, const char *value, struct error *ret_error)
 /* Relative names on the command line are meant from here, those in the configuration from the database. */
 static int choose_log(struct serve_plan *plan, const char *fallback, struct error *ret_error)
 {
-    const char *level = common_options.loglevel ? common_options.loglevel : plan->configuration.loglevel;
+    const char *level = plan->configuration.loglevel;
     if (!log_level_parse(level, &plan->loglevel))
         return error_set(ret_error, EINVAL, "loglevel must be debug, info, warn or error, not '%s'", level);
     const char *file = common_options.logfile;
@@ -67,6 +67,37 @@ static int choose_log(struct serve_plan *plan, const char *fallback, struct erro
     return path_join(from, file, plan->logfile, ret_error);
 }
 
+/* What the command line says instead of the configuration. */
+static int apply_options(
+    const struct serve_options *options, struct configuration *configuration, struct error *ret_error)
+{
+    int r = 0;
+    if (options->host)
+        r = set_text(&configuration->hostname, options->host, ret_error);
+    if (r == 0 && common_options.loglevel)
+        r = set_text(&configuration->loglevel, common_options.loglevel, ret_error);
+    if (options->port >= 0)
+        configuration->port = (uint16_t)options->port;
+    if (options->http)
+        configuration_drop_tls(configuration);
+    return r;
+}
+
+int serve_plan_reread(const void *context, struct configuration *ret_configuration, struct error *ret_error)
+{
+    const struct serve_plan *plan = context;
+    struct configuration configuration;
+    int r = database_paths_read_configuration(&plan->paths, &configuration, ret_error);
+    if (r < 0)
+        return r;
+    r = apply_options(plan->options, &configuration, ret_error);
+    if (r < 0)
+        configuration_free(&configuration);
+    else
+        *ret_configuration = configuration;
+    return r;
+}
+
 int serve_plan_make(const struct serve_options *options, const char *database, const char *logfile,
     struct serve_plan *ret_plan, struct error *ret_error)
 {
@@ -78,12 +109,8 @@ int serve_plan_make(const struct serve_options *options, const char *database, c
         r = database_paths_read_configuration(&ret_plan->paths, &ret_plan->configuration, ret_error);
     if (r < 0)
         return r;
-    if (options->host)
-        r = set_text(&ret_plan->configuration.hostname, options->host, ret_error);
-    if (options->port >= 0)
-        ret_plan->configuration.port = (uint16_t)options->port;
-    if (options->http)
-        configuration_drop_tls(&ret_plan->configuration);
+    ret_plan->options = options;
+    r = apply_options(options, &ret_plan->configuration, ret_error);
     if (r == 0)
         r = choose_log(ret_plan, logfile, ret_error);
     if (r < 0)

@@ -2,18 +2,26 @@
 
 #include "control_server.h"
 #include "database.h"
+#include "file_watch.h"
 #include "inherited.h"
 #include "log.h"
 #include "server.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { GREETING_BYTES = 512 };
+enum { GREETING_BYTES = 512, CONFIGURATION_SETTLE_MS = 200 };
+
+/* A configuration that was read while the service ran; requests may still use earlier ones. */
+struct version {
+    struct version *before;
+    struct configuration configuration;
+};
 
 struct service {
     struct service_options options;
@@ -22,11 +30,15 @@ struct service {
     struct control_server *control;
     bool pid_written;
     char greeting[GREETING_BYTES];
+    struct file_watch *watch;    /* of the configuration */
+    pthread_mutex_t reload_lock; /* of what follows */
+    const struct configuration *configuration;
+    struct version *versions;
 };
 
-/* Those that service_wait takes. SIGHUP reopens the log and reads the certificate again, and ends the service
- * only when it has neither: then, and for SIGINT, it stays ignored if whoever started this process had it
- * ignored (nohup, a job in the background of a script). */
+/* Those that service_wait takes. SIGHUP reopens the log and reads configuration, permissions and certificate
+ * again, and ends the service only when it has neither log nor certificate: then, and for SIGINT, it stays
+ * ignored if whoever started this process had it ignored (nohup, a job in the background of a script). */
 static void fill_signals(sigset_t *signals, bool has_logfile)
 {
     (void)sigemptyset(signals);
@@ -88,6 +100,103 @@ static int start_server(struct service *service, struct error *ret_error)
     return 0;
 }
 
+/* ---- the configuration is read again ---- */
+
+static void log_unknown(const struct configuration *configuration)
+{
+    const char *at = configuration->unknown;
+    while (at && *at) {
+        size_t length = strcspn(at, "\n");
+        log_warn("%.*s", (int)length, at);
+        at += length + (at[length] == '\n');
+    }
+}
+
+static void log_difference(void *count, const char *key, const char *value, bool live)
+{
+    ++*(unsigned *)count;
+    if (live)
+        log_info("the configuration has changed: \"%s\" is now %s", key, value);
+    else
+        log_warn(
+            "the configuration has changed: \"%s\" will be %s when the server is started again", key, value);
+}
+
+/* Changes of both levels' interest are logged at the more talkative one. */
+static void use_version(struct service *service, struct version *version)
+{
+    const struct configuration *before = service->configuration, *now = &version->configuration;
+    enum log_level level = service->options.loglevel;
+    unsigned differences = 0;
+    version->before = service->versions;
+    service->versions = version;
+    service->configuration = now;
+    (void)log_level_parse(now->loglevel, &level);
+    if (level < service->options.loglevel)
+        log_set_level(level);
+    if (service->server)
+        server_configure(service->server, now);
+    configuration_compare(before, now, log_difference, &differences);
+    if (differences == 0)
+        log_info("read %s again; nothing has changed", service->options.paths->configuration);
+    log_unknown(now);
+    log_set_level(level);
+    service->options.loglevel = level;
+}
+
+static void reload(struct service *service)
+{
+    struct error error = {0};
+    struct version *version = calloc(1, sizeof(*version));
+    (void)pthread_mutex_lock(&service->reload_lock);
+    int r = version ? service->options.reread(service->options.context, &version->configuration, &error)
+                    : error_set(&error, ENOMEM, "out of memory");
+    if (r == 0) {
+        use_version(service, version);
+    } else {
+        log_error("the configuration stays as it was: %s", error.message);
+        free(version);
+    }
+    (void)pthread_mutex_unlock(&service->reload_lock);
+}
+
+static void reopen_log(struct service *service)
+{
+    struct error error = {0};
+    if (!service->options.logfile)
+        return;
+    (void)pthread_mutex_lock(&service->reload_lock);
+    if (log_open(service->options.logfile, service->options.loglevel, &error) < 0)
+        log_error("cannot reopen the log: %s", error.message);
+    (void)pthread_mutex_unlock(&service->reload_lock);
+}
+
+static void configuration_changed(void *service)
+{
+    reload(service);
+}
+
+static void watch_configuration(struct service *service)
+{
+    const char *path = service->options.paths->configuration;
+    if (!service->configuration->watch)
+        return;
+    int r =
+        file_watch_start(&path, 1, CONFIGURATION_SETTLE_MS, configuration_changed, service, &service->watch);
+    if (r < 0)
+        log_warn("%s is not watched for changes: %s", path, strerrordesc_np(-r));
+}
+
+static void versions_free(struct service *service)
+{
+    while (service->versions) {
+        struct version *version = service->versions;
+        service->versions = version->before;
+        configuration_free(&version->configuration);
+        free(version);
+    }
+}
+
 /* Of the store's background threads: inserts go on for a while, and then answer 503. */
 static void report_background_error(void *context, const struct error *error)
 {
@@ -102,6 +211,9 @@ int service_open(const struct service_options *options, struct service **ret_ser
     if (!service)
         return error_set(ret_error, ENOMEM, "out of memory");
     service->options = *options;
+    service->configuration = options->configuration;
+    (void)pthread_mutex_init(&service->reload_lock, NULL);
+    log_unknown(service->configuration);
     struct store_options store_options = options->configuration->store;
     store_options.report = report_background_error;
     int r = database_open_as(paths->directory, options->role, &store_options, &service->database, ret_error);
@@ -122,6 +234,7 @@ int service_open(const struct service_options *options, struct service **ret_ser
         goto failed;
     log_info("%s: %s, process %d, storage by %s", paths->directory, service->greeting, getpid(),
         store_io_name(service->database->store));
+    watch_configuration(service);
     *ret_service = service;
     return 0;
 failed:
@@ -140,17 +253,13 @@ void service_wait(struct service *service)
     int number;
     fill_signals(&signals, service->options.logfile != NULL);
     for (;;) {
-        struct error error;
         if (sigwait(&signals, &number) != 0)
             continue;
         bool has_tls = service->options.configuration->tls_key != NULL;
         if (number != SIGHUP || !(service->options.logfile || has_tls))
             break;
-        if (service->server)
-            server_reload(service->server);
-        if (service->options.logfile &&
-            log_open(service->options.logfile, service->options.loglevel, &error) < 0)
-            log_error("cannot reopen the log: %s", error.message);
+        reopen_log(service);
+        reload(service);
     }
     log_info("stopping: %s", strsignal(number));
 }
@@ -159,11 +268,14 @@ int service_close(struct service *service, struct error *ret_error)
 {
     if (!service)
         return 0;
+    file_watch_stop(service->watch);
     control_server_stop(service->control);
     server_stop(service->server);
     if (service->pid_written)
         pid_file_remove(service->options.paths); /* while the LOCK is still ours */
     int r = database_close(service->database, ret_error);
+    versions_free(service);
+    (void)pthread_mutex_destroy(&service->reload_lock);
     free(service);
     return r;
 }

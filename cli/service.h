@@ -20,8 +20,12 @@ struct service_options {
     const struct database_paths *paths;
     const char *role;                          /* the command, recorded in the LOCK */
     const struct configuration *configuration; /* borrowed until service_close */
-    bool backend;                              /* without HTTP */
-    const char *logfile; /* reopened on SIGHUP; NULL: standard error, and SIGHUP ends the service */
+    /* Reads the configuration once more; any thread. 0 or -errno. */
+    int (*reread)(const void *context, struct configuration *ret_configuration, struct error *ret_error);
+    const void *context;
+    bool backend;        /* without HTTP */
+    const char *logfile; /* reopened on SIGHUP; NULL: standard error, and SIGHUP ends the service that has no
+                            TLS either */
     enum log_level loglevel;
 };
 

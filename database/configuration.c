@@ -3,6 +3,7 @@
 #include "byte_order_mark.h"
 #include "configuration_text.h"
 #include "json_comments.h"
+#include "json_lines.h"
 #include "file.h"
 
 #include <arpa/inet.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 enum {
+    UNKNOWN_BYTES_MAX = 4096,
     HTTP_PORT = 80,
     SESSION_S_DEFAULT = 120 * 24 * 3600,
     SESSION_S_MAX = 10 * 365 * 24 * 3600,
@@ -35,8 +37,8 @@ enum {
 
 /* What a value's reader knows beside the value. */
 struct key_context {
-    const char *file;
-    const char *key;
+    const char *file, *text; /* text: without comments */
+    const char *key;         /* "name", or "section.name" */
     struct error *error;
 };
 
@@ -45,7 +47,23 @@ typedef int (*value_reader)(
 
 static int wrong(const struct key_context *context, const char *expected)
 {
-    return error_set(context->error, EINVAL, "%s: \"%s\" must be %s", context->file, context->key, expected);
+    return error_set(context->error, EINVAL, "%s:%u: \"%s\" must be %s", context->file,
+        json_key_line(context->text, context->key), context->key, expected);
+}
+
+/* A key that is not known is no reason not to start: it may be of another version. */
+static int unknown(const struct key_context *context, struct configuration *configuration)
+{
+    char *longer;
+    const char *before = configuration->unknown ? configuration->unknown : "";
+    if (strlen(before) > UNKNOWN_BYTES_MAX)
+        return 0;
+    if (asprintf(&longer, "%s%s%s:%u: \"%.80s\" is not known, it means nothing", before, *before ? "\n" : "",
+            context->file, json_key_line(context->text, context->key), context->key) < 0)
+        return error_set(context->error, ENOMEM, "%s: out of memory", context->file);
+    free(configuration->unknown);
+    configuration->unknown = longer;
+    return 0;
 }
 
 static int read_integer(
@@ -87,6 +105,12 @@ static int read_version(
     (void)configuration;
     int64_t version;
     return read_integer(value, 1, 1, &version, context);
+}
+
+static int read_watch(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    return read_boolean(value, &configuration->watch, context);
 }
 
 static int read_hostname(
@@ -299,8 +323,8 @@ static int read_enabled_section(
     const json_t *enabled = json_object_get(value, "enabled");
     if (enabled && !json_is_false(enabled))
         return error_set(context->error, EINVAL,
-            "%s: \"%s\": \"enabled\" must be false: this version does not support it", context->file,
-            context->key);
+            "%s:%u: \"%s\": \"enabled\" must be false: this version does not support it", context->file,
+            json_key_line(context->text, context->key), context->key);
     return 0;
 }
 
@@ -339,7 +363,7 @@ static int read_script_key(const char *key, const json_t *value, struct configur
         *numbers[i].to = r == 0 ? (uint32_t)number : 0;
         return r;
     }
-    return error_set(context->error, EINVAL, "%s: unknown key \"pipescript.%.64s\"", context->file, key);
+    return unknown(context, configuration);
 }
 
 static int read_pipescript(
@@ -353,7 +377,7 @@ static int read_pipescript(
     {
         char name[64];
         (void)snprintf(name, sizeof(name), "pipescript.%.40s", key);
-        const struct key_context inner = {.file = context->file, .key = name, .error = context->error};
+        const struct key_context inner = {context->file, context->text, name, context->error};
         int r = read_script_key(key, member, configuration, &inner);
         if (r < 0)
             return r;
@@ -369,7 +393,7 @@ static int read_tls_key(const char *key, const json_t *value, struct configurati
     if (strcmp(key, "cert") == 0)
         return read_text(value, &configuration->tls_cert, context);
     if (strcmp(key, "acme") != 0)
-        return error_set(context->error, EINVAL, "%s: unknown key \"%s\"", context->file, context->key);
+        return unknown(context, configuration);
     if (!json_is_object(value))
         return wrong(context, "an object");
     configuration->tls_acme = json_is_true(json_object_get(value, "enabled"));
@@ -389,8 +413,8 @@ static int check_tls(struct configuration *configuration, bool enabled, const st
     bool complete = configuration->tls_key && *configuration->tls_key && configuration->tls_cert &&
                     *configuration->tls_cert;
     if (enabled && !complete)
-        return error_set(context->error, EINVAL, "%s: \"tls\" needs \"key\" and \"cert\", files in PEM%s",
-            context->file,
+        return error_set(context->error, EINVAL, "%s:%u: \"tls\" needs \"key\" and \"cert\", files in PEM%s",
+            context->file, json_key_line(context->text, context->key),
             configuration->tls_acme
                 ? "; certificates of ACME are fetched by a program such as certbot or uacme, "
                   "see docs/OPERATING.md"
@@ -412,7 +436,7 @@ static int read_tls(
     {
         char name[64];
         (void)snprintf(name, sizeof(name), "tls.%.40s", key);
-        const struct key_context inner = {.file = context->file, .key = name, .error = context->error};
+        const struct key_context inner = {context->file, context->text, name, context->error};
         int r = strcmp(key, "enabled") == 0 ? read_boolean(member, &enabled, &inner)
                                             : read_tls_key(key, member, configuration, &inner);
         if (r < 0)
@@ -451,14 +475,14 @@ static int read_cookie(
         int r = 0;
         char name[64];
         (void)snprintf(name, sizeof(name), "cookie.%.40s", key);
-        const struct key_context inner = {.file = context->file, .key = name, .error = context->error};
+        const struct key_context inner = {context->file, context->text, name, context->error};
         if (strcmp(key, "maxage") == 0) {
             r = read_integer(member, 1, SESSION_S_MAX, &seconds, &inner);
             configuration->session_max_age_s = r == 0 ? (uint32_t)seconds : 0;
         } else if (strcmp(key, "remember") == 0) {
             r = read_boolean(member, &configuration->session_remember, &inner);
         } else if (strcmp(key, "authkey") != 0 && strcmp(key, "encryptionkey") != 0) {
-            r = error_set(context->error, EINVAL, "%s: unknown key \"%s\"", context->file, name);
+            r = unknown(&inner, configuration);
         }
         if (r < 0)
             return r;
@@ -495,7 +519,7 @@ static const struct {
     {"redirect80", read_redirect80},
     {"acme_challenge", read_acme_challenge},
     {"captcha", read_enabled_section},
-    {"watch", NULL},
+    {"watch", read_watch},
     {"query_display_timer", NULL},
     {"stats_display_timer", NULL},
     {"websocket", NULL},
@@ -516,16 +540,14 @@ static const struct {
     {"password_hash", NULL},
 };
 
-static int read_key(const char *key, const json_t *value, struct configuration *configuration,
-    const char *file, struct error *ret_error)
+static int read_key(
+    const struct key_context *context, const json_t *value, struct configuration *configuration)
 {
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (strcmp(key, keys[i].key) != 0)
-            continue;
-        const struct key_context context = {.file = file, .key = key, .error = ret_error};
-        return keys[i].read ? keys[i].read(value, configuration, &context) : 0;
+        if (strcmp(context->key, keys[i].key) == 0)
+            return keys[i].read ? keys[i].read(value, configuration, context) : 0;
     }
-    return error_set(ret_error, EINVAL, "%s: unknown key \"%.64s\"", file, key);
+    return unknown(context, configuration);
 }
 
 static int set_defaults(struct configuration *configuration, struct error *ret_error)
@@ -534,6 +556,7 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .hostname = strdup(""),
         .port = 3124,
         .frontend_enabled = true,
+        .watch = true,
         .siteurl = strdup(""),
         .permissions = strdup("default"),
         .logfile = strdup(""),
@@ -562,16 +585,17 @@ static int read_document(const char *text, size_t size, const char *file, struct
     json_error_t json_error;
     json_t *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, &json_error);
     if (!document)
-        return error_set(ret_error, EINVAL, "%s: line %d: %s%s", file, json_error.line, json_error.text,
+        return error_set(ret_error, EINVAL, "%s:%d: %s%s", file, json_error.line, json_error.text,
             byte_order_mark_near(text, size, (size_t)json_error.position) ? BYTE_ORDER_MARK_MISPLACED : "");
     int r = 0;
     if (!json_is_object(document))
-        r = error_set(ret_error, EINVAL, "%s: line 1: an object is expected", file);
+        r = error_set(ret_error, EINVAL, "%s:1: an object is expected", file);
     const char *key;
     json_t *value;
     json_object_foreach(document, key, value)
     {
-        r = read_key(key, value, configuration, file, ret_error);
+        const struct key_context context = {file, text, key, ret_error};
+        r = read_key(&context, value, configuration);
         if (r < 0)
             break;
     }
@@ -593,9 +617,10 @@ int configuration_parse(const char *text, size_t size, const char *file,
         r = error_set(ret_error, ENOMEM, "%s: out of memory", file);
     if (r == 0) {
         memcpy(plain, text, size);
+        plain[size] = '\0';
         line = json_blank_comments(plain, size);
         if (line != 0)
-            r = error_set(ret_error, EINVAL, "%s: line %u: the comment does not end", file, line);
+            r = error_set(ret_error, EINVAL, "%s:%u: the comment does not end", file, line);
     }
     if (r == 0)
         r = read_document(plain, size, file, &configuration, ret_error);
@@ -633,5 +658,6 @@ void configuration_free(struct configuration *configuration)
     free(configuration->tls_key);
     free(configuration->tls_cert);
     free(configuration->acme_challenge);
+    free(configuration->unknown);
     *configuration = (struct configuration){0};
 }

@@ -55,6 +55,11 @@ int log_open(const char *file, enum log_level level, struct error *ret_error)
     return 0;
 }
 
+void log_set_level(enum log_level level)
+{
+    atomic_store(&state.level, (int)level);
+}
+
 void log_close(void)
 {
     replace_file(STDERR_FILENO);

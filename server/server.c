@@ -124,7 +124,8 @@ static int load_permissions(struct server *server, struct error *ret_error)
 
 enum { CERTIFICATE_SETTLE_MS = 1000 }; /* certificate and key are replaced one after the other */
 
-void server_reload(struct server *server)
+/* The lock is held. */
+static void reload_certificate(struct server *server)
 {
     struct error error = {0};
     if (!server->tls_key)
@@ -137,7 +138,10 @@ void server_reload(struct server *server)
 
 static void certificate_changed(void *context)
 {
-    server_reload(context);
+    struct server *server = context;
+    (void)pthread_mutex_lock(&server->reload_lock);
+    reload_certificate(server);
+    (void)pthread_mutex_unlock(&server->reload_lock);
 }
 
 static char *database_path(const struct server *server, const char *name)
@@ -166,20 +170,64 @@ static int set_tls(struct server *server, struct http_options *options, struct e
     return 0;
 }
 
-/* What is needed beside the port itself. */
-static int begin_tls(struct server *server, struct error *ret_error)
+static void watch_certificate(struct server *server)
 {
-    if (!server->tls_key)
-        return 0;
     const char *const paths[] = {server->tls_certificate, server->tls_key};
     int r =
         file_watch_start(paths, 2, CERTIFICATE_SETTLE_MS, certificate_changed, server, &server->tls_watch);
     if (r < 0)
         log_warn("%s is not watched for changes: %s", server->tls_certificate, strerror(-r));
+}
+
+/* What is needed beside the port itself. */
+static int begin_tls(struct server *server, struct error *ret_error)
+{
+    if (!server->tls_key)
+        return 0;
+    watch_certificate(server);
     if (server->configuration->redirect_port == 0)
         return 0;
     return redirect_start(server->configuration, server->database->path, server->auth.site,
         http_port(server->http), &server->redirect, ret_error);
+}
+
+/* Other files, if the configuration names others. */
+static void move_certificate(struct server *server, const struct configuration *configuration)
+{
+    char *certificate = database_path(server, configuration->tls_cert);
+    char *key = database_path(server, configuration->tls_key);
+    if (!certificate || !key) {
+        log_error("out of memory: the certificate stays where it was");
+    } else if (strcmp(certificate, server->tls_certificate) != 0 || strcmp(key, server->tls_key) != 0) {
+        char *old_certificate = server->tls_certificate, *old_key = server->tls_key;
+        struct file_watch *watch = server->tls_watch;
+        server->tls_certificate = certificate;
+        server->tls_key = key;
+        server->tls_watch = NULL;
+        (void)pthread_mutex_unlock(&server->reload_lock); /* its thread may wait for it */
+        file_watch_stop(watch);
+        (void)pthread_mutex_lock(&server->reload_lock);
+        watch_certificate(server);
+        certificate = old_certificate;
+        key = old_key;
+    }
+    free(certificate);
+    free(key);
+}
+
+void server_configure(struct server *server, const struct configuration *configuration)
+{
+    struct limiter_options limits = auth_limits(configuration);
+    limiter_configure(server->auth.limiter, &limits);
+    body_budget_resize(&server->bodies, configuration->insert_limit_bytes);
+    server->configuration = configuration;
+    server->auth.configuration = configuration;
+    permissions_file_reload(server->permissions);
+    (void)pthread_mutex_lock(&server->reload_lock);
+    if (server->tls_key && configuration->tls_key)
+        move_certificate(server, configuration);
+    reload_certificate(server);
+    (void)pthread_mutex_unlock(&server->reload_lock);
 }
 
 static int open_sessions(struct server *server, struct error *ret_error)
@@ -213,6 +261,7 @@ static void server_free(struct server *server)
     schema_cache_destroy(&server->schemas);
     free(server->tls_certificate);
     free(server->tls_key);
+    (void)pthread_mutex_destroy(&server->reload_lock);
     free(server);
 }
 
@@ -276,6 +325,7 @@ int server_start(struct database *database, const struct configuration *configur
     if (!server)
         return error_set(ret_error, ENOMEM, "out of memory");
     bound_allocator();
+    (void)pthread_mutex_init(&server->reload_lock, NULL);
     server->database = database;
     server->configuration = configuration;
     server->auth.catalog = database->catalog;

@@ -1,6 +1,6 @@
 /* connectordb.conf: JSON with comments (// to the end of the line, and C style). The keys are those of
  * ConnectorDB 0.3; keys that have no meaning any more (redis, nats, sql, batchsize, ...) are accepted and
- * ignored; an unknown key is an error that names it. */
+ * ignored; so is an unknown key, which is named with its line. */
 #ifndef CONNECTORDB_CONFIGURATION_H
 #define CONNECTORDB_CONFIGURATION_H
 
@@ -16,6 +16,9 @@ struct configuration {
     char *hostname; /* "" = 127.0.0.1 and ::1 */
     uint16_t port;  /* 3124 */
     bool frontend_enabled;
+    bool watch;    /* a server reads the file again when it changes */
+    char *unknown; /* a line "FILE:LINE: ..." for each key that is not known, without the last newline; NULL =
+                      none */
     char *siteurl;
     bool allowcrossorigin;
     char *logfile;               /* "" = standard error */
@@ -46,12 +49,16 @@ struct configuration {
 };
 
 /* Fills in the defaults, then what the file says (path NULL or a missing file: defaults only if `optional`).
- * 0; -EINVAL with file, line or key; -errno. Free with configuration_free. */
+ * 0; -EINVAL with file and line; -errno. Free with configuration_free. */
 int configuration_read(
     const char *path, bool optional, struct configuration *ret_configuration, struct error *ret_error);
 void configuration_free(struct configuration *configuration);
 /* Plain HTTP, whatever the file says. */
 void configuration_drop_tls(struct configuration *configuration);
+/* Calls back for each setting in which the two differ, with its key and its value in `now` as text. live: a
+ * server can use it at once; otherwise it takes a new start. */
+void configuration_compare(const struct configuration *before, const struct configuration *now,
+    void (*differs)(void *context, const char *key, const char *value, bool live), void *context);
 /* The default file's text with comments (static). */
 const char *configuration_default_text(void);
 

@@ -5,9 +5,16 @@
 
 void body_budget_init(struct body_budget *budget, uint64_t body_bytes_max)
 {
-    uint64_t bytes_max = 2 * body_bytes_max > BODY_BUDGET_BYTES ? 2 * body_bytes_max : BODY_BUDGET_BYTES;
-    *budget = (struct body_budget){.bytes_max = bytes_max, .account_bytes_max = bytes_max / 4 * 3};
+    *budget = (struct body_budget){0};
+    body_budget_resize(budget, body_bytes_max);
     (void)pthread_mutex_init(&budget->lock, NULL);
+}
+
+void body_budget_resize(struct body_budget *budget, uint64_t body_bytes_max)
+{
+    uint64_t bytes_max = 2 * body_bytes_max > BODY_BUDGET_BYTES ? 2 * body_bytes_max : BODY_BUDGET_BYTES;
+    atomic_store(&budget->bytes_max, bytes_max);
+    atomic_store(&budget->account_bytes_max, bytes_max / 4 * 3);
 }
 
 void body_budget_destroy(struct body_budget *budget)
@@ -25,7 +32,8 @@ static uint64_t account_bytes(const struct body_budget *budget, int64_t account)
 
 static int fits(const struct body_budget *budget, int64_t account, uint64_t more)
 {
-    if (more > budget->bytes_max - budget->bytes)
+    uint64_t bytes_max = budget->bytes_max;
+    if (budget->bytes > bytes_max || more > bytes_max - budget->bytes)
         return -EBUSY;
     return account_bytes(budget, account) + more > budget->account_bytes_max ? -EDQUOT : 0;
 }

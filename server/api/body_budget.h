@@ -8,6 +8,7 @@
 #define CONNECTORDB_BODY_BUDGET_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum {
@@ -24,13 +25,15 @@ struct body_share {
 
 struct body_budget {
     pthread_mutex_t lock; /* of what follows */
-    uint64_t bytes_max, account_bytes_max;
+    _Atomic uint64_t bytes_max, account_bytes_max;
     uint64_t bytes;
     struct body_share *shares; /* those that hold something */
 };
 
 /* body_bytes_max: of the largest body. An account gets three quarters of the budget at most. */
 void body_budget_init(struct body_budget *budget, uint64_t body_bytes_max);
+/* The largest body has another size from now on; what is held stays. */
+void body_budget_resize(struct body_budget *budget, uint64_t body_bytes_max);
 void body_budget_destroy(struct body_budget *budget);
 
 /* Enlarges the share of a body of this account to `bytes`. 0; -EBUSY: all are reading too much; -EDQUOT: this

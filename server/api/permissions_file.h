@@ -12,6 +12,9 @@ enum { PERMISSIONS_VERSIONS_MAX = 1000 }; /* read by one server; then it has to 
 /* path: "default" or a file, as of permissions_load. Starts a thread when the file is to be watched. A change
  * that cannot be read or is wrong goes to the log, and what was valid before stays. 0 or -errno. */
 int permissions_file_open(const char *path, struct permissions_file **ret_file, struct error *ret_error);
+/* Reads the file again, whether it is watched or not; does nothing with the built-in permissions. Any thread.
+ */
+void permissions_file_reload(struct permissions_file *file);
 /* Joins the thread and frees all versions. Accepts NULL. */
 void permissions_file_close(struct permissions_file *file);
 

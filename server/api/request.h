@@ -14,13 +14,15 @@
 #include "schema_cache.h"
 #include "url.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 
 struct server {
     struct database *database;
-    const struct configuration *configuration;
+    _Atomic(const struct configuration *) configuration; /* of this moment; earlier ones stay valid, too */
     struct permissions_file *permissions;
     struct http *http;
+    pthread_mutex_t reload_lock;     /* of the next three while it runs */
     char *tls_certificate, *tls_key; /* paths; NULL: plain HTTP */
     struct file_watch *tls_watch;
     struct redirect *redirect;

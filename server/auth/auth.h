@@ -23,8 +23,8 @@ enum {
 /* What all logins of a server share; the parts belong to the server. Any thread. */
 struct auth {
     struct catalog *catalog;
-    const struct configuration *configuration;
-    struct limiter *limiter; /* of guesses of logins */
+    _Atomic(const struct configuration *) configuration; /* of this moment */
+    struct limiter *limiter;                             /* of guesses of logins */
     struct sessions *sessions;
     atomic_uint failing_logins;  /* logins that are being delayed now */
     char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */

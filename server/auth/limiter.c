@@ -24,7 +24,8 @@ struct bucket {
 };
 
 struct limiter {
-    struct limiter_options options;
+    struct limiter_options options;               /* the intervals of it */
+    atomic_uint address_guesses, account_guesses; /* the numbers may change */
     /* No address has to wait at this time or later. */
     _Atomic uint64_t refusing_until_ns;
     pthread_mutex_t lock;
@@ -45,10 +46,17 @@ int limiter_create(
         return error_set(ret_error, EIO, "the system gives no random numbers");
     }
     limiter->options = *options;
+    limiter_configure(limiter, options);
     (void)pthread_mutex_init(&limiter->lock, NULL);
     (void)pthread_cond_init(&limiter->judged, NULL);
     *ret_limiter = limiter;
     return 0;
+}
+
+void limiter_configure(struct limiter *limiter, const struct limiter_options *options)
+{
+    atomic_store(&limiter->address_guesses, options->address_guesses);
+    atomic_store(&limiter->account_guesses, options->account_guesses);
 }
 
 void limiter_free(struct limiter *limiter)
@@ -162,12 +170,12 @@ struct rate {
 
 static struct rate address_rate(const struct limiter *limiter)
 {
-    return (struct rate){limiter->options.address_guesses, limiter->options.address_interval_ns};
+    return (struct rate){atomic_load(&limiter->address_guesses), limiter->options.address_interval_ns};
 }
 
 static struct rate account_rate(const struct limiter *limiter)
 {
-    return (struct rate){limiter->options.account_guesses, limiter->options.account_interval_ns};
+    return (struct rate){atomic_load(&limiter->account_guesses), limiter->options.account_interval_ns};
 }
 
 /* How long until `bucket` (NULL: a full one) holds a guess. */

@@ -28,6 +28,8 @@ struct limiter;
 
 int limiter_create(
     const struct limiter_options *options, struct limiter **ret_limiter, struct error *ret_error);
+/* Changes the numbers of guesses at once; those that have been taken stay taken. Any thread. */
+void limiter_configure(struct limiter *limiter, const struct limiter_options *options);
 void limiter_free(struct limiter *limiter); /* accepts NULL */
 
 /* A guess that is being judged. */

@@ -23,6 +23,8 @@ bool log_level_parse(const char *name, enum log_level *ret_level);
  * May be called again: the earlier file is closed. Before the first call lines from LOG_INFO on go to
  * standard error. 0 or -errno, then the log goes where it went before. */
 int log_open(const char *file, enum log_level level, struct error *ret_error);
+/* Lines below the level are no longer written. Any thread. */
+void log_set_level(enum log_level level);
 /* Closes the file; later lines go to standard error. */
 void log_close(void);
 

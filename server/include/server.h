@@ -17,9 +17,10 @@ struct server;
 int server_start(struct database *database, const struct configuration *configuration,
     struct server **ret_server, struct error *ret_error);
 
-/* Reads the certificate and its key again, for connections to come; what is wrong with them goes to the log,
- * and nothing is changed then. Does nothing without TLS. Any thread. */
-void server_reload(struct server *server);
+/* Uses another configuration from now on, in what can change while the server runs (see
+ * configuration_compare), and reads the permissions and the certificate again; the log says what came of
+ * these. configuration, and the earlier ones: borrowed until server_stop. Any thread. */
+void server_configure(struct server *server, const struct configuration *configuration);
 
 /* The port it really listens on. Any thread. */
 uint16_t server_port(const struct server *server);

@@ -209,9 +209,13 @@ class Create(FolderTest):
             with open(os.path.join(self.database, "connectordb.conf"), encoding="utf-8") as its:
                 self.assertEqual(mine.read(), its.read())
         with open(configuration, "w", encoding="utf-8") as file:
-            file.write('{"prot": 80}')
+            file.write('{\n"prot": 80}')
+        said = command("create", self.path("db1"), "-c", configuration).stderr
+        self.assertEqual(said, f'connectordb: warning: {configuration}:2: "prot" is not known, it means nothing\n')
+        with open(configuration, "w", encoding="utf-8") as file:
+            file.write('{\n"port": "80"}')
         message = self.refuse("create", self.path("db2"), "-c", configuration)
-        self.assertIn("prot", message)
+        self.assertIn(f'{configuration}:2: "port" must be', message)
         self.assertFalse(os.path.exists(self.path("db2")))
         self.refuse("create", self.path("db2"), "-c", self.path("nowhere"))
 

@@ -200,6 +200,24 @@ class Tls(RestTest):
             self.assertLess(time.monotonic(), deadline)
         self.ask(kept, "GET", f"{API}/?q=this")
 
+    def test_another_certificate_by_configuration(self):
+        self.start_tls()
+        path = os.path.join(self.database, "connectordb.conf")
+
+        def configure(name):
+            tls = {"enabled": True, "key": self.file(name + ".key"), "cert": self.file(name + ".pem")}
+            with open(path + ".new", "w", encoding="utf-8") as file:
+                json.dump({**self.configuration, "tls": tls}, file)
+            os.rename(path + ".new", path)
+        kept = self.connect()
+        configure("two")
+        self.await_log("two.pem again")
+        self.assertEqual(self.certificate_name(self.connect()), "two")
+        configure("none")
+        self.await_log("the certificate stays as it was: ")
+        self.assertEqual(self.certificate_name(self.connect()), "two")
+        self.ask(kept, "GET", f"{API}/?q=this")
+
     def test_what_cannot_be_served_is_said(self):
         key, certificate = os.path.join(self.directory, "server.key"), os.path.join(self.directory, "server.pem")
         for tls, message in (({"enabled": True}, '"key" and "cert"'),
@@ -207,7 +225,7 @@ class Tls(RestTest):
                              ({"enabled": True, "key": "none", "cert": certificate}, "none: No such file or directory"),
                              ({"enabled": True, "key": key, "cert": key}, "server.key: no certificate in PEM"),
                              ({"enabled": True, "key": self.file("two.key"), "cert": certificate}, "two.key: "),
-                             ({"enabled": True, "kee": key, "cert": certificate}, '"tls.kee"')):
+                             ({"enabled": True, "kee": key, "cert": certificate}, '"tls" needs "key" and "cert"')):
             shutil.rmtree(self.database, ignore_errors=True)
             harness.command("create", self.database)
             configuration = os.path.join(self.database, "connectordb.conf")

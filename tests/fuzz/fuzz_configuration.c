@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct configuration configuration;
     struct error error = {0};
     int r = configuration_parse((const char *)data, size, "fuzz.conf", &configuration, &error);
-    CHECK(r == 0 || (r == -error.code && strncmp(error.message, "fuzz.conf: ", 11) == 0));
+    CHECK(r == 0 || (r == -error.code && strncmp(error.message, "fuzz.conf:", 10) == 0));
     if (r == 0) {
         CHECK(configuration.hostname && configuration.siteurl && configuration.logfile &&
               configuration.loglevel);

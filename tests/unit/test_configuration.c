@@ -124,15 +124,20 @@ static void test_wrong_configurations_say_where(void **state)
     static const struct {
         const char *text, *said;
     } cases[] = {
-        {"", "line"},
-        {"[]", "line 1: an object"},
-        {"{", "line"},
-        {"{}\n{}", "line 2"},
-        {"{\n\n\"port\": }", "line 3"},
-        {"/* a\n b */ {\n// c\n\"port\" 5}", "line 4"},
-        {"{}\n\n/* x", "line 3: the comment"},
-        {"{} /*/", "line 1: the comment"},
-        {"{\"prot\":1}", "\"prot\""},
+        {"", "x.conf:1: "},
+        {"[]", ":1: an object"},
+        {"{", "x.conf:1: "},
+        {"{}\n{}", ":2: "},
+        {"{\n\n\"port\": }", ":3: "},
+        {"/* a\n b */ {\n// c\n\"port\" 5}", ":4: "},
+        {"{}\n\n/* x", ":3: the comment"},
+        {"{} /*/", ":1: the comment"},
+        {"{\"version\":1, // a\n/* b\n c */ \"port\" : 70000}", ":3: \"port\" must be"},
+        {"{\"sql\":{\"port\":\"\\\"port\\\": \",\n\"x\":[{\"port\":1}]},\n\"port\":\"port\"}",
+            ":3: \"port\""},
+        {"{\"tls\":{\"enabled\":\nfalse,\n\"key\":1}}", ":3: \"tls.key\""},
+        {"{\"pipescript\":\n{\"split_max\":0}}", ":2: \"pipescript.split_max\""},
+        {"{\n\"p\\u006frt\":\"x\"}", ":0: \"port\""},
         {"{\"port\":1,\"port\":2}", "port"},
         {"{\"version\":2}", "\"version\""},
         {"{\"port\":65536}", "\"port\""},
@@ -140,7 +145,7 @@ static void test_wrong_configurations_say_where(void **state)
         {"{\"port\":\"80\"}", "\"port\""},
         {"{\"port\":80.5}", "\"port\""},
         {"{\"hostname\":5}", "\"hostname\""},
-        {"{\"hostname\":\"a\\u0000b\"}", "line 1"},
+        {"{\"hostname\":\"a\\u0000b\"}", ":1: "},
         {"{\"frontend_enabled\":1}", "\"frontend_enabled\""},
         {"{\"loglevel\":\"loud\"}", "\"loglevel\""},
         {"{\"loglevel\":null}", "\"loglevel\""},
@@ -169,8 +174,77 @@ static void test_wrong_configurations_say_where(void **state)
         struct error error = {0};
         if (parse(cases[i].text, &c, &error) != -EINVAL)
             fail_msg("accepted: %s", cases[i].text);
-        if (strncmp(error.message, "x.conf: ", 8) != 0 || !strstr(error.message, cases[i].said))
+        if (strncmp(error.message, "x.conf:", 7) != 0 || !strstr(error.message, cases[i].said))
             fail_msg("%s: '%s' is not in: %s", cases[i].text, cases[i].said, error.message);
+    }
+}
+
+static void test_unknown_keys_are_named(void **state)
+{
+    (void)state;
+    struct configuration c;
+    struct error error = {0};
+    assert_int_equal(
+        parse("{\n\"prot\": 1,\n\"port\": 2,\n\"tls\": {\n\"kee\": \"\"}, \"cookie\": {\"\\n\": 1},"
+              "\"pipescript\":{\"max\":1}}",
+            &c, &error),
+        0);
+    assert_int_equal(c.port, 2);
+    assert_string_equal(c.unknown, "x.conf:2: \"prot\" is not known, it means nothing\n"
+                                   "x.conf:5: \"tls.kee\" is not known, it means nothing\n"
+                                   "x.conf:0: \"cookie.\n\" is not known, it means nothing\n"
+                                   "x.conf:5: \"pipescript.max\" is not known, it means nothing");
+    configuration_free(&c);
+    enum { MANY = 1000, KEY_BYTES = 16 };
+    char *text = malloc(MANY * KEY_BYTES + 3);
+    size_t used = 1;
+    assert_non_null(text);
+    text[0] = '{';
+    for (int i = 0; i < MANY; i++)
+        used += (size_t)snprintf(text + used, KEY_BYTES + 1, "%s\"key%d\":0", i ? "," : "", i);
+    (void)snprintf(text + used, 2, "}");
+    assert_int_equal(parse(text, &c, &error), 0);
+    assert_true(strlen(c.unknown) < 5000);
+    configuration_free(&c);
+    free(text);
+}
+
+static void note(void *text, const char *key, const char *value, bool live)
+{
+    char *to = text;
+    (void)snprintf(to + strlen(to), 512 - strlen(to), "%s=%s%s ", key, value, live ? "" : "!");
+}
+
+static void test_differences(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *now, *differences;
+    } cases[] = {
+        {"{}", "{}", ""},
+        {"{}", "{\"version\":1,\"port\":3124,\"redis\":{}}", ""},
+        {"{\"port\":1}", "{\"port\":2,\"loglevel\":\"debug\"}", "port=2! loglevel=debug "},
+        {"{\"insert_limit_bytes\":100}", "{\"trusted_proxies\":[\"::1\"]}",
+            "insert_limit_bytes=10485760 trusted_proxies=::1 "},
+        {"{\"fsync\":\"never\"}", "{\"fsync\":\"interval:9\",\"journal_bytes\":65536}",
+            "fsync=interval:9! journal_bytes=65536! "},
+        {"{\"fsync\":\"interval:8\"}", "{\"fsync\":\"interval:9\"}", "fsync=interval:9! "},
+        {"{\"tls\":{\"enabled\":true,\"key\":\"a\",\"cert\":\"b\"}}",
+            "{\"tls\":{\"enabled\":true,\"key\":\"a\",\"cert\":\"c\"}}", "tls.cert=c "},
+        {"{}", "{\"tls\":{\"enabled\":true,\"key\":\"a\",\"cert\":\"b\"}}", "tls.key=a! tls.cert=b! "},
+        {"{\"pipescript\":{\"memory_max\":1048576}}", "{\"cookie\":{\"remember\":false},\"watch\":false}",
+            "watch=false! pipescript.memory_max=0 cookie.remember=false "},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct configuration before, now;
+        struct error error = {0};
+        char text[512] = "";
+        assert_int_equal(parse(cases[i].before, &before, &error), 0);
+        assert_int_equal(parse(cases[i].now, &now, &error), 0);
+        configuration_compare(&before, &now, note, text);
+        assert_string_equal(text, cases[i].differences);
+        configuration_free(&before);
+        configuration_free(&now);
     }
 }
 
@@ -229,6 +303,8 @@ int main(void)
         cmocka_unit_test(test_a_configuration_of_the_reference_is_accepted),
         cmocka_unit_test(test_comments),
         cmocka_unit_test(test_wrong_configurations_say_where),
+        cmocka_unit_test(test_unknown_keys_are_named),
+        cmocka_unit_test(test_differences),
         cmocka_unit_test(test_the_default_text_gives_the_defaults),
         cmocka_unit_test(test_files),
     };
