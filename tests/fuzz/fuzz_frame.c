@@ -2,8 +2,9 @@
  *   'i'  as the file behind the header page: parsed at every offset and scanned, checksums as they come
  *   'f'  the same after the checksums of whatever has a frame's magic were made right
  *   'p'  one frame, header and payload, whose checksums are made right and lengths fitted: reaches the
- * structure checks Nothing is read outside, and what a distrusting reader takes is valid to the last value
- * and packs again to the same points. */
+ *        structure checks
+ * Nothing is read outside; what a distrusting reader takes is valid to the last value and packs again to the
+ * same points; and a scan visits whole units only. */
 #include "batch.h"
 #include "bytes.h"
 #include "check.h"
@@ -108,9 +109,20 @@ static void view_frame(const uint8_t *image, const struct frame *frame)
     }
 }
 
-static int visit(void *context, const struct frame *frame)
+struct visit {
+    const struct journal_file *journal;
+    bool in_unit;         /* the frame before continues ... */
+    uint64_t group, next; /* ... with this group, at this offset */
+};
+
+static int visit_frame(void *context, const struct frame *frame)
 {
-    view_frame(map_data(((const struct journal_file *)context)->map), frame);
+    struct visit *visit = context;
+    CHECK(!visit->in_unit || (frame->group == visit->group && frame->offset == visit->next));
+    visit->in_unit = frame->continues;
+    visit->group = frame->group;
+    visit->next = frame->offset + frame_size(frame);
+    view_frame(map_data(visit->journal->map), frame);
     return 0;
 }
 
@@ -139,13 +151,15 @@ static void scan(const uint8_t *body, size_t size)
     memset(padded, 0, sizeof(padded));
     memcpy(padded, body, size);
     CHECK(pwrite(journal->file, padded, sizeof(padded), JOURNAL_HEADER_BYTES) == (ssize_t)sizeof(padded));
-    int r = journal_file_scan(journal, 0, visit, journal, &found, &error);
+    struct visit visit = {.journal = journal};
+    int r = journal_file_scan(journal, 0, visit_frame, &visit, &found, &error);
     CHECK(r == 0 || r == -EBADMSG);
+    CHECK(!visit.in_unit);
     if (r == 0) {
         CHECK(found.end >= JOURNAL_HEADER_BYTES && found.end <= journal->size &&
               found.torn_bytes <= journal->size - found.end);
         if (found.end > JOURNAL_HEADER_BYTES)
-            CHECK(journal_file_scan(journal, found.end, visit, journal, &found, &error) == 0);
+            CHECK(journal_file_scan(journal, found.end, visit_frame, &visit, &found, &error) == 0);
     }
 }
 
