@@ -2,6 +2,7 @@
 
 #include "auth.h"
 #include "origin.h"
+#include "page.h"
 #include "url.h"
 
 #include <errno.h>
@@ -186,6 +187,18 @@ static bool run_route(struct request *request, const struct url_path *path, stru
            route->handler(request, problem);
 }
 
+/* What is not below /api/v1. */
+static bool run_page(struct request *request, const struct url_path *path, struct problem *problem)
+{
+    struct http_exchange *exchange = request->exchange;
+    if (exchange->method == HTTP_OPTIONS)
+        return answer_options(request);
+    if (query_parse(exchange->query, exchange->scratch[0], HTTP_REQUEST_BYTES_MAX, &request->query) < 0)
+        return problem_set(
+            problem, 400, "The query has a broken escape or more than %d parameters", QUERY_PARAMETERS_MAX);
+    return page_route(request, path, problem);
+}
+
 static bool run(struct request *request, struct problem *problem)
 {
     struct http_exchange *exchange = request->exchange;
@@ -195,7 +208,10 @@ static bool run(struct request *request, struct problem *problem)
     int r = url_split(exchange->scratch[1], &path);
     if (r == -EINVAL)
         return problem_set(problem, 400, "The path has a \"..\"");
-    return r < 0 ? nothing_here(problem) : run_route(request, &path, problem);
+    if (r < 0)
+        return nothing_here(problem);
+    struct url_path rest;
+    return strip_base(&path, &rest) ? run_route(request, &path, problem) : run_page(request, &path, problem);
 }
 
 void routes_dispatch(struct server *server, struct http_exchange *exchange)

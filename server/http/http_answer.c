@@ -164,7 +164,10 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
     static const char *const TYPES[] = {[HTTP_JSON] = "Content-Type: application/json; charset=utf-8\r\n",
         [HTTP_TEXT] = "Content-Type: text/plain; charset=utf-8\r\n",
         [HTTP_XML] = "Content-Type: application/xml; charset=utf-8\r\n",
-        [HTTP_HTML] = "Content-Type: text/html; charset=utf-8\r\n"};
+        [HTTP_HTML] = "Content-Type: text/html; charset=utf-8\r\n",
+        [HTTP_SCRIPT] = "Content-Type: text/javascript; charset=utf-8\r\n",
+        [HTTP_STYLE] = "Content-Type: text/css; charset=utf-8\r\n",
+        [HTTP_SVG] = "Content-Type: image/svg+xml\r\n"};
     if (exchange->content != HTTP_NO_CONTENT)
         put(&text, TYPES[exchange->content]);
     if (exchange->varies)

@@ -130,7 +130,7 @@ class Transcripts(RestTest):
         self.run_recorded("errors", (252, 68, 0))
 
     def test_misc(self):
-        self.run_recorded("misc", (78, 66, 9))
+        self.run_recorded("misc", (85, 68, 0))
 
     def test_permissions_create_delete(self):
         self.run_recorded("permissions_create_delete", (752, 0, 0))

@@ -74,6 +74,9 @@ enum http_content {
     HTTP_TEXT,
     HTTP_XML,
     HTTP_HTML,
+    HTTP_SCRIPT,
+    HTTP_STYLE,
+    HTTP_SVG,
 };
 
 struct http;
