@@ -26,6 +26,9 @@ enum transform_flags {
     TRANSFORM_REFUSES_PEEK = 4, /* its script arguments must not look ahead */
     TRANSFORM_TAKES_GROUPS = 8, /* its script arguments may be `while` */
     TRANSFORM_GROUPS = 16,      /* `while`: one result for each group, but where the last one counts */
+    TRANSFORM_SELECTS = 32,     /* `if`: passes the datapoints for which its argument is true as they are */
+    TRANSFORM_OF_TIMES = 64,    /* its column function needs the times */
+    TRANSFORM_GIVES_BOOLEANS = 128, /* the results of its column function are booleans, as 0 and 1 */
 };
 
 /* A step's result. */
@@ -53,6 +56,9 @@ struct transform {
      * scripts). STEP_EMIT with *out set (out has in's time and no value before), STEP_NONE, or -errno with
      * the error set. */
     int (*step)(struct call *call, const struct point *in, const struct point *arguments, struct point *out);
+    /* The steps for `count` numbers, or booleans as 0 and 1, at once: none of them fails or filters. `times`
+     * is set only with TRANSFORM_OF_TIMES. out: not `in`. NULL: there is no such form. */
+    void (*column)(void *state, const double *in, const double *times, uint32_t count, double *out);
     /* The end of the sequence: may emit one more. */
     int (*finish)(struct call *call, struct point *out);
     /* Frees what the state owns; the state is zeroed afterwards. */

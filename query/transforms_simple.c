@@ -261,6 +261,96 @@ static int step_rand(
     return STEP_EMIT;
 }
 
+/* ---- the same a column at a time: what the steps do, with numbers and booleans ---- */
+
+static void column_time(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    (void)state;
+    (void)in;
+    memcpy(out, times, count * sizeof(*out));
+}
+
+static void column_count(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    int64_t *before = state;
+    (void)in;
+    (void)times;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = (double)(*before + 1 + i);
+    *before += count;
+}
+
+static void column_index(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    int64_t *before = state;
+    (void)in;
+    (void)times;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = (double)(*before + i);
+    *before += count;
+}
+
+static void column_sum(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    struct total *total = state;
+    double sum = total->sum;
+    (void)times;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += in[i];
+        out[i] = sum;
+    }
+    total->sum = sum;
+}
+
+static void column_mean(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    struct total *total = state;
+    column_sum(state, in, times, count, out);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] /= (double)(total->count + 1 + i);
+    total->count += count;
+}
+
+static void column_first(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    struct flag *seen = state;
+    (void)in;
+    (void)times;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = i == 0 && !seen->set;
+    seen->set = seen->set || count > 0;
+}
+
+static void column_alltrue(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    struct flag *failed = state;
+    (void)times;
+    for (uint32_t i = 0; i < count; i++) {
+        failed->set = failed->set || !(in[i] > 0);
+        out[i] = !failed->set;
+    }
+}
+
+static void column_anytrue(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    struct flag *found = state;
+    (void)times;
+    for (uint32_t i = 0; i < count; i++) {
+        found->set = found->set || in[i] > 0;
+        out[i] = found->set;
+    }
+}
+
+static void column_dt(void *state, const double *in, const double *times, uint32_t count, double *out)
+{
+    struct previous_time *previous = state;
+    (void)in;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = previous->set ? times[i] - previous->t : 0;
+        *previous = (struct previous_time){true, times[i]};
+    }
+}
+
 static const struct transform TRANSFORMS[] = {
     {.name = "d",
         .arguments = {{ARGUMENT_CONSTANT | ARGUMENT_OPTIONAL, NULL}},
@@ -271,11 +361,11 @@ static const struct transform TRANSFORMS[] = {
         .argument_count = 1,
         .step = step_access},
     {.name = "if",
-        .flags = TRANSFORM_FILTERS,
+        .flags = TRANSFORM_FILTERS | TRANSFORM_SELECTS,
         .arguments = {{0, NULL}},
         .argument_count = 1,
         .step = step_if},
-    {.name = "t", .step = step_time},
+    {.name = "t", .flags = TRANSFORM_OF_TIMES, .step = step_time, .column = column_time},
     {.name = "tshift",
         .arguments = {{ARGUMENT_CONSTANT, NULL}},
         .argument_count = 1,
@@ -293,14 +383,30 @@ static const struct transform TRANSFORMS[] = {
         .argument_count = 2,
         .prepare = prepare_bucket,
         .step = step_distance},
-    {.name = "count", .state_bytes = sizeof(int64_t), .step = step_count},
-    {.name = "i", .state_bytes = sizeof(int64_t), .step = step_index},
-    {.name = "sum", .state_bytes = sizeof(struct total), .step = step_sum},
-    {.name = "mean", .state_bytes = sizeof(struct total), .step = step_mean},
-    {.name = "first", .state_bytes = sizeof(struct flag), .step = step_first},
-    {.name = "alltrue", .state_bytes = sizeof(struct flag), .step = step_alltrue},
-    {.name = "anytrue", .state_bytes = sizeof(struct flag), .step = step_anytrue},
-    {.name = "dt", .state_bytes = sizeof(struct previous_time), .step = step_dt},
+    {.name = "count", .state_bytes = sizeof(int64_t), .step = step_count, .column = column_count},
+    {.name = "i", .state_bytes = sizeof(int64_t), .step = step_index, .column = column_index},
+    {.name = "sum", .state_bytes = sizeof(struct total), .step = step_sum, .column = column_sum},
+    {.name = "mean", .state_bytes = sizeof(struct total), .step = step_mean, .column = column_mean},
+    {.name = "first",
+        .flags = TRANSFORM_GIVES_BOOLEANS,
+        .state_bytes = sizeof(struct flag),
+        .step = step_first,
+        .column = column_first},
+    {.name = "alltrue",
+        .flags = TRANSFORM_GIVES_BOOLEANS,
+        .state_bytes = sizeof(struct flag),
+        .step = step_alltrue,
+        .column = column_alltrue},
+    {.name = "anytrue",
+        .flags = TRANSFORM_GIVES_BOOLEANS,
+        .state_bytes = sizeof(struct flag),
+        .step = step_anytrue,
+        .column = column_anytrue},
+    {.name = "dt",
+        .flags = TRANSFORM_OF_TIMES,
+        .state_bytes = sizeof(struct previous_time),
+        .step = step_dt,
+        .column = column_dt},
     {.name = "rand", .state_bytes = sizeof(uint64_t), .step = step_rand},
 };
 const struct transform_list SIMPLE_TRANSFORMS = {TRANSFORMS, sizeof(TRANSFORMS) / sizeof(TRANSFORMS[0])};
