@@ -1,7 +1,9 @@
 /* The REST API over real sockets, with a server in this process: inserts synced, by API key, keep-alive.
  * bench_http [POINTS] POINTS: inserted in batches, and length of the stream that is read; single inserts and
- * point reads are a share of it. */
+ * point reads are a share of it. What is measured plainly and over TLS takes turns, so that both see the same
+ * machine; the client's part of TLS is on the same processors. */
 #include "bench_common.h"
+#include "certificate.h"
 #include "generate.h"
 
 #include "configuration.h"
@@ -13,6 +15,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +38,7 @@ struct client {
     struct bench *all;
     pthread_t thread;
     int socket;
+    SSL *tls;       /* NULL: plain */
     char *requests; /* concatenated */
     size_t *ends;   /* of request i */
     size_t request_count;
@@ -47,6 +51,8 @@ struct bench {
     struct configuration configuration;
     struct database *database;
     struct server *server;
+    char certificate[PATH_BYTES + 8], key[PATH_BYTES + 8];
+    SSL_CTX *tls; /* of the clients; NULL: plain HTTP */
     unsigned connections;
     struct client clients[CONNECTIONS_MAX];
 };
@@ -117,10 +123,35 @@ static int dial(const struct bench *bench)
     return file;
 }
 
-static void send_all(int file, const char *data, size_t size)
+static SSL *shake_hands(const struct bench *bench, int file)
+{
+    SSL *tls = SSL_new(bench->tls);
+    if (!tls || SSL_set_fd(tls, file) != 1 || SSL_connect(tls) != 1)
+        bench_fail("no TLS with port %u", server_port(bench->server));
+    return tls;
+}
+
+/* As recv. */
+static ssize_t receive_some(struct client *client, void *to, size_t size)
+{
+    size_t count;
+    if (!client->tls)
+        return recv(client->socket, to, size, 0);
+    return SSL_read_ex(client->tls, to, size, &count) == 1 ? (ssize_t)count : -1;
+}
+
+static ssize_t send_some(struct client *client, const void *data, size_t size)
+{
+    size_t count;
+    if (!client->tls)
+        return send(client->socket, data, size, MSG_NOSIGNAL);
+    return SSL_write_ex(client->tls, data, size, &count) == 1 ? (ssize_t)count : -1;
+}
+
+static void send_all(struct client *client, const char *data, size_t size)
 {
     while (size > 0) {
-        ssize_t sent = send(file, data, size, MSG_NOSIGNAL);
+        ssize_t sent = send_some(client, data, size);
         if (sent <= 0)
             bench_fail("the server closed the connection");
         data += sent;
@@ -129,12 +160,12 @@ static void send_all(int file, const char *data, size_t size)
 }
 
 /* Receives one answer. Returns its bytes; a status other than 200 ends the bench. */
-static uint64_t receive(int file, char *buffer)
+static uint64_t receive(struct client *client, char *buffer)
 {
     size_t used = 0;
     char *head_end = NULL;
     while (!head_end) {
-        ssize_t count = recv(file, buffer + used, RECEIVE_BYTES - 1 - used, 0);
+        ssize_t count = receive_some(client, buffer + used, RECEIVE_BYTES - 1 - used);
         if (count <= 0)
             bench_fail("the server closed the connection");
         used += (size_t)count;
@@ -149,7 +180,7 @@ static uint64_t receive(int file, char *buffer)
     if (length) {
         size_t wanted = (size_t)(head_end + 4 - buffer) + strtoull(length + 18, NULL, 10);
         for (; total < wanted;) {
-            ssize_t count = recv(file, buffer, RECEIVE_BYTES, 0);
+            ssize_t count = receive_some(client, buffer, RECEIVE_BYTES);
             if (count <= 0)
                 bench_fail("the server closed the connection");
             total += (size_t)count;
@@ -159,7 +190,7 @@ static uint64_t receive(int file, char *buffer)
     char tail[8] = {0}; /* the last bytes received: a chunked body ends with "0\r\n\r\n" behind "]\r\n" */
     memcpy(tail, buffer + used - 8, 8);
     while (memcmp(tail, "]\r\n0\r\n\r\n", 8) != 0) {
-        ssize_t count = recv(file, buffer, RECEIVE_BYTES, 0);
+        ssize_t count = receive_some(client, buffer, RECEIVE_BYTES);
         if (count <= 0)
             bench_fail("the server closed the connection");
         total += (size_t)count;
@@ -180,8 +211,8 @@ static void *run_client(void *argument)
     for (size_t i = 0; i < client->request_count; i++) {
         size_t start = i > 0 ? client->ends[i - 1] : 0;
         double started = bench_now();
-        send_all(client->socket, client->requests + start, client->ends[i] - start);
-        client->received += receive(client->socket, buffer);
+        send_all(client, client->requests + start, client->ends[i] - start);
+        client->received += receive(client, buffer);
         client->seconds[i] = bench_now() - started;
     }
     free(buffer);
@@ -193,11 +224,13 @@ static void run_clients(void *context)
     struct bench *bench = context;
     for (unsigned i = 0; i < bench->connections; i++) {
         bench->clients[i].socket = dial(bench);
+        bench->clients[i].tls = bench->tls ? shake_hands(bench, bench->clients[i].socket) : NULL;
         if (pthread_create(&bench->clients[i].thread, NULL, run_client, &bench->clients[i]) != 0)
             bench_fail("no thread");
     }
     for (unsigned i = 0; i < bench->connections; i++) {
         pthread_join(bench->clients[i].thread, NULL);
+        SSL_free(bench->clients[i].tls);
         close(bench->clients[i].socket);
     }
 }
@@ -382,6 +415,84 @@ static void bench_read(struct bench *bench, const char *work, size_t requests, u
     clients_free(bench);
 }
 
+/* ---- with TLS and without ---- */
+
+static void set_tls(struct bench *bench, bool on)
+{
+    static SSL_CTX *context;
+    if (!context)
+        context = SSL_CTX_new(TLS_client_method()); /* it verifies nothing: the certificate is its own */
+    if (!context)
+        bench_fail("no TLS");
+    bench->tls = on ? context : NULL;
+    bench->configuration.tls_cert = on ? bench->certificate : NULL;
+    bench->configuration.tls_key = on ? bench->key : NULL;
+}
+
+static int compare_results(const void *a, const void *b)
+{
+    const struct bench_result *x = a, *y = b;
+    return (x->seconds > y->seconds) - (x->seconds < y->seconds);
+}
+
+/* Runs the clients' requests plainly and over TLS in turns. A row for the median of each, and what TLS takes.
+ */
+static void compare_tls(struct bench *bench, const char *work, uint64_t points, uint64_t bytes)
+{
+    enum { ROUNDS = 9 };
+    struct bench_result results[2][ROUNDS];
+    double ratios[ROUNDS], cpu_ratios[ROUNDS];
+    char name[160];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int on = 0; on < 2; on++) {
+            set_tls(bench, on);
+            results[on][round] = bench_run(0, 1, open_server, run_clients, bench);
+        }
+        ratios[round] = results[1][round].seconds / results[0][round].seconds;
+        cpu_ratios[round] = results[1][round].cpu_seconds / results[0][round].cpu_seconds;
+    }
+    set_tls(bench, false);
+    for (int on = 0; on < 2; on++) {
+        qsort(results[on], ROUNDS, sizeof(struct bench_result), compare_results);
+        snprintf(name, sizeof(name), "%s, %s", work, on ? "over TLS" : "plain");
+        bench_row(name, points, bytes, 0, &results[on][ROUNDS / 2]);
+    }
+    double median = bench_percentile(ratios, ROUNDS, 0.5);
+    bench_row_text("… over TLS to plain", "time %.2f (%.2f to %.2f in %d pairs), processor %.2f", median,
+        ratios[0], ratios[ROUNDS - 1], ROUNDS, bench_percentile(cpu_ratios, ROUNDS, 0.5));
+}
+
+static void bench_tls_inserts(
+    struct bench *bench, unsigned connections, uint64_t points, uint32_t batch_points)
+{
+    char work[128];
+    uint64_t bytes = 0;
+    size_t requests = (size_t)(points / connections / batch_points);
+    if (requests == 0)
+        requests = 1;
+    bench->connections = connections;
+    for (unsigned i = 0; i < connections; i++) {
+        make_inserts(bench, i, requests, batch_points);
+        bytes += bench->clients[i].ends[requests - 1];
+    }
+    snprintf(work, sizeof(work), "REST insert, %u point%s at once, %u connection%s", batch_points,
+        batch_points == 1 ? "" : "s", connections, connections == 1 ? "" : "s");
+    compare_tls(bench, work, (uint64_t)requests * batch_points * connections, bytes);
+    clients_free(bench);
+}
+
+static void bench_tls(struct bench *bench, uint64_t points)
+{
+    snprintf(bench->certificate, sizeof(bench->certificate), "%s/cert", bench_directory());
+    snprintf(bench->key, sizeof(bench->key), "%s/key", bench_directory());
+    if (!certificate_make("localhost", bench->certificate, bench->key))
+        bench_fail("cannot make a certificate");
+    bench_tls_inserts(bench, 1, points / 200, 1);
+    bench_tls_inserts(bench, CONNECTIONS_MAX, points / 20, 1);
+    bench_tls_inserts(bench, 1, points, BATCH_POINTS);
+    bench_tls_inserts(bench, 4, points, BATCH_POINTS);
+}
+
 int main(int argc, char **argv)
 {
     static struct bench bench;
@@ -403,6 +514,7 @@ int main(int argc, char **argv)
     bench_read(&bench, "REST last point, 1 connection", reads, points, 1, query_last);
     bench_read(
         &bench, "REST random range of 1000 points, G", reads / 4 + 1, points, RANGE_POINTS, query_range);
+    bench_tls(&bench, points / 2);
     close_server(&bench);
     configuration_free(&bench.configuration);
     return 0;

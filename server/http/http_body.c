@@ -164,7 +164,11 @@ static bool body_wait(struct http_exchange *exchange)
     struct http_body *body = &exchange->client->body;
     int64_t pause_ns = (int64_t)(exchange->http->options.read_timeout_ms * NS_PER_MS);
     int64_t limit_ns = body->credit_ns < pause_ns ? body->credit_ns : pause_ns;
+    struct http_client *client = exchange->client;
     uint64_t begun_ns = clock_monotonic_ns();
+    if (limit_ns > 0 && body->received > 0)
+        http_spin_wait_body(
+            &client->body_spin, &client->clients->spinners, &client->clients->active, client->file);
     bool came = limit_ns > 0 && http_client_wait(exchange->client, (uint64_t)limit_ns);
     uint64_t waited_ns = clock_monotonic_ns() - begun_ns;
     body->credit_ns -= (int64_t)waited_ns;

@@ -322,7 +322,7 @@ struct http_client *http_client_make(struct http_clients *clients)
 void http_client_open(struct http_client *client)
 {
     client->served = client->ready = false;
-    client->spin = (struct http_spin){0};
+    client->spin = client->body_spin = (struct http_spin){0};
     atomic_store(&client->yields, false);
 }
 

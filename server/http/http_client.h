@@ -48,7 +48,7 @@ struct http_client {
     bool ready;                   /* a head has been read, CivetWeb has not seen it yet */
     char remote_address[HTTP_ADDRESS_BYTES];
     uint16_t remote_port;
-    struct http_spin spin;
+    struct http_spin spin, body_spin;
     struct http_buffers *buffers; /* NULL while idle */
     size_t begin, end;            /* bytes of buffers->input that were received and not used */
     struct http_head *head;       /* of the current request, in `buffers` */

@@ -37,11 +37,13 @@ static bool has_news(int socket)
            (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-static bool wait_awake(const struct http_spin *spin, const atomic_uint *active, int socket)
+/* allowed: requests that may be under way. */
+static bool wait_awake(
+    uint64_t begun_ns, uint64_t limit_ns, const atomic_uint *active, unsigned allowed, int socket)
 {
     bool news = false;
-    uint64_t now_ns = spin->answered_ns;
-    while (!news && now_ns - spin->answered_ns < HTTP_SPIN_NS && atomic_load(active) == 0) {
+    uint64_t now_ns = begun_ns;
+    while (!news && now_ns - begun_ns < limit_ns && atomic_load(active) <= allowed) {
         news = has_news(socket);
         if (!news)
             (void)sched_yield(); /* the client may have been woken on this core */
@@ -68,6 +70,17 @@ void http_spin_wait(
     if (!is_worth_it(spin) || atomic_load(active) > 0)
         return;
     if (atomic_fetch_add(&spinners->awake, 1) < spinners->awake_max)
-        note_result(spin, wait_awake(spin, active, socket));
+        note_result(spin, wait_awake(spin->answered_ns, HTTP_SPIN_NS, active, 0, socket));
+    atomic_fetch_sub(&spinners->awake, 1);
+}
+
+void http_spin_wait_body(
+    struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, int socket)
+{
+    spin->lively = true;
+    if (!is_worth_it(spin) || atomic_load(active) > 1)
+        return;
+    if (atomic_fetch_add(&spinners->awake, 1) < spinners->awake_max)
+        note_result(spin, wait_awake(clock_monotonic_ns(), HTTP_SPIN_BODY_NS, active, 1, socket));
     atomic_fetch_sub(&spinners->awake, 1);
 }

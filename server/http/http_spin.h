@@ -16,6 +16,7 @@
 
 enum {
     HTTP_SPIN_NS = 100000,
+    HTTP_SPIN_BODY_NS = 30000,
     HTTP_SPIN_GAP_NS = 250000, /* a client is lively whose request comes so soon after the answer */
     HTTP_SPIN_DOUBLINGS_MAX =
         10, /* after so many vain waits in a row one request in 1024 is waited for awake */
@@ -42,6 +43,13 @@ void http_spin_begin(struct http_spin *spin, uint64_t now_ns);
 /* It was answered: waits awake for the next one's first byte, HTTP_SPIN_NS at most and while `active` is 0,
  * or returns at once when that does not promise anything. socket: the connection's. */
 void http_spin_wait(
+    struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, int socket);
+
+/* Part of a body has come and more must follow: waits awake for it, HTTP_SPIN_BODY_NS at most and while no
+ * other request is under way, unless that was vain lately. spin: of the bodies of this connection. A body
+ * under TLS comes in records of 16 KiB, and the client encrypts one in less time than it takes to wake a
+ * thread. */
+void http_spin_wait_body(
     struct http_spin *spin, struct http_spinners *spinners, const atomic_uint *active, int socket);
 
 #endif

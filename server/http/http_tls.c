@@ -158,6 +158,8 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret_protocol, unsigne
 
 static void context_configure(SSL_CTX *context)
 {
+    (void)SSL_CTX_set_ciphersuites(context,
+        "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"); /* the fastest first */
     /* of TLS 1.2; with forward secrecy and authenticated encryption, as all of 1.3 */
     (void)SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
     (void)SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);

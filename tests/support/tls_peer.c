@@ -1,61 +1,26 @@
 #include "tls_peer.h"
 
+#include "certificate.h"
 #include "http_peer.h"
 #include "test.h"
 
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include <unistd.h>
 
-enum { REPLY_BYTES_MAX = 24 << 20, VALID_SECONDS = 3600 };
+enum { REPLY_BYTES_MAX = 24 << 20 };
 
 /* ---- certificates ---- */
 
-static void write_key(EVP_PKEY *key, const char *path, const char *password)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    int length = password ? (int)strlen(password) : 0;
-    assert_int_equal(PEM_write_PrivateKey(file, key, password ? EVP_aes_128_cbc() : NULL,
-                         (const unsigned char *)password, length, NULL, NULL),
-        1);
-    assert_int_equal(fclose(file), 0);
-}
-
 void tls_make_key(const char *path, const char *password)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    assert_non_null(key);
-    write_key(key, path, password);
-    EVP_PKEY_free(key);
+    assert_true(certificate_make_key(path, password));
 }
 
 void tls_make_certificate(const char *name, const char *certificate_path, const char *key_path)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = X509_new();
-    assert_non_null(key);
-    assert_non_null(certificate);
-    X509_NAME *subject = X509_get_subject_name(certificate);
-    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1), 1);
-    assert_int_equal(
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0), 1);
-    assert_int_equal(X509_set_issuer_name(certificate, subject), 1);
-    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), 0));
-    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), VALID_SECONDS));
-    assert_int_equal(X509_set_pubkey(certificate, key), 1);
-    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
-    FILE *file = fopen(certificate_path, "w");
-    assert_non_null(file);
-    assert_int_equal(PEM_write_X509(file, certificate), 1);
-    assert_int_equal(fclose(file), 0);
-    write_key(key, key_path, NULL);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    assert_true(certificate_make(name, certificate_path, key_path));
 }
 
 /* ---- a client ---- */

@@ -126,6 +126,30 @@ static void test_gives_way_to_other_work(void **state)
     disconnect_pair(&pair);
 }
 
+/* The request itself is under way, and so are the bytes that follow. */
+static void test_waits_for_the_rest_of_a_body(void **state)
+{
+    (void)state;
+    struct pair pair = connect_pair();
+    struct http_spin spin = {0};
+    atomic_store(&pair.active, 1);
+    assert_int_equal(send(pair.client, "b", 1, 0), 1);
+    http_spin_wait_body(&spin, &pair.spinners, &pair.active, pair.server);
+    assert_int_equal(spin.vain_count, 0);
+    char byte;
+    assert_int_equal(recv(pair.server, &byte, 1, MSG_DONTWAIT), 1);
+    http_spin_wait_body(&spin, &pair.spinners, &pair.active, pair.server);
+    assert_int_equal(spin.vain_count, 1); /* nothing came: the next wait is not tried */
+    assert_int_equal(spin.skip, 1);
+    http_spin_wait_body(&spin, &pair.spinners, &pair.active, pair.server);
+    assert_int_equal(spin.vain_count, 1);
+    atomic_store(&pair.active, 2); /* others are served */
+    http_spin_wait_body(&spin, &pair.spinners, &pair.active, pair.server);
+    assert_int_equal(spin.vain_count, 1);
+    assert_int_equal(atomic_load(&pair.spinners.awake), 0);
+    disconnect_pair(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_tries_ever_more_rarely),
         cmocka_unit_test(test_leaves_a_slow_client_alone),
         cmocka_unit_test(test_gives_way_to_other_work),
+        cmocka_unit_test(test_waits_for_the_rest_of_a_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
