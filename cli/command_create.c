@@ -124,7 +124,9 @@ static int create(const char *path, struct creation *creation, struct error *ret
 int command_create(int argc, char **argv)
 {
     static const char no_other_server[] = "ConnectorDB is one program now and needs no other server";
+    static char test_user[] = "test:test";
     struct creation creation = {0};
+    bool test = false;
     const struct option_entry options[] = {
         {"config", 'c', OPTION_TEXT, "FILE", "configuration to start with (see connectordb write config)",
             &creation.configuration_file, 0, 0},
@@ -138,7 +140,8 @@ int command_create(int argc, char **argv)
         {"redis", 0, OPTION_OBSOLETE, NULL, no_other_server, NULL, 0, 0},
         {"nats", 0, OPTION_OBSOLETE, NULL, no_other_server, NULL, 0, 0},
         {"sql", 0, OPTION_OBSOLETE, NULL, no_other_server, NULL, 0, 0},
-        {"test", 0, OPTION_OBSOLETE, NULL, "there is no special configuration for tests", NULL, 0, 0},
+        {"test", 0, OPTION_FLAG, NULL,
+            "makes the administrator test with the password test: for trying it out", &test, 0, 0},
     };
     const struct command_line line = {"create DB",
         "Makes a database in the new directory DB. Without --user it holds no user: import some.", options,
@@ -148,6 +151,10 @@ int command_create(int argc, char **argv)
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
+    if (test && creation.user)
+        return usage_error(argv[0], "--test makes a user of its own: leave --user out");
+    if (test)
+        creation.user = test_user;
     if (!creation.user && creation.password_file)
         return usage_error(argv[0], "--password-file is of a user: give --user NAME");
     int r = create(arguments[0], &creation, &error);

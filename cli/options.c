@@ -150,6 +150,12 @@ static int check_arguments(const struct command_line *line, const char *command,
     return EXIT_GOOD;
 }
 
+/* ConnectorDB 0.3 took -l=error and -p=0 as well: a value behind a letter may begin with '='. */
+static const char *option_value(int code, const char *text)
+{
+    return code < CODE_BASE && text && *text == '=' ? text + 1 : text;
+}
+
 bool command_line_parse(
     const struct command_line *line, int argc, char **argv, char ***ret_arguments, int *ret_exit_code)
 {
@@ -168,7 +174,7 @@ bool command_line_parse(
         else if (code == ':')
             *ret_exit_code = usage_error(command, "%s needs a value", argv[optind - 1]);
         else
-            *ret_exit_code = set_option(command, find_entry(line, code), optarg);
+            *ret_exit_code = set_option(command, find_entry(line, code), option_value(code, optarg));
     }
     if (*ret_exit_code == EXIT_GOOD && help_wanted) {
         print_help(line);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ static struct {
 bool log_level_parse(const char *name, enum log_level *ret_level)
 {
     for (int i = LOG_DEBUG; i <= LOG_ERROR; i++) {
-        if (strcmp(name, LEVEL_NAMES[i]) == 0) {
+        if (strcasecmp(name, LEVEL_NAMES[i]) == 0) {
             *ret_level = (enum log_level)i;
             return true;
         }

@@ -68,6 +68,17 @@ class Usage(FolderTest):
         done = command("create", self.database, "--sqlbackend", "postgres")
         self.assertIn("--sqlbackend has no effect", done.stderr)
 
+    def test_spellings_of_old(self):
+        """As ConnectorDB 0.3 and the programs around it call the command."""
+        command("create", self.database, "--test", "--sqlbackend=sqlite3", "-l=ERROR")
+        self.start("-l=ERROR", "-p=0")
+        self.assertEqual(self.request("GET", "/api/v1/?q=this", login="test:test").body, b"test/user")
+        self.stop()
+        for level in ("DEBUG", "Info", "warn"):
+            command("check", self.database, "--loglevel", level)
+        command("check", self.database, "-l=LOUD", exit_code=2)
+        command("create", self.database + "2", "--test", "--user", "a:b", exit_code=2)
+
 
 class Create(FolderTest):
     def test_over_something(self):
