@@ -142,14 +142,6 @@ const struct field *const *fields_by_name(const struct object_kind *kind, size_t
 
 /* ---- objects ---- */
 
-void fields_set_defaults(const struct object_kind *kind, void *object)
-{
-    for (size_t i = 0; i < kind->count; i++) {
-        if (kind->fields[i].type == FIELD_FLAG)
-            *field_flag(&kind->fields[i], object) = kind->fields[i].default_flag;
-    }
-}
-
 void fields_free(const struct object_kind *kind, void *object)
 {
     for (size_t i = 0; i < kind->count; i++) {

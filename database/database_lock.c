@@ -232,17 +232,6 @@ int lock_await(const char *path, const struct lock_patience *patience, struct er
     return r < 0 ? report(r, path, &holder, ret_error) : 0;
 }
 
-int lock_is_held(const char *path)
-{
-    int file;
-    int r = open_lock(path, O_RDONLY, &file, NULL);
-    if (r < 0 || file < 0)
-        return r;
-    r = ask_lock(file);
-    (void)close(file);
-    return r == -EBUSY ? 1 : r;
-}
-
 /* ---- for other layers ---- */
 
 static enum database_holder_state holder_state(const struct process_identity *identity)

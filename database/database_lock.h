@@ -50,8 +50,6 @@ int lock_share(
 bool database_lock_is_writable(const char *path);
 /* The same without taking it or changing the file. */
 int lock_await(const char *path, const struct lock_patience *patience, struct error *ret_error);
-/* 1: some process holds it, be it one that is ending; 0; -errno. */
-int lock_is_held(const char *path);
 
 /* The record of a process; NULL: nobody. */
 void lock_record(const struct process_identity *identity, const char *role, char to[LOCK_RECORD_BYTES + 1]);

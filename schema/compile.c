@@ -783,11 +783,6 @@ void schema_free(struct schema *schema)
     free(schema);
 }
 
-bool schema_accepts_all(const struct schema *schema)
-{
-    return schema->root->accepts_all;
-}
-
 const struct member_rule *node_find_member(const struct node *node, const uint8_t *name, size_t size)
 {
     struct member_rule wanted = {.name = {(const char *)name, (uint32_t)size}};

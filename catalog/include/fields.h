@@ -98,8 +98,6 @@ static inline int64_t field_get_id(const struct field *field, const void *object
     return *(const int64_t *)(const void *)((const char *)object + field->offset);
 }
 
-/* Sets every flag to its default. */
-void fields_set_defaults(const struct object_kind *kind, void *object);
 /* Frees the texts, zeroes the object. */
 void fields_free(const struct object_kind *kind, void *object);
 /* Checks every text of the object, in the order of the table. is_new: also what only new values must fulfil.

@@ -116,7 +116,4 @@ const char *batch_sender(const struct batch *batch, uint32_t i, size_t *ret_size
 /* The sum of the msgpack sizes of the values of points [from, from + count): the series' logical bytes. */
 uint64_t batch_logical_bytes(const struct batch *batch, uint32_t from, uint32_t count);
 
-/* Both have the same points: equal time bits, equal canonical values, equal senders. For tests and check. */
-bool batch_equal(const struct batch *a, const struct batch *b);
-
 #endif

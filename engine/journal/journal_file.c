@@ -277,13 +277,6 @@ static int prepare(struct io *io, const char *directory, const struct journal_fi
     return 0;
 }
 
-int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64_t id, uint64_t size,
-    const char *recycle, uint64_t nonce, struct journal_file **ret_journal, struct error *ret_error)
-{
-    const struct journal_file wanted = {.id = id, .size = size, .filled = size, .nonce = nonce};
-    return prepare(io, directory, &wanted, recycle, ret_journal, ret_error);
-}
-
 static int draw_nonce(uint64_t *ret_nonce, struct error *ret_error)
 {
     if (getrandom(ret_nonce, sizeof(*ret_nonce), 0) != (ssize_t)sizeof(*ret_nonce))

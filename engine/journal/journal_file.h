@@ -47,10 +47,6 @@ int journal_file_prepare(struct io *io, const char *directory, uint64_t id, uint
 int journal_file_prepare_partly(struct io *io, const char *directory, uint64_t id, uint64_t size,
     uint64_t fill, struct journal_file **ret_journal, struct error *ret_error);
 
-/* The same as journal_file_prepare with a given nonce, for files that must be reproducible byte for byte. */
-int journal_file_prepare_with_nonce(struct io *io, const char *directory, uint64_t id, uint64_t size,
-    const char *recycle, uint64_t nonce, struct journal_file **ret_journal, struct error *ret_error);
-
 /* Writes zeros to [from, to) and syncs them, which allocates the blocks. Nobody else may write there
  * meanwhile.
  * ret_synced  whether the sync was started. On failure: false = a write failed (no space), nothing else is

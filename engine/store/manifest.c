@@ -57,19 +57,6 @@ int manifest_add_segment(struct manifest *manifest, struct manifest_segment segm
     return 0;
 }
 
-int manifest_remove_journal(struct manifest *manifest, uint64_t id)
-{
-    for (uint32_t i = 0; i < manifest->journal_count; i++) {
-        if (manifest->journals[i].id != id)
-            continue;
-        manifest->journal_count--;
-        memmove(&manifest->journals[i], &manifest->journals[i + 1],
-            (manifest->journal_count - i) * sizeof(*manifest->journals));
-        return 0;
-    }
-    return -ENOENT;
-}
-
 /* The index of the first deleted series with this id or a larger one. */
 static uint64_t deleted_index(const struct manifest *manifest, uint64_t series_id)
 {

@@ -35,7 +35,6 @@ int manifest_copy(const struct manifest *from, struct manifest *ret_to);
 void manifest_free(struct manifest *manifest); /* accepts a zeroed one */
 int manifest_add_journal(struct manifest *manifest, struct manifest_journal journal);
 int manifest_add_segment(struct manifest *manifest, struct manifest_segment segment);
-int manifest_remove_journal(struct manifest *manifest, uint64_t id);
 int manifest_add_deleted(struct manifest *manifest, uint64_t series_id);
 
 #endif

@@ -44,9 +44,6 @@ void schema_free(struct schema *schema);
  * them. */
 size_t schema_bytes(const struct schema *schema);
 
-/* True: every value conforms ({} and the like); schema_check is then free. */
-bool schema_accepts_all(const struct schema *schema);
-
 /* Checks every value of the batch. 0: all conform. -EINVAL: one does not; the message names the datapoint
  * (counted from 0), the place in its value, what is wrong and what is expected. -E2BIG: too many steps or too
  * much time, the batch is refused; -ENOMEM. Any thread; does not block. */

@@ -2,6 +2,7 @@
  * written, what was known to be on disk is never cut silently, and what was never acknowledged never stops an
  * open. */
 #include "test.h"
+#include "batch_equal.h"
 
 #include "bytes.h"
 #include "checksum.h"
@@ -346,9 +347,10 @@ static void stale_frames_are_nothing(void **state)
     assert_int_equal(rename(fixture->journal->path, old_path), 0);
     journal_file_close(fixture->journal);
     fixture->pristine = NULL;
-    assert_int_equal(journal_file_prepare_with_nonce(fixture->io, fixture->directory, SAMPLE_JOURNAL_ID,
-                         SAMPLE_JOURNAL_BYTES, old_path, SAMPLE_NONCE + 1, &fixture->journal, NULL),
+    assert_int_equal(journal_file_prepare(fixture->io, fixture->directory, SAMPLE_JOURNAL_ID,
+                         SAMPLE_JOURNAL_BYTES, old_path, &fixture->journal, NULL),
         0);
+    sample_set_nonce(fixture->journal, SAMPLE_NONCE + 1);
     for (unsigned count = 0; count <= SAMPLE_FRAMES; count++) {
         put(fixture, 4096, old + 4096, SAMPLE_JOURNAL_BYTES - 4096);
         sample_append(fixture->journal, 4096, SAMPLE_FRAMES, false, fixture->ends);

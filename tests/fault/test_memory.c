@@ -3,6 +3,7 @@
  * it is opened again. (The linker wraps the allocating functions, so that AddressSanitizer sees what is lost
  * on the way.) */
 #include "store_helpers.h"
+#include "batch_equal.h"
 
 #include "io.h"
 

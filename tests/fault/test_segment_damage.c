@@ -1,6 +1,7 @@
 /* A segment damaged in every way that a table can list: each bit flipped, each length cut, parts swapped.
  * Opening or reading must say so, or everything that is read is what was written. */
 #include "test.h"
+#include "batch_equal.h"
 
 #include "bytes.h"
 #include "checksum.h"

@@ -1,6 +1,7 @@
 /* Columns from outside: decoding arbitrary bytes is refused or gives a batch that encodes and decodes to
  * itself; and numbers made from the input come back bit for bit. The first byte says which. */
 #include "bytes.h"
+#include "batch_equal.h"
 #include "check.h"
 #include "columns.h"
 

@@ -6,6 +6,7 @@
  * Nothing is read outside; what a distrusting reader takes is valid to the last value and packs again to the
  * same points; and a scan visits whole units only. */
 #include "batch.h"
+#include "batch_equal.h"
 #include "bytes.h"
 #include "check.h"
 #include "checksum.h"

@@ -1,6 +1,7 @@
 /* Any bytes as a text of datapoints, in random chunks: no crash, the same answer as in one piece; and what
  * was read is printed, read again and equal. The first two bytes choose rules and chunk sizes. */
 #include "check.h"
+#include "batch_equal.h"
 #include "json_points.h"
 #include "msgpack_value.h"
 

@@ -1,6 +1,7 @@
 /* Any bytes as a text with datapoints of several streams, in random chunks: no crash, and the same streams,
  * points and error as in one piece. The first byte chooses chunk and read sizes. */
 #include "check.h"
+#include "batch_equal.h"
 #include "json_streams.h"
 
 #include <string.h>

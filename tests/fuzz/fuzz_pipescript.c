@@ -1,6 +1,7 @@
 /* PipeScript: `SCRIPT \n POINTS`. Whatever the script, compiling and running end within their limits, and the
  * results do not depend on how the datapoints come in pieces. */
 #include "check.h"
+#include "batch_equal.h"
 #include "json_points.h"
 #include "script.h"
 

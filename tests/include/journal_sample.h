@@ -19,6 +19,8 @@ void sample_frame(unsigned number, struct frame *ret_frame, struct batch *ret_ba
 
 /* An empty journal-7 with the fixed nonce in the directory. */
 struct journal_file *sample_journal(struct io *io, const char *directory, const char *recycle);
+/* Gives an empty journal this nonce, so that its bytes are reproducible. */
+void sample_set_nonce(struct journal_file *journal, uint64_t nonce);
 
 /* Packs sample frame `number` into malloc'ed memory: free it. The caller sets frame->offset, group,
  * synced_to and continues. */

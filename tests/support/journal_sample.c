@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "bytes.h"
+#include "checksum.h"
 #include "journal_file.h"
 #include "journal_format.h"
 #include "journal_sample.h"
@@ -89,13 +90,26 @@ void sample_frame(unsigned number, struct frame *ret_frame, struct batch *ret_ba
     };
 }
 
+void sample_set_nonce(struct journal_file *journal, uint64_t nonce)
+{
+    uint8_t page[JOURNAL_HEADER_BYTES];
+    const size_t checked_from = offsetof(struct journal_header, version);
+    memcpy(page, map_data(journal->map), sizeof(page));
+    store_u64(page + offsetof(struct journal_header, nonce), nonce);
+    store_u64(page + offsetof(struct journal_header, checksum),
+        checksum(page + checked_from, sizeof(page) - checked_from, 0));
+    assert_int_equal(pwrite(journal->file, page, sizeof(page), 0), sizeof(page));
+    journal->nonce = nonce;
+}
+
 struct journal_file *sample_journal(struct io *io, const char *directory, const char *recycle)
 {
     struct journal_file *journal;
     struct error error = {0};
-    if (journal_file_prepare_with_nonce(io, directory, SAMPLE_JOURNAL_ID, SAMPLE_JOURNAL_BYTES, recycle,
-            SAMPLE_NONCE, &journal, &error) < 0)
+    if (journal_file_prepare(
+            io, directory, SAMPLE_JOURNAL_ID, SAMPLE_JOURNAL_BYTES, recycle, &journal, &error) < 0)
         fail_msg("%s", error.message);
+    sample_set_nonce(journal, SAMPLE_NONCE);
     return journal;
 }
 

@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "batch.h"
+#include "batch_equal.h"
 #include "bytes.h"
 #include "msgpack_value.h"
 

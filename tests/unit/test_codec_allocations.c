@@ -1,6 +1,7 @@
 /* Reading and printing numbers and booleans allocates nothing per point: every call of malloc and its like in
  * this program is counted. */
 #include "counted_allocations.h"
+#include "batch_equal.h"
 
 #include "json_points.h"
 

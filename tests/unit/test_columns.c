@@ -1,4 +1,5 @@
 #include "test.h"
+#include "batch_equal.h"
 
 #include "bytes.h"
 #include "columns.h"

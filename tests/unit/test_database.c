@@ -3,6 +3,7 @@
 
 #include "database.h"
 #include "database_lock.h"
+#include "lock_state.h"
 
 #include <dirent.h>
 #include <fcntl.h>

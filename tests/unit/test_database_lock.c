@@ -4,6 +4,7 @@
 
 #include "database.h"
 #include "database_lock.h"
+#include "lock_state.h"
 #include "process.h"
 
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* The journal's file: frames there and back, what frame_view refuses, preparing, opening, scanning. Damage by
  * bits and torn writes is in fault/test_journal_damage.c. */
 #include "test.h"
+#include "batch_equal.h"
 
 #include "bytes.h"
 #include "checksum.h"

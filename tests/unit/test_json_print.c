@@ -1,6 +1,7 @@
 /* Datapoints -> JSON text: what is printed reads back equal, in pieces too, into sinks that fail, and as it
  * was recorded. */
 #include "json_text.h"
+#include "batch_equal.h"
 
 #include "json_internal.h"
 #include "msgpack_head.h"

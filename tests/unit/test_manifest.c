@@ -88,22 +88,6 @@ static void deleted_are_a_sorted_set(void **state)
     manifest_free(&manifest);
 }
 
-static void removes_journals(void **state)
-{
-    (void)state;
-    struct manifest manifest;
-    sample_manifest(&manifest);
-    assert_int_equal(manifest_remove_journal(&manifest, 8), -ENOENT);
-    assert_int_equal(manifest_remove_journal(&manifest, 7), 0);
-    assert_int_equal(manifest.journal_count, 1);
-    assert_int_equal(manifest.journals[0].id, 9);
-    assert_int_equal(manifest_remove_journal(&manifest, 9), 0);
-    assert_int_equal(manifest_remove_journal(&manifest, 9), -ENOENT);
-    assert_int_equal(manifest_add_journal(&manifest, (struct manifest_journal){.id = 11}), 0);
-    assert_int_equal(manifest.journals[0].id, 11);
-    manifest_free(&manifest);
-}
-
 static void missing_is_enoent(void **state)
 {
     struct fixture *fixture = *state;
@@ -133,7 +117,6 @@ int main(void)
         IN_DIRECTORY(round_trips),
         IN_DIRECTORY(grows_after_reading),
         IN_DIRECTORY(deleted_are_a_sorted_set),
-        IN_DIRECTORY(removes_journals),
         IN_DIRECTORY(missing_is_enoent),
         IN_DIRECTORY(many_deleted),
     };

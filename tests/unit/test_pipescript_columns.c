@@ -1,4 +1,5 @@
 /* Scripts by columns give bit for bit what they give point by point, also when both are used by turns. */
+#include "batch_equal.h"
 #include "run.h"
 #include "script.h"
 #include "test.h"

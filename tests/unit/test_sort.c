@@ -1,5 +1,6 @@
 /* Sorting by time in runs: compared with a plain stable sort, for every way the runs can fall. */
 #include "sort.h"
+#include "batch_equal.h"
 #include "test.h"
 
 #include <dirent.h>
