@@ -2,6 +2,8 @@
 #ifndef CONNECTORDB_COMMANDS_H
 #define CONNECTORDB_COMMANDS_H
 
+/* Each runs the command of its name as docs/COMMANDS.md describes it, writes results to standard output and
+ * errors to standard error, and blocks until it is done. */
 int command_create(int argc, char **argv);
 int command_start(int argc, char **argv);
 int command_run(int argc, char **argv);

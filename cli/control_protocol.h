@@ -1,15 +1,16 @@
 /* The protocol of the control socket, DIR/connectordb.sock: one JSON object on each line.
  *
- *   client  {"command": "export" | "import" | "backup", "directory": an absolute path, "filters": [path,
- * ...], "threads": n, "resume": b, "restart": b, "sort": b, "skip_meta": b} server  {"progress": {...}}, any
- * number of times, then {"result": {...}} or
+ *   client  {"command": "export" | "import" | "backup", "directory": an absolute path,
+ *           "filters": [path, ...], "threads": n, "resume": b, "restart": b, "sort": b, "skip_meta": b}
+ *   server  {"progress": {...}}, any number of times, then {"result": {...}} or
  *           {"error": {"code": errno, "message": "..."}}
  *   client  {"command": "cut", "directory": an absolute path, "path": "user/device/stream", "after": seconds,
  *           "downlink": b, "dry_run": b}
  *   server  the same, with {"cut": {...}} as the result
  *
- *   client  {"command": "account", "action": "list" | "add" | "delete" | "passwd" | "role", "name",
- * "password", "email", "role": each a string, if there is one} server  {"users": [...]} or the error
+ *   client  {"command": "account", "action": "list" | "add" | "delete" | "passwd" | "role",
+ *           "name", "password", "email", "role": each a string, if there is one}
+ *   server  {"users": [...]} or the error
  *
  * A client cancels its command by closing its sending side. Functions of one connection: one thread at a
  * time. */
@@ -52,6 +53,7 @@ json_t *control_pack_progress(const struct progress *progress);
 json_t *control_pack_result(const struct transfer_result *result);
 json_t *control_pack_cut(const struct cut_result *result);
 json_t *control_pack_error(const struct error *error);
+/* Unpacking: false when the object is not one of these. */
 bool control_unpack_progress(
     json_t *object, struct progress *ret_progress); /* current: borrowed from the object */
 bool control_unpack_result(json_t *object, struct transfer_result *ret_result);

@@ -30,6 +30,7 @@ int path_join(const char *directory, const char *name, char path[PATH_MAX], stru
  * it behind (database_find_holder tells who serves the database). */
 /* Replaces the file in one step. 0 or -errno. */
 int pid_file_write(const struct database_paths *paths, struct error *ret_error);
+/* Removes it. A file that is not there, or cannot be removed, is ignored. */
 void pid_file_remove(const struct database_paths *paths);
 
 #endif

@@ -10,6 +10,7 @@
 
 /* SIGINT, SIGHUP and SIGTERM set job_cancelled from now on. */
 void job_catch_signals(void);
+/* The flag that those signals set; static. */
 const atomic_bool *job_cancelled(void);
 /* Opens the log as the common options say. */
 int job_open_log(struct error *ret_error);

@@ -15,6 +15,7 @@ struct progress_line {
     double last_seconds; /* of the last plain line */
 };
 
+/* Finds out whether standard error is a terminal. */
 void progress_line_init(struct progress_line *line);
 /* A progress callback; context: the progress_line. */
 void progress_line_show(void *context, const struct progress *progress);

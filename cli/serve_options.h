@@ -35,6 +35,7 @@ int serve_plan_make(const struct serve_options *options, const char *database, c
     struct serve_plan *ret_plan, struct error *ret_error);
 /* The configuration as it is now, with the command line of the plan applied. As service_options.reread. */
 int serve_plan_reread(const void *plan, struct configuration *ret_configuration, struct error *ret_error);
+/* Frees what the plan owns; accepts a zeroed one. */
 void serve_plan_free(struct serve_plan *plan);
 
 #endif

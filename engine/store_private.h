@@ -7,8 +7,9 @@
  *   merger.lock            one merge at a time (merger.c)
  *   files.apply_lock       one change of the set of files at a time, on disk and in memory (files.c)
  *   commit.lock            the filling group, reservation in the active journal, rotation, the spare, states
- *   (commit.c) commit.listener_lock   the listener, while it is called, too (commit.c)
- *   background.lock        what the threads shall do, what became of it (background.c)
+ *                          (commit.c)
+ *   commit.listener_lock   the listener, also while it is called (commit.c)
+ *   background.lock        what the threads are to do, and with what result (background.c)
  *   files.lock             the current version, published ends of journals, deleted series (files.c)
  *   journal.sync_lock      one sync of a journal outside commits (version.c)
  *   head_index.lock, recycler.lock, scratch_pool.lock   innermost (head.c, recycler.c, scratch.c)

@@ -122,12 +122,17 @@ const struct access *access_of_users(
 struct access_counts {
     bool users, devices, streams;
 };
+/* Which totals `identity` (NULL = nobody) may ask for. Any thread; does not block. */
 struct access_counts access_counts(const struct permissions *permissions, const struct identity *identity);
 
+/* Each returns what the permissions say for a user role: limits of what such a user may own, defaults of new
+ * objects, and who may use the join page. A role that the file does not have gets those of nobody. Valid as
+ * long as the permissions. Any thread. */
 const struct access_limits *access_limits(const struct permissions *permissions, const char *user_role);
 const struct access_defaults *access_defaults(const struct permissions *permissions, const char *user_role);
 struct access_join access_join(const struct permissions *permissions, const char *user_role);
 
+/* Returns whether the file has a user role, and a device role, of this name. */
 bool permissions_has_user_role(const struct permissions *permissions, const char *role);
 /* True for the empty role as well. */
 bool permissions_has_device_role(const struct permissions *permissions, const char *role);

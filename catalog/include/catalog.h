@@ -47,6 +47,7 @@ struct stream {
 };
 
 void user_free(struct user *user); /* frees the strings, zeroes the struct */
+/* The same for a device and a stream. */
 void device_free(struct device *device);
 void stream_free(struct stream *stream);
 
@@ -66,24 +67,25 @@ void catalog_close(struct catalog *catalog); /* accepts NULL */
  * nothing. */
 int catalog_check(const char *path, void (*found)(void *context, const char *message), void *context,
     struct error *ret_error);
-/* Mends a damaged catalog that nobody has open, as far as its tables are sound: rebuilds the indexes in a
- * copy, which takes the place of the catalog only when it passes a thorough check. What was there before is
+/* Repairs a damaged catalog that no process has open, if its tables are sound: rebuilds the indexes in a
+ * copy, which replaces the catalog only when it passes a thorough check. What was there before is
  * kept as `keep_as` (and keep_as-wal); both must not exist. -EBADMSG: it cannot be mended, what is wrong went
  * to `line`; then, as on every failure, nothing was changed unless the message says so. */
 int catalog_repair(const char *path, const char *keep_as, void (*line)(void *context, const char *text),
     void *context, struct error *ret_error);
 
 /* ---- names and rules ---- */
+/* Whether the text may be the name of a user, device or stream. Pure, any thread, as all of these. */
 bool name_valid(const char *name);
 bool user_name_allowed(const char *name); /* not one of the reserved names */
 const char *user_names_reserved(void);    /* those, for messages: "support, www, ... and root" */
+/* Returns whether the text may be an email address, or an icon. */
 bool email_valid(const char *email);
 bool icon_valid(const char *icon);
 /* Validates the text as a JSON Schema document (object) and returns it without insignificant white space
  * (malloc'ed); empty gives "{}". -EINVAL. */
 int schema_normalize(const char *text, char **ret_schema, struct error *ret_error);
-/* Whether anything conforms to a normalized schema, whatever its stream gets: {}, and true, which 0.3 took as
- * well. */
+/* Returns whether every value conforms to a normalized schema: {}, and true, which 0.3 accepted as well. */
 bool schema_text_accepts_all(const char *schema);
 /* Tells schemas apart: the first bytes of the SHA-256 of a normalized schema. -ENOMEM. */
 int schema_digest(const char *schema, uint8_t ret_digest[SCHEMA_DIGEST_BYTES]);
@@ -200,8 +202,12 @@ int catalog_reserve_series(
  * the end. Hashes, salts and keys are stored as they are given (a meta device's key is dropped). Devices
  * `user` and `meta` are made with their defaults if they were not imported. */
 struct catalog_import;
+/* Begins the import of this user. The texts are borrowed until the end of the import. 0; -EEXIST; -EINVAL;
+ * -errno. Blocks for other writers. */
 int catalog_import_begin(struct catalog *catalog, const struct user *user, struct catalog_import **ret_import,
     struct error *ret_error);
+/* Adds a device to the user; adds a stream to the device that was added last. 0; -EEXIST, -ENOTUNIQ, -EINVAL
+ * as of the creating functions; -errno. After a failure only rollback is allowed. */
 int catalog_import_device(
     struct catalog_import *import, const struct device *device, struct error *ret_error);
 int catalog_import_stream(
@@ -211,6 +217,8 @@ int catalog_import_commit(
 void catalog_import_rollback(struct catalog_import *import); /* frees it; accepts NULL */
 
 /* ---- reading ---- */
+/* Each reads one object by its names or its id into *ret, which is to be freed. 0; -ENOENT; -errno. Any
+ * thread. Blocks on the file at most. */
 int catalog_user_by_name(
     struct catalog *catalog, const char *name, struct user *ret_user, struct error *ret_error);
 int catalog_device_by_name(struct catalog *catalog, const char *user, const char *device,
@@ -239,6 +247,7 @@ int catalog_streams_page(struct catalog *catalog, int64_t device_id, const char 
  * catalog and store together calls it around both. */
 void catalog_pause_writes(struct catalog *catalog);
 void catalog_resume_writes(struct catalog *catalog);
+/* Takes a snapshot. 0 or -errno. Close it with catalog_snapshot_close. */
 int catalog_snapshot_open(
     struct catalog *catalog, struct catalog_snapshot **ret_snapshot, struct error *ret_error);
 void catalog_snapshot_close(struct catalog_snapshot *snapshot); /* accepts NULL */
@@ -256,6 +265,7 @@ int catalog_each_stream(struct catalog_snapshot *snapshot, int64_t device_id,
 /* All series ids that rows name (streams and downlinks), ascending, malloc'ed. */
 int catalog_series(
     struct catalog *catalog, uint64_t **ret_series, size_t *ret_count, struct error *ret_error);
+/* Counts all users, devices and streams. 0 or -errno. Any thread. */
 int catalog_counts(struct catalog *catalog, uint64_t *ret_users, uint64_t *ret_devices, uint64_t *ret_streams,
     struct error *ret_error);
 
@@ -295,6 +305,8 @@ bool catalog_identity_remembered_password(
 /* Turns away with -EBUSY whoever waits for a hash and whoever comes later. Hashes under way end. For a server
  * that stops; a catalog that is opened again hashes again. Any thread. */
 void catalog_stop_hashing(struct catalog *catalog);
+/* Looks up where user/device/stream leads. 0; -ENOENT; -errno. Any thread; a path that is in the cache takes
+ * less than a microsecond. */
 int catalog_stream_place(struct catalog *catalog, const char *user, const char *device, const char *stream,
     struct stream_place *ret_place, struct error *ret_error);
 

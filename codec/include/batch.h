@@ -5,10 +5,11 @@
  *   VALUES_NUMBERS   numbers of one kind (numbers.h)
  *   VALUES_BOOLEANS  one byte a point, 0 or 1
  *   VALUES_MSGPACK   any JSON value as one msgpack value each, concatenated. Canonical: smallest encoding; a
- * number that is integral and exact as int64/uint64 (not -0) is an integer, every other one float64; object
- * keys are strings, unique, in the order in which they came. batch_push_* convert to a more general form when
- * needed, without loss: numbers and booleans to msgpack; decimals to another exponent, to doubles or, where a
- * large integer meets a fraction, to msgpack.
+ *                    number that is integral and exact as int64/uint64 (not -0) is an integer, every other
+ *                    one float64; object keys are strings, unique, in the order in which they came
+ *
+ * batch_push_* convert to a more general form when needed, without loss: numbers and booleans to msgpack;
+ * decimals to another exponent, to doubles or, where a large integer meets a fraction, to msgpack.
  *
  * Not shared between threads. Memory grows with the points, never per point; batch_clear keeps it for reuse.
  */
@@ -95,6 +96,7 @@ int batch_append(struct batch *to, const struct batch *from_batch, uint32_t from
  */
 void batch_slice(const struct batch *batch, uint32_t from, uint32_t count, struct batch *view);
 
+/* The time of point i in unix seconds; NaN when it is missing. */
 static inline double batch_time(const struct batch *batch, uint32_t i)
 {
     return numbers_double(&batch->times, i);

@@ -37,6 +37,7 @@ struct json_points; /* one text; used by one thread */
 /* Starts a text. source and context are borrowed until json_points_close. 0 or -ENOMEM. */
 int json_points_open(const struct json_points_options *options, json_source source, void *context,
     struct json_points **ret_reader);
+/* Frees the reader. Accepts NULL. */
 void json_points_close(struct json_points *reader);
 
 /* Appends up to points_max further points to the batch. 1 = there may be more; 0 = the text ended well

@@ -31,6 +31,7 @@ struct number {
  */
 const char *number_parse(const char *text, const char *end, struct number *ret_number, bool *ret_overflow);
 
+/* The number as a double, correctly rounded. */
 double number_double(const struct number *number);
 /* A finite double as a number: an integer when it is one that fits (and not -0), else the double itself. */
 void number_from_double(double value, struct number *ret_number);
@@ -44,6 +45,7 @@ size_t number_print_double(char *out, double value);
 /* Prints integer / 10^exponent without trailing zeros; equal to number_print_double of that value when
  * |integer| <= DECIMAL_INTEGER_MAX, and all digits when exponent is 0. Returns the length. */
 size_t number_print_decimal(char *out, int64_t integer, uint8_t exponent);
+/* Prints the digits of an integer. Returns the length. */
 size_t number_print_unsigned(char *out, uint64_t value);
 
 #endif

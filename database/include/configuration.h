@@ -52,6 +52,7 @@ struct configuration {
  * 0; -EINVAL with file and line; -errno. Free with configuration_free. */
 int configuration_read(
     const char *path, bool optional, struct configuration *ret_configuration, struct error *ret_error);
+/* Frees what it owns and zeroes it; accepts a zeroed one. */
 void configuration_free(struct configuration *configuration);
 /* Plain HTTP, whatever the file says. */
 void configuration_drop_tls(struct configuration *configuration);

@@ -58,6 +58,7 @@ int database_await(const char *path, struct error *ret_error);
 /* Takes the LOCK alone, for work on the files of a database that no process may have open meanwhile. role,
  * -EBUSY and -ETIMEDOUT as above. */
 int database_lock(const char *path, const char *role, int *ret_lock, struct error *ret_error);
+/* Releases a lock that database_lock returned. */
 void database_unlock(int lock);
 
 enum { DATABASE_ROLE_BYTES = 16 };
@@ -106,8 +107,11 @@ struct database_snapshot {
     struct catalog_snapshot *catalog;
     struct store_snapshot *store;
 };
+/* Takes it: no commit of the catalog and no deletion happens between the two. 0 or -errno; nothing is open
+ * then. Waits for a commit of the catalog that is under way. Any thread. */
 int database_snapshot_open(
     struct database *database, struct database_snapshot *ret_snapshot, struct error *ret_error);
+/* Closes both; accepts a zeroed one. The database must still be open. */
 void database_snapshot_close(struct database_snapshot *snapshot);
 
 #endif

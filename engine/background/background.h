@@ -14,14 +14,17 @@ struct background *background_new(const struct store_options *options); /* NULL 
 /* 0 or -errno; stop and free it then, too. */
 int background_start(struct background *background, struct io *io, struct files *files, struct commit *commit,
     struct scratch_pool *scratch, struct error *ret_error);
+/* Ends the threads and waits for them; a merge under way is given up. May be called more than once. */
 void background_stop(struct background *background);
 void background_free(struct background *background); /* accepts NULL */
 
-/* For a struct wake: a journal is to be sealed or prepared; segments have come. */
+/* Wake the sealer because a journal is to be sealed or prepared, and the merger because there are new
+ * segments. Functions for a struct wake. Any thread; short locks only. */
 void background_wake_sealer(void *background);
 void background_wake_merger(void *background);
 
-/* What store_seal, store_merge and store_work promise (store.h). */
+/* The contracts of store_seal, store_merge and store_work are in store.h. Each blocks until its work is
+ * done. */
 int background_seal(struct background *background, bool active, struct error *ret_error);
 int background_merge(struct background *background, struct error *ret_error);
 int background_work(struct background *background, struct error *ret_error);

@@ -16,6 +16,7 @@ struct backoff {
 void backoff_note(struct backoff *backoff, bool failed, uint64_t now_ns);
 /* Lets the next attempt be made at once. The interval goes on growing if it fails. */
 void backoff_skip(struct backoff *backoff);
+/* Returns whether the next attempt may be made at `now_ns`. */
 bool backoff_is_due(const struct backoff *backoff, uint64_t now_ns);
 
 #endif

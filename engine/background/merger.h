@@ -16,13 +16,15 @@ struct merge_result {
 /* io, files and scratch are borrowed. NULL = no memory. */
 struct merger *merger_new(struct io *io, struct files *files, struct scratch_pool *scratch);
 void merger_free(struct merger *merger); /* accepts NULL */
-/* One merge if one is due. Any thread; one merge at a time. 1 = did, 0 = nothing to do, or what failed;
- * *ret_result is filled in always. */
+/* Merges once if a merge is due. Any thread; one merge at a time, others wait. 1 = merged; 0 = nothing to do;
+ * -errno = what failed. *ret_result is always set. Blocks on the disk. */
 int merger_merge_next(struct merger *merger, struct merge_result *ret_result, struct error *ret_error);
-/* Ends the merge under way, which then fails, and all later ones. */
+/* Makes the merge that is running fail soon, and all later ones at once. Any thread; does not wait. */
 void merger_stop(struct merger *merger);
 
-/* Which neighbours shall be merged next, given the sizes of all segments by age. False: none. */
+/* Chooses which neighbours to merge next.
+ * sizes  of all segments in bytes, oldest first
+ * true = [*ret_from, *ret_from + *ret_count); false = none. Pure. */
 bool merger_choose(const uint64_t *sizes, uint32_t count, uint32_t *ret_from, uint32_t *ret_count);
 unsigned merger_tier(uint64_t segment_bytes); /* by size, for `inspect`; 0 = the smallest segments */
 

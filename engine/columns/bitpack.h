@@ -24,6 +24,7 @@ static inline unsigned bits_width(uint64_t value)
     return value == 0 ? 0 : 64 - (unsigned)__builtin_clzll(value);
 }
 
+/* A u64 whose low `width` (0..64) bits are set. */
 static inline uint64_t bits_mask(unsigned width)
 {
     return width >= 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;

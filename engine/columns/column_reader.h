@@ -13,6 +13,7 @@ struct column_reader { /* [from, end) is the unread rest of the column */
     const uint8_t *end;
 };
 
+/* Reads one byte. */
 int column_read_byte(struct column_reader *reader, uint8_t *ret_byte, struct error *ret_error);
 /* A base-128 varint of at most `max`. */
 int column_read_varint(

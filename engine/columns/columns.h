@@ -9,7 +9,7 @@
  *                 planes, each raw, constant or zstd.
  * booleans        constant or bitmap
  * other values    dictionary of distinct msgpack values and a code each, or concatenated; zstd where that
- * saves bytes
+ *                 saves bytes
  * senders         dictionary of names and a code each */
 #ifndef CONNECTORDB_COLUMNS_H
 #define CONNECTORDB_COLUMNS_H

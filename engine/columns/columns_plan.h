@@ -44,6 +44,7 @@ struct choice {
     bool planes;
 };
 
+/* Bytes of the value as a varint, and as a zigzag varint. */
 static inline size_t varint_size(uint64_t value)
 {
     return (bits_width(value | 1) + 6) / 7;
@@ -54,6 +55,7 @@ static inline size_t signed_size(uint64_t value)
     return varint_size(zigzag_encode((int64_t)value));
 }
 
+/* The distance from the smallest to the largest residual. */
 static inline uint64_t range_size(struct range range)
 {
     return (uint64_t)range.max - (uint64_t)range.min;

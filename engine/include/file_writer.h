@@ -26,6 +26,7 @@ int file_writer_append(struct file_writer *writer, const void *data, size_t size
  * file_writer_commit. */
 int file_writer_reserve(
     struct file_writer *writer, uint8_t **ret_data, size_t *ret_size, struct error *ret_error);
+/* Takes the first `size` bytes of the room that file_writer_reserve gave. */
 void file_writer_commit(struct file_writer *writer, size_t size);
 /* Bytes appended so far: the offset of the next one. */
 uint64_t file_writer_offset(const struct file_writer *writer);

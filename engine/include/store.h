@@ -210,7 +210,8 @@ struct store_bulk_writer; /* used by one thread; a load may have several */
 /* Starts a load that is staged in import-<name>/ in the directory of the store.
  * name    [A-Za-z0-9_-]{1,64}
  * resume  continue a staging that an interrupted load left: series that are complete there are kept
- * (store_bulk_find) -EEXIST: there is a staging of that name, and `resume` is false. */
+ *         (store_bulk_find)
+ * 0; -EEXIST: there is a staging of that name, and `resume` is false; -EINVAL; -errno. */
 int store_bulk_open(struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk,
     struct error *ret_error);
 /* Returns whether a resumed staging has a complete series with this tag, the one given to store_bulk_series
@@ -220,6 +221,7 @@ bool store_bulk_find(struct store_bulk *bulk, uint64_t tag, uint64_t *ret_series
 /* Returns the staging directory. The caller may keep temporary files there; they are removed with it. Valid
  * until close. */
 const char *store_bulk_directory(const struct store_bulk *bulk);
+/* Opens a writer of the load, with a segment of its own. 0, -ENOMEM. Close it before the load. */
 int store_bulk_writer_open(
     struct store_bulk *bulk, struct store_bulk_writer **ret_writer, struct error *ret_error);
 /* Starts the next series of this writer. A series must be new to the store and is loaded from index 0 by one
@@ -253,6 +255,7 @@ struct store_stats {
     /* Of the last attempt to seal, merge or prepare a journal, or damage found by a merge; code 0 = none. */
     struct error background_error;
 };
+/* Counts since the store was opened, and its state now. Any thread; takes short locks, no I/O. */
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
 /* Seals all closed journals and, if `active` is set, the active one as well. Blocks until it is done. */
 int store_seal(struct store *store, bool active, struct error *ret_error);

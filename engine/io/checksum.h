@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The XXH3-64 of the bytes with this seed. */
 uint64_t checksum(const void *data, size_t size, uint64_t seed);
 
 #endif

@@ -53,11 +53,14 @@ struct io {
     const struct io_operations *operations;
 };
 
+/* Each opens a backend: the best one that the system allows, io_uring, or plain system calls. 0 or -errno
+ * with the reason. */
 int io_open_default(struct io **ret_io, struct error *ret_error);
 int io_open_uring(struct io **ret_io, struct error *ret_error);
 int io_open_posix(struct io **ret_io, struct error *ret_error);
 /* Accepts NULL. */
 void io_close(struct io *io);
+/* The name of the backend; static. */
 const char *io_name(const struct io *io);
 
 /* Writes all of it, continuing short writes, then fdatasyncs if `sync`: the commit. The sync is issued after
@@ -74,19 +77,22 @@ int io_write_all(struct io *io, int file, const char *path, const void *data, si
  * the other). */
 int io_open_file(
     struct io *io, const char *path, int flags, mode_t mode, struct error *ret_error); /* or its fd */
+/* fsync(2) and fdatasync(2) of a file, fsync(2) of a directory. Each blocks until the device has the data. */
 int io_sync(struct io *io, int file, const char *path, struct error *ret_error);
 int io_sync_data(struct io *io, int file, const char *path, struct error *ret_error);
 int io_sync_directory(struct io *io, const char *path, struct error *ret_error);
+/* ftruncate(2), rename(2), unlink(2) and mkdir(2). */
 int io_truncate(struct io *io, int file, const char *path, uint64_t size, struct error *ret_error);
 int io_rename(struct io *io, const char *from, const char *to, struct error *ret_error);
 int io_unlink(struct io *io, const char *path, struct error *ret_error);
 int io_make_directory(struct io *io, const char *path, mode_t mode, struct error *ret_error);
 
-/* Publishes a small file: writes `path`.new, fsyncs it, renames it over path, fsyncs the directory. */
+/* Replaces a small file: writes directory/name.new, fsyncs it, renames it to directory/name, and fsyncs the
+ * directory. 0 or -errno. Blocks. */
 int io_replace_file(struct io *io, const char *directory, const char *name, const void *data, size_t size,
     struct error *ret_error);
-/* The same; *ret_renamed: false = the old file is in its place for certain, true = after a failure, power
- * loss may bring back either. */
+/* The same. After a failure, *ret_renamed false means that the old file is in its place for certain; true
+ * means that after a power loss either may be found. */
 int io_replace_file_result(struct io *io, const char *directory, const char *name, const void *data,
     size_t size, bool *ret_renamed, struct error *ret_error);
 

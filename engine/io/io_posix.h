@@ -1,4 +1,5 @@
-/* The plain system calls of io_posix.c that the io_uring backend shares. Contracts: io.h. */
+/* The plain system calls of io_posix.c, which the io_uring backend uses too. Each has the contract of the
+ * member of struct io_operations (io.h) with its name. */
 #ifndef CONNECTORDB_IO_POSIX_H
 #define CONNECTORDB_IO_POSIX_H
 

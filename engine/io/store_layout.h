@@ -31,7 +31,8 @@ bool store_name_is_segment(const char *name, uint64_t *ret_id);
 /* Whether the name is that of a bulk load's directory. */
 bool store_name_is_import(const char *name);
 
-/* Each returns a path in `directory`, malloc'ed, or NULL without memory. */
+/* Each returns the path of a file or folder in `directory`: any name, a journal, a segment, a bulk load, a
+ * file in the trash, the cut-off tail of a journal in the trash. The caller frees it; NULL = no memory. */
 char *store_path(const char *directory, const char *name);
 char *store_journal_path(const char *directory, uint64_t id);
 char *store_segment_path(const char *directory, uint64_t id);

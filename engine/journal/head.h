@@ -45,7 +45,9 @@ struct head_index {
     size_t tombstones_reserved; /* count, and those that there shall be memory for */
 };
 
+/* Makes an empty index. 0 or -errno. */
 int head_index_init(struct head_index *index);
+/* Frees its memory. Nobody may be reading. */
 void head_index_free(struct head_index *index);
 /* Gets the memory for one more frame of this kind and series, so that adding it cannot fail: an insert is
  * refused before it is written, not after. Any thread. 0 or -ENOMEM (unchanged). */

@@ -25,6 +25,7 @@ int id_map_put(struct id_map *map, uint64_t id, void *value);
 int id_map_reserve(struct id_map *map, size_t extra);
 /* Takes it out and returns its value, or NULL. */
 void *id_map_remove(struct id_map *map, uint64_t id);
+/* Frees the table, not the values, and zeroes the map. */
 void id_map_free(struct id_map *map);
 /* Visits all entries: `for (size_t i = 0; i < map->capacity; i++) if (map->entries[i].value)`. */
 

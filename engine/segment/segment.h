@@ -54,6 +54,7 @@ void segment_writer_set_logical_bytes(struct segment_writer *writer, uint64_t lo
 
 /* Returns the bytes written or collected so far, about the size of the file if it ended now. */
 uint64_t segment_writer_size(const struct segment_writer *writer);
+/* Returns the points appended or copied so far. */
 uint64_t segment_writer_points(const struct segment_writer *writer);
 
 /* Writes block index, directory and footer, and syncs the file (not the directory). 0 or -errno. Blocks. */
@@ -70,12 +71,15 @@ void segment_writer_close(struct segment_writer *writer);
 int segment_open(
     const char *path, uint64_t segment_id, struct segment **ret_segment, struct error *ret_error);
 void segment_close(struct segment *segment); /* accepts NULL */
+/* The id and the path that it was opened with. Any thread, as all that follow. */
 uint64_t segment_id(const struct segment *segment);
 const char *segment_path(const struct segment *segment);
 /* Returns whether a read of the map failed since the segment was opened. */
 bool segment_is_faulted(const struct segment *segment);
+/* The size of the file in bytes. */
 uint64_t segment_file_size(const struct segment *segment);
 uint64_t segment_footer_checksum(const struct segment *segment); /* the manifest records it */
+/* How many series and points it has. */
 uint64_t segment_series_count(const struct segment *segment);
 uint64_t segment_point_count(const struct segment *segment);
 
@@ -106,6 +110,8 @@ int segment_read_block(const struct segment *segment, const struct segment_serie
     const struct segment_block *block, struct columns *columns, bool times_only, struct batch *batch,
     struct error *ret_error);
 
+/* Reads the aggregate of a block without decoding it. It is not valid for blocks of doubles. 0, -EBADMSG,
+ * -EIO. */
 int segment_block_aggregate(const struct segment *segment, const struct segment_series *series,
     uint32_t number, struct block_aggregate *ret_aggregate, struct error *ret_error);
 

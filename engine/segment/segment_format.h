@@ -101,10 +101,12 @@ static inline uint64_t block_seed(uint64_t segment_id, uint64_t offset)
     return segment_id * UINT64_C(0x9e3779b97f4a7c15) + offset;
 }
 
+/* Fills in the header of a new segment, with its checksum. */
 void segment_header_pack(struct segment_header *header, uint64_t segment_id);
 /* 0; -EBADMSG; -ENOTSUP newer version or unknown flag. path: for the message. */
 int segment_header_check(
     const struct segment_header *header, uint64_t segment_id, const char *path, struct error *ret_error);
+/* Sets the checksum of a footer whose other members are set. */
 void segment_footer_seal(struct segment_footer *footer);
 /* Verifies the footer against the size of the file and sets the layout: the parts are adjacent and fill the
  * file.
@@ -128,6 +130,7 @@ struct block_header {
  * header->header_size. Returns the start of the block, at most BLOCK_HEADER_BYTES_MAX before `columns`.
  * block_seal sets the checksum when the offset of the block is known. */
 uint8_t *block_header_pack(uint8_t *columns, struct block_header *header);
+/* Sets the checksum of a packed block, for its segment and its offset in the file. */
 void block_seal(uint8_t *block, uint64_t size, uint64_t segment_id, uint64_t offset);
 /* Parses the header of the block at data; header->size is at most `size`. Does not verify the checksum. 0 or
  * -EBADMSG. */
@@ -158,6 +161,7 @@ const uint8_t *directory_entry_get(const uint8_t *from, const uint8_t *end, stru
 /* Computes the aggregate of points [from, from + count); it is not valid for doubles. */
 void aggregate_compute(
     const struct numbers *numbers, uint32_t from, uint32_t count, struct block_aggregate *ret_aggregate);
+/* An aggregate in memory <-> its entry in the file. */
 void aggregate_pack(const struct block_aggregate *aggregate, struct aggregate_entry *entry);
 void aggregate_unpack(const struct aggregate_entry *entry, struct block_aggregate *ret_aggregate);
 

@@ -14,6 +14,7 @@ struct segment_iterator {
     struct segment_series series; /* the current one */
 };
 
+/* Sets it before the first series of the segment, which is borrowed. */
 void segment_iterator_start(struct segment_iterator *iterator, const struct segment *segment);
 /* Advances to the next series. 1 = iterator->series is set, 0 = the end, -EBADMSG, -EIO. */
 int segment_iterator_next(struct segment_iterator *iterator, struct error *ret_error);

@@ -1,4 +1,4 @@
-/* Bulk load; what store_bulk_open and store_bulk_discard promise (store.h). */
+/* Bulk load. The contracts are those of store_bulk_open and store_bulk_discard in store.h. */
 #ifndef CONNECTORDB_BULK_H
 #define CONNECTORDB_BULK_H
 

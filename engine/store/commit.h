@@ -16,8 +16,8 @@ int commit_new(const struct store_options *options, struct io *io, struct files 
     struct states *states, struct journal *active, struct commit **ret_commit, struct error *ret_error);
 void commit_free(struct commit *commit); /* accepts NULL */
 
-/* What store_append, store_append_many, store_delete_series, store_freeze_series, store_unfreeze_series and
- * store_set_listener promise (store.h). */
+/* The contracts of these are those of store_append, store_append_many, store_delete_series,
+ * store_freeze_series, store_unfreeze_series and store_set_listener in store.h. */
 int commit_append(struct commit *commit, uint64_t series_id, struct batch *batch, unsigned flags,
     uint64_t *ret_first_index, struct error *ret_error);
 int commit_append_many(struct commit *commit, struct store_part *parts, uint32_t count, unsigned flags,
@@ -33,26 +33,27 @@ void commit_get_stats(struct commit *commit, struct store_stats *stats); /* fill
 
 /* Closes the active journal so that it can be sealed, if it holds frames; waits for a spare. */
 int commit_rotate(struct commit *commit, struct error *ret_error);
-/* What the commit wants of the journal to follow the active one. */
+/* What the commit wants of the journal that will follow the active one. */
 struct journal_wish {
     uint64_t size;   /* of the file */
     uint64_t needed; /* a frame that waits and must fit; 0 = none */
     bool soon;       /* the active journal is in use; else only if it costs next to nothing */
 };
+/* Returns whether the commit has no spare and wants one; sets *ret_wish then. */
 bool commit_wants_spare(struct commit *commit, struct journal_wish *ret_wish);
 /* Gives it a prepared journal (the reference is taken over), or says why there is none. */
 void commit_offer_spare(struct commit *commit, struct journal *spare, const struct error *prepare_error);
 /* The active journal, with a reference, if inserts come near the end of its allocated blocks, and the next
  * piece to allocate; or NULL. */
 struct journal *commit_wants_blocks(struct commit *commit, uint64_t *ret_from, uint64_t *ret_to);
-/* The blocks up to `to` are there, or why not. */
+/* Reports that the blocks up to `to` are allocated, or (fill_error not NULL) why not. */
 void commit_offer_blocks(
     struct commit *commit, struct journal *journal, uint64_t to, const struct error *fill_error);
 /* Whether the journal takes no more frames; its end then. */
 bool commit_is_closed(struct commit *commit, const struct journal *journal, uint64_t *ret_end);
 struct journal *commit_active(struct commit *commit); /* a reference */
-/* A journal has become a segment: lets waiting appenders look again, and drops the states that only the
- * journal accounted for. */
+/* Reports that a journal was replaced by a segment: wakes waiting appenders, and drops states of series whose
+ * end can now be read from segments. */
 void commit_sealed(struct commit *commit, struct journal *journal);
 /* A write or sync of a journal failed: no insert will be acknowledged any more. */
 void commit_kill(struct commit *commit, const struct error *error);

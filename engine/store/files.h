@@ -18,11 +18,14 @@ struct files;
 int files_open(struct io *io, const char *directory, struct files **ret_files, struct error *ret_error);
 void files_close(struct files *files); /* accepts NULL; all journals and versions must have been released */
 
+/* The directory of the store, and the file kept for the next journal. Valid until close. */
 const char *files_directory(const struct files *files);
 struct recycler *files_recycler(struct files *files);
-/* The first of `count` new file ids. A crash gives ids back that no manifest accounts for, together with
- * their files: to keep unnamed files over a crash, apply an (empty) edit after taking their ids. */
+/* Takes `count` new file ids and returns the first. A crash gives ids back that no manifest accounts for,
+ * together with their files: to keep unnamed files over a crash, apply an (empty) edit after taking their
+ * ids. */
 uint64_t files_take_ids(struct files *files, uint64_t count);
+/* The id that will be taken next, and the number of the current manifest. */
 uint64_t files_next_id(struct files *files);
 uint64_t files_manifest_version(struct files *files); /* counts the changes of the set of files */
 
@@ -73,12 +76,15 @@ void files_moment_free(struct files_moment *moment);         /* accepts NULL */
 
 /* ---- published ends ---- */
 
-/* Everything below `end` may be read from now on. */
+/* Lets readers see everything below file offset `end` from now on. The caller has made it durable, as far as
+ * the fsync setting asks. */
 void files_publish(struct files *files, struct journal *journal, uint64_t end);
+/* The offset that was published last. */
 uint64_t files_published_end(struct files *files, const struct journal *journal);
 
 /* ---- deleted series ---- */
 
+/* Returns whether the series is deleted. */
 bool files_is_deleted(struct files *files, uint64_t series_id);
 /* Whether it was deleted at the moment of this sequence number or before. */
 bool files_was_deleted(struct files *files, uint64_t series_id, uint64_t sequence);

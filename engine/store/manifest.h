@@ -33,6 +33,8 @@ int manifest_write_result(struct io *io, const char *directory, const struct man
 /* 0 or -ENOMEM; manifest_free(ret_to) in either case. */
 int manifest_copy(const struct manifest *from, struct manifest *ret_to);
 void manifest_free(struct manifest *manifest); /* accepts a zeroed one */
+/* Each adds an entry: journals and segments at the end, a deleted series in order of id (once). 0 or -ENOMEM
+ * (unchanged). */
 int manifest_add_journal(struct manifest *manifest, struct manifest_journal journal);
 int manifest_add_segment(struct manifest *manifest, struct manifest_segment segment);
 int manifest_add_deleted(struct manifest *manifest, uint64_t series_id);

@@ -17,6 +17,7 @@ struct recycler {
 
 /* Finds the file that an earlier process left. 0 or -ENOMEM; recycler_free in either case. */
 int recycler_init(struct recycler *recycler, struct io *io, const char *directory);
+/* Frees its memory; the file stays. */
 void recycler_free(struct recycler *recycler);
 /* Renames the file to keep it, or unlinks it when there is one already or it is not whole (has holes). */
 void recycler_put(struct recycler *recycler, const char *path, bool whole);
@@ -27,6 +28,7 @@ void recycler_discard(struct recycler *recycler);
 /* The path of the file kept, to prepare a journal from, or NULL. Call recycler_done afterwards, whatever
  * became of it. */
 const char *recycler_take(struct recycler *recycler);
+/* Ends recycler_take: another file may be kept from now on. */
 void recycler_done(struct recycler *recycler);
 
 #endif

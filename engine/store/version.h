@@ -49,6 +49,7 @@ struct version {
 
 /* One reference. Takes the file over, unless memory is short: then NULL. */
 struct journal *journal_new(struct journal_file *file, struct recycler *recycler);
+/* Takes one more reference; returns the journal. Any thread. */
 struct journal *journal_hold(struct journal *journal);
 void journal_release(struct journal *journal); /* accepts NULL */
 /* Makes everything below `end` durable if it is not yet. A sync that failed is not tried again: the next one

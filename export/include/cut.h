@@ -25,6 +25,7 @@ struct cut_result {
     double cut_first, cut_last; /* times of what is cut; 0 = nothing is */
 };
 
+/* Returns whether the path has the form user/device/stream of valid names. */
 bool cut_path_valid(const char *path);
 
 /* Writes the points after the time to the folder, as export_database would (the other data file of a downlink

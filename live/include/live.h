@@ -81,6 +81,7 @@ struct live_stats {
                                 the ring was full */
     uint64_t merged_inserts; /* inserts whose boundary a slow subscriber lost */
 };
+/* Counts since live_start. Any thread; takes a short lock. */
 void live_get_stats(struct live *live, struct live_stats *ret_stats);
 
 #endif

@@ -40,6 +40,7 @@ long body_read(void *body, void *buffer, size_t size, struct error *ret_error);
 /* Counts `bytes` of memory that what was read takes beyond its text, until body_close. False: the problem is
  * set (503). */
 bool body_hold(struct body *body, uint64_t bytes);
+/* Gives its share of the budget back. */
 void body_close(struct body *body);
 
 /* A body that is one JSON object. It counts as being read until it is freed: its parsed form takes more than

@@ -34,6 +34,7 @@ struct body_budget {
 void body_budget_init(struct body_budget *budget, uint64_t body_bytes_max);
 /* The largest body has another size from now on; what is held stays. */
 void body_budget_resize(struct body_budget *budget, uint64_t body_bytes_max);
+/* Frees it. No body may be open. */
 void body_budget_destroy(struct body_budget *budget);
 
 /* Enlarges the share of a body of this account to `bytes`. 0; -EBUSY: all are reading too much; -EDQUOT: this

@@ -46,6 +46,7 @@ bool query_parts_merge(struct query_parts *parts, const json_t *array, const str
     struct sequence *ret_sequence, struct problem *problem);
 /* The index of the first point of the stream that was opened last, before its script. */
 uint64_t query_parts_first_index(const struct query_parts *parts);
+/* Frees them; accepts zeroed ones. */
 void query_parts_close(struct query_parts *parts);
 
 /* Sends the datapoints as a JSON array. limit: 0 = none. without_zero_times: "t" is left out when it is 0.

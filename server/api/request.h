@@ -74,9 +74,11 @@ static inline const struct access *access_to_place(
 typedef bool (*request_handler)(struct request *request, struct problem *problem);
 
 /* ---- answers (each ends the request; they return true) ---- */
+/* 200 with `ok`. */
 bool answer_ok(struct request *request);
+/* 200 with a decimal number. */
 bool answer_number(struct request *request, enum http_content content, uint64_t number);
-/* The one way to say no. Characters beyond ASCII are shown as '?'. */
+/* Answers with an error. All error answers are made here. Characters beyond ASCII are shown as '?'. */
 void answer_problem(struct request *request, const struct problem *problem);
 
 /* The path of what the request is about, for messages: "user/device/stream" of names that are valid, else
@@ -94,7 +96,8 @@ bool request_missing(const struct request *request, int status, struct problem *
 bool request_failed(
     const struct request *request, int code, const struct error *error, struct problem *problem);
 
-/* ---- handlers, one file per group ---- */
+/* ---- handlers, one file per group: the comment names it. Each is a request_handler for one row of routes.c;
+ * docs/API.md says what it does. Any worker thread; those that write block for the disk. ---- */
 bool site_get(struct request *request, struct problem *problem); /* meta.c */
 bool meta_version(struct request *request, struct problem *problem);
 bool meta_transforms(struct request *request, struct problem *problem);

@@ -33,6 +33,7 @@ struct schema_cache {
     struct cached_schema *slots[SCHEMA_CACHE_SLOTS];
 };
 
+/* Makes an empty cache of at most bytes_max of compiled schemas. */
 void schema_cache_init(struct schema_cache *cache, size_t bytes_max);
 /* Nobody may use an entry any more. */
 void schema_cache_destroy(struct schema_cache *cache);

@@ -32,6 +32,7 @@ struct http_pool {
     const struct http_options *options;
 };
 
+/* Makes an empty pool. options: borrowed. */
 void http_pool_init(struct http_pool *pool, const struct http_options *options);
 /* All buffers must have been given back. */
 void http_pool_destroy(struct http_pool *pool);
@@ -41,6 +42,7 @@ struct http_buffers *http_buffers_take(struct http_pool *pool);
 void http_buffers_give(struct http_pool *pool, struct http_buffers *buffers);
 /* Returns the number of buffers that it freed. */
 unsigned http_buffers_trim(struct http_pool *pool);
+/* The number of buffers, in use or kept. */
 unsigned http_buffers_count(struct http_pool *pool);
 
 #endif

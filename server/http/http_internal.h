@@ -73,8 +73,10 @@ int http_limit_connections(struct http *http, struct error *ret_error);
 
 /* ---- for the listening thread ---- */
 void http_housekeep(struct http *http);
+/* Accepting a connection failed with this errno: says so, once until it works again. */
 void http_accept_failed(struct http *http, int code);
 
+/* Milliseconds since a time of clock_monotonic_ns. */
 static inline uint64_t http_elapsed_ms(uint64_t since_ns)
 {
     return (clock_monotonic_ns() - since_ns) / NS_PER_MS;

@@ -18,12 +18,14 @@ struct http_listeners {
 
 /* Adds sockets that listen, without blocking, on all addresses of `address`, on the same port.
  * address  numbers, or a name; "" and "localhost" are 127.0.0.1 and, if the machine has it, ::1; "::" also
- * takes IPv4 connections port     0 = any; *ret_port is the one it became 0; -EADDRINUSE; -EACCES; -EINVAL no
- * address; another -errno. After an error nothing was added. */
+ *          takes IPv4 connections
+ * port     0 = any; *ret_port is the one it became
+ * 0; -EADDRINUSE; -EACCES; -EINVAL no address; another -errno. After an error nothing was added. */
 int http_listen(struct http_listeners *listeners, const char *address, uint16_t port, uint16_t *ret_port,
     struct error *ret_error);
 /* Wakes who waits for connections; none are accepted any more. */
 void http_listeners_shut_down(const struct http_listeners *listeners);
+/* Closes the sockets. */
 void http_listeners_close(struct http_listeners *listeners);
 
 enum { HTTP_ADDRESS_BYTES = 48 };

@@ -37,6 +37,7 @@ struct http_spin {
     uint64_t answered_ns;
 };
 
+/* Counts the cores: half of them may wait awake. */
 void http_spinners_init(struct http_spinners *spinners);
 /* A request of the client has come. */
 void http_spin_begin(struct http_spin *spin, uint64_t now_ns);

@@ -164,12 +164,14 @@ struct http_counts {
  * -EMFILE, -EAGAIN limits of files or threads too low for any connection; -ENOMEM; another -errno of the
  * sockets. After an error nothing is left behind. */
 int http_start(const struct http_options *options, struct http **ret_http, struct error *ret_error);
+/* Lets the requests begin that wait since http_start. Once. */
 void http_serve(struct http *http);
 /* Uses another certificate, or the same files anew, for connections that begin from now on; open ones go on.
  * 0; otherwise nothing has changed: -EINVAL with the file and the reason, or that the server has no TLS;
  * -errno of the files; -ENOMEM. Any thread. */
 int http_load_certificate(
     struct http *http, const char *certificate, const char *key, struct error *ret_error);
+/* The port that it listens on, also when the options asked for any. */
 uint16_t http_port(const struct http *http);
 /* Any thread. */
 void http_count(struct http *http, struct http_counts *ret_counts);
