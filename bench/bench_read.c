@@ -1,12 +1,15 @@
-/* Reading from segments: whole series as JSON, single points, short ranges. bench_read [POINTS] */
+/* Reading from segments: whole series as JSON, what scripts make of them, single points, short ranges.
+ * bench_read [POINTS] */
 #include "bench_common.h"
 #include "generate.h"
 
 #include "json_points.h"
+#include "series_print.h"
 #include "store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 enum {
@@ -21,6 +24,7 @@ struct reading {
     struct store *store;
     uint64_t series_id;
     uint64_t points; /* of each series */
+    const char *script;
     uint32_t lookup_points;
     uint64_t lookups;
     uint64_t random_state;
@@ -64,6 +68,36 @@ static void read_series(void *context)
 {
     struct reading *reading = context;
     read_range(reading, 0, reading->points);
+}
+
+static void run_script(void *context)
+{
+    struct reading *reading = context;
+    struct sink sink = {.buffer = reading->buffer, .capacity = SINK_BYTES, .flush = discard};
+    struct series_range range = {.series_id = reading->series_id, .to = reading->points};
+    struct script *script;
+    struct error error = {0};
+    bench_must(script_compile(reading->script, strlen(reading->script), NULL, &script, &error), &error);
+    bench_must(store_snapshot_open(reading->store, &range.snapshot, &error), &error);
+    bench_must(series_print(&sink, &range, script, 0, &error), &error);
+    bench_must(sink_flush(&sink), &sink.error);
+    store_snapshot_close(range.snapshot);
+    script_free(script);
+    reading->text_bytes = sink.total;
+}
+
+static void bench_scripts(struct reading *reading, enum generate_kind kind)
+{
+    static const char *const SCRIPTS[] = {"d", "d*2+1", "if d>20", "mean", "d | count | if last",
+        "count | if last", "d | max | if last", "max | if last", "d | sum | if last", "sum | if last"};
+    char work[128];
+    reading->series_id = (uint64_t)kind + 1;
+    for (size_t i = 0; i < sizeof(SCRIPTS) / sizeof(SCRIPTS[0]); i++) {
+        reading->script = SCRIPTS[i];
+        struct bench_result result = bench_run(1, 5, NULL, run_script, reading);
+        snprintf(work, sizeof(work), "`%s` over a series as JSON, %s", SCRIPTS[i], generate_name(kind));
+        bench_row(work, reading->points, reading->text_bytes, 0, &result);
+    }
 }
 
 static uint64_t random_below(struct reading *reading, uint64_t bound)
@@ -150,6 +184,8 @@ int main(int argc, char **argv)
         snprintf(work, sizeof(work), "read a series as JSON, %s", generate_name(kind));
         bench_row(work, reading.points, reading.text_bytes, 0, &result);
     }
+    bench_scripts(&reading, GENERATE_SENSOR);
+    bench_scripts(&reading, GENERATE_COUNTER);
     reading.series_id = 1;
     bench_lookups(&reading, 1, "read one random point, G");
     bench_lookups(&reading, RANGE_POINTS, "read 1000 points at a random place, G");

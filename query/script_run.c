@@ -80,6 +80,32 @@ static const struct node *before_last(const struct node *root)
     return root == end ? &EVERY_POINT : root->children[0];
 }
 
+static bool is_call_of(const struct node *node, const char *name)
+{
+    return node->kind == NODE_CALL && strcmp(node->transform->name, name) == 0;
+}
+
+enum script_question script_question(const struct script *script)
+{
+    static const struct {
+        const char *name;
+        enum script_question question;
+    } QUESTIONS[] = {{"count", SCRIPT_ASKS_COUNT}, {"sum", SCRIPT_ASKS_SUM}, {"mean", SCRIPT_ASKS_MEAN},
+        {"min", SCRIPT_ASKS_MIN}, {"max", SCRIPT_ASKS_MAX}};
+    const struct node *root = script->root, *before = before_last(root);
+    if (is_call_of(root, "if") && is_call_of(root->children[0], "first"))
+        return SCRIPT_ASKS_FIRST;
+    if (!before)
+        return SCRIPT_ASKS_MORE;
+    if (before->kind == NODE_IDENTITY)
+        return SCRIPT_ASKS_LAST;
+    for (size_t i = 0; i < sizeof(QUESTIONS) / sizeof(QUESTIONS[0]); i++)
+        if (is_call_of(before, QUESTIONS[i].name) &&
+            (before->child_count == 0 || before->children[0]->kind == NODE_IDENTITY))
+            return QUESTIONS[i].question;
+    return SCRIPT_ASKS_MORE;
+}
+
 static int open_root(struct script_run *run)
 {
     const struct node *root = before_last(run->script->root);

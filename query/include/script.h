@@ -53,6 +53,19 @@ void script_free(struct script *script); /* accepts NULL */
  */
 bool script_is_one_to_one(const struct script *script);
 
+/* What a script asks of a whole sequence, where that can often be known without reading all of it. */
+enum script_question {
+    SCRIPT_ASKS_MORE,
+    SCRIPT_ASKS_FIRST, /* if first */
+    SCRIPT_ASKS_LAST,  /* if last */
+    SCRIPT_ASKS_COUNT, /* count | if last, and so on */
+    SCRIPT_ASKS_SUM,
+    SCRIPT_ASKS_MEAN,
+    SCRIPT_ASKS_MIN,
+    SCRIPT_ASKS_MAX,
+};
+enum script_question script_question(const struct script *script);
+
 /* Gives the next datapoints of a sequence: *ret_batch, borrowed until the next call; NULL or an empty batch
  * at the end. 0 or -errno. */
 typedef int (*script_source)(void *context, const struct batch **ret_batch, struct error *ret_error);

@@ -1,8 +1,8 @@
 #include "data.h"
 
-#include "json_points.h"
 #include "log.h"
 #include "range.h"
+#include "series_print.h"
 #include "data_transform.h"
 
 #include <errno.h>
@@ -144,65 +144,6 @@ struct selection {
     struct script *script; /* NULL: the points as they are */
 };
 
-static int next_stored(void *cursor, const struct batch **ret_batch, struct error *ret_error)
-{
-    *ret_batch = NULL; /* of an empty range, which has no cursor */
-    return cursor ? store_cursor_next(cursor, ret_batch, ret_error) : 0;
-}
-
-/* Prints the stored points. 0, or -errno of the cursor or the client. */
-static int print_stored(struct sink *sink, struct store_cursor *cursor, struct error *ret_error)
-{
-    const struct batch *batch;
-    bool first = true;
-    int r;
-    while ((r = next_stored(cursor, &batch, ret_error)) == 0 && batch) {
-        r = json_points_print(sink, batch, first);
-        if (r < 0)
-            break;
-        first = false;
-    }
-    return r;
-}
-
-/* Prints what the script makes of the stored points, `limit` results at most (0: all of them). */
-static int print_results(struct sink *sink, struct store_cursor *cursor, const struct script *script,
-    uint64_t limit, struct error *ret_error)
-{
-    struct script_run *run = NULL;
-    const struct batch *batch;
-    struct batch part;
-    uint64_t count = 0;
-    int r = script_run_open(script, next_stored, cursor, &run);
-    if (r < 0)
-        return error_set(ret_error, ENOMEM, "out of memory for a script");
-    while ((limit == 0 || count < limit) && (r = script_run_next(run, &batch, ret_error)) == 0 && batch) {
-        uint64_t left = limit > 0 ? limit - count : batch->count;
-        batch_slice(batch, 0, left < batch->count ? (uint32_t)left : batch->count, &part);
-        r = json_points_print(sink, &part, count == 0);
-        if (r < 0)
-            break;
-        count += part.count;
-    }
-    script_run_close(run);
-    return r;
-}
-
-static int print_points(struct sink *sink, const struct reading *reading, uint64_t from, uint64_t to,
-    const struct selection *selection, struct error *ret_error)
-{
-    struct store_cursor *cursor = NULL;
-    int r = 0;
-    if (from < to)
-        r = store_cursor_open(reading->snapshot, reading->series_id, from, to, false, &cursor, ret_error);
-    if (r == 0)
-        r = selection->script ? print_results(sink, cursor, selection->script,
-                                    selection->range.by_index ? 0 : selection->range.limit, ret_error)
-                              : print_stored(sink, cursor, ret_error);
-    store_cursor_close(cursor);
-    return r;
-}
-
 /* An error of the script is the client's, and told to it while nothing has been sent. */
 static bool printing_failed(const struct request *request, const struct selection *selection, int r,
     const struct error *error, struct problem *problem)
@@ -224,7 +165,9 @@ static bool send_points(struct request *request, struct reading *reading, uint64
     request->exchange->no_store = true;
     struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
     (void)sink_write(sink, "[", 1);
-    int r = print_points(sink, reading, from, to, selection, &error);
+    const struct series_range range = {reading->snapshot, reading->series_id, from, to};
+    int r = series_print(
+        sink, &range, selection->script, selection->range.by_index ? 0 : selection->range.limit, &error);
     if (r == 0)
         r = sink_write(sink, "]", 1);
     bool client_left = sink->failed;
