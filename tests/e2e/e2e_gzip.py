@@ -115,7 +115,7 @@ class Gzip(RestTest):
         self.assertEqual((answer.headers["Content-Encoding"], len(json.loads(text))), (None, 2))
         answer, text = self.get(self.data + "?i1=0&i2=10000", "gzip", "HEAD")
         self.assertEqual((answer.status, text), (200, b""))
-        answer, text = self.get("/nothing", "gzip")
+        answer, text = self.get(f"{API}/nothing", "gzip")
         self.assertEqual((answer.status, json.loads(text)["code"]), (404, 404))
 
     def test_an_old_client_gets_it_whole_or_not(self):
