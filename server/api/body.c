@@ -177,6 +177,13 @@ bool body_array_read(struct body_object *body, struct request *request, struct p
     return read_json(body, true, request, problem);
 }
 
+bool body_of_nobody(const struct request *request, struct problem *problem)
+{
+    int64_t length = request->exchange->body_length; /* -1: chunked */
+    return request_acting(request) || (length >= 0 && length <= BODY_UNCOUNTED_BYTES) ||
+           problem_set(problem, 403, "Log in to send a body of over %d KiB", BODY_UNCOUNTED_BYTES >> 10);
+}
+
 void body_object_free(struct body_object *body)
 {
     json_arena_close(&body->arena);

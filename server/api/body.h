@@ -57,6 +57,10 @@ bool body_object_read(struct body_object *body, struct request *request, struct 
 bool body_array_read(struct body_object *body, struct request *request, struct problem *problem);
 void body_object_free(struct body_object *body); /* accepts a zeroed one */
 
+/* Whether a body may be read of who has not logged in, where what he may do stands in the body: a small one.
+ * False: *problem is set (403). */
+bool body_of_nobody(const struct request *request, struct problem *problem);
+
 /* A member of an object to read. */
 struct member {
     const char *name;

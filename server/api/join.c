@@ -74,7 +74,8 @@ bool join_post(struct request *request, struct problem *problem)
     if (!join.enabled)
         return problem_set(problem, 403, "%s",
             join.disabled_message && *join.disabled_message ? join.disabled_message : "Joining is disabled");
-    if (!origin_check_any(request->exchange, request->server->configuration, auth->site, problem) ||
+    if (!body_of_nobody(request, problem) ||
+        !origin_check_any(request->exchange, request->server->configuration, auth->site, problem) ||
         !auth_guess_begin(auth, request->exchange, &guess, problem))
         return false;
     bool done = body_object_read(&body, request, problem) &&

@@ -13,9 +13,9 @@ static const double dt_min = 0.001, rows_max = 1e7;
 bool query_merge(struct request *request, struct problem *problem)
 {
     struct query_parts parts = {.request = request};
-    struct body_object body;
+    struct body_object body = {0};
     struct sequence sequence;
-    bool done = body_array_read(&body, request, problem) &&
+    bool done = body_of_nobody(request, problem) && body_array_read(&body, request, problem) &&
                 query_parts_merge(&parts, body.object, NULL, &sequence, problem) &&
                 query_answer(request, sequence, false, problem);
     query_parts_close(&parts);
@@ -188,9 +188,9 @@ static struct sequence rows_of(const struct dataset_request *dataset)
 bool query_dataset(struct request *request, struct problem *problem)
 {
     struct dataset_request dataset = {.parts = {.request = request}};
-    struct body_object body;
-    bool done = body_object_read(&body, request, problem) && read_dataset(body.object, &dataset, problem) &&
-                open_dataset(&dataset, problem);
+    struct body_object body = {0};
+    bool done = body_of_nobody(request, problem) && body_object_read(&body, request, problem) &&
+                read_dataset(body.object, &dataset, problem) && open_dataset(&dataset, problem);
     bool at_times = dataset.options.reference.next == NULL;
     done = done && query_answer(request, rows_of(&dataset), at_times, problem);
     script_run_close(dataset.run);

@@ -9,7 +9,7 @@
 #include "sequence.h"
 #include "store.h"
 
-enum { QUERY_STREAMS_MAX = 256 }; /* in one query */
+enum { QUERY_STREAMS_MAX = 128 }; /* in one query; each is some 100 KiB of memory */
 
 /* What a stream query says; texts are borrowed from the body. */
 struct stream_query {

@@ -129,10 +129,11 @@ static int rewrite(struct sessions *sessions, struct error *ret_error)
 }
 
 /* What the file says. A record that a crash cut short is dropped: its session was not acknowledged as ended.
- */
-static int load(struct sessions *sessions, const struct buffer *bytes)
+ * *ret_current: the file needs not be written anew. */
+static int load(struct sessions *sessions, const struct buffer *bytes, bool *ret_current)
 {
     int64_t now_s = time(NULL);
+    *ret_current = bytes->size >= KEY_BYTES && (bytes->size - KEY_BYTES) % RECORD_BYTES == 0;
     if (bytes->size < KEY_BYTES)
         return fill_random(sessions->key, KEY_BYTES);
     memcpy(sessions->key, bytes->data, KEY_BYTES);
@@ -141,13 +142,28 @@ static int load(struct sessions *sessions, const struct buffer *bytes)
         int64_t expires_s = (int64_t)load_u64(bytes->data + at + SESSION_ID_BYTES);
         if (expires_s > now_s)
             r = add_ended(sessions, bytes->data + at, expires_s);
+        else
+            *ret_current = false;
     }
     return r;
+}
+
+/* Opens the file to append to, written anew where that is needed. A full disk is no reason not to serve: then
+ * the next session that is ended tries again. */
+static int open_file(struct sessions *sessions, bool current, struct error *ret_error)
+{
+    if (!current) {
+        int r = rewrite(sessions, ret_error);
+        return r < 0 && error_is_no_space(-r) ? 0 : r;
+    }
+    sessions->file = open(sessions->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    return sessions->file >= 0 ? 0 : error_set(ret_error, errno, "%s: %s", sessions->path, strerror(errno));
 }
 
 int sessions_open(const char *path, struct sessions **ret_sessions, struct error *ret_error)
 {
     struct buffer bytes = {0};
+    bool current = false;
     struct sessions *sessions = calloc(1, sizeof(*sessions));
     if (!sessions)
         return error_set(ret_error, ENOMEM, "out of memory");
@@ -162,12 +178,12 @@ int sessions_open(const char *path, struct sessions **ret_sessions, struct error
         r = 0;
     }
     if (r == 0) {
-        r = load(sessions, &bytes);
+        r = load(sessions, &bytes, &current);
         if (r < 0)
             (void)error_set(ret_error, -r, "%s: out of memory or randomness", path);
     }
     if (r == 0)
-        r = rewrite(sessions, ret_error);
+        r = open_file(sessions, current, ret_error);
     if (bytes.size > 0)
         OPENSSL_cleanse(bytes.data, bytes.size);
     buffer_free(&bytes);

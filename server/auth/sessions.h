@@ -31,7 +31,8 @@ struct session {
 
 struct sessions;
 
-/* Opens the file, or makes it with a new key (mode 0600). 0 or -errno; blocks for the disk. */
+/* Opens the file, or makes it with a new key (mode 0600). When the disk is full, that is put off: sessions
+ * then end with the server. 0 or -errno; blocks for the disk. */
 int sessions_open(const char *path, struct sessions **ret_sessions, struct error *ret_error);
 void sessions_close(struct sessions *sessions); /* accepts NULL */
 

@@ -159,7 +159,7 @@ class Queries(RestTest):
         row, = self.query("dataset", {"stream": "test/user/a", "i1": -1, "dataset": many})
         self.assertEqual(len(row["d"]), 101)
         merges = {f"c{n}": {"merge": [{"stream": "test/user/a", "i1": -1}] * 10, "interpolator": "count"} for n in range(30)}
-        self.assertIn("at most 256", self.query("dataset", {"stream": "test/user/a", "i1": -1, "dataset": merges}, 413))
+        self.assertIn("at most 128", self.query("dataset", {"stream": "test/user/a", "i1": -1, "dataset": merges}, 413))
         self.query("merge", [{"stream": "test/user/a", "transform": "(" * 1000 + "d" + ")" * 1000}], 413)
         for interpolator in ("", "zz", "d["):
             self.query("dataset", {"stream": "test/user/a", "dataset": {"y": {"stream": "test/user/a", "interpolator": interpolator}}}, 403)
@@ -171,6 +171,11 @@ class Queries(RestTest):
                            headers=basic("test:test"))
         with self.assertRaises(http.client.IncompleteRead):
             connection.getresponse().read()
+
+    def test_nobody_sends_no_large_bodies(self):
+        large = json.dumps([{"stream": "test/user/a", "transform": "d" + " " * 70000}]).encode()
+        for kind in ("merge", "dataset"):
+            self.assertIn("Log in", self.query(kind, large, 403, None))
 
     def test_what_is_no_query(self):
         self.request("GET", f"{API}/query/merge", login="test:test", status=405)
