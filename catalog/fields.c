@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Only these write: nobody but a full access. */
-enum { NO_DEVICE = FIELD_DEVICE_WRITE | FIELD_FULL_DEVICE_WRITE };
-
 #define TEXT_FIELD(type_, member, name_, ...)                                                                \
     {                                                                                                        \
         .name = name_, .type = FIELD_TEXT, .offset = offsetof(struct type_, member),                         \
@@ -31,47 +28,37 @@ enum { NO_DEVICE = FIELD_DEVICE_WRITE | FIELD_FULL_DEVICE_WRITE };
 
 static const struct field user_fields[] = {
     TEXT_FIELD(user, name, "name", .label = "the name", .flags = FIELD_FIXED, .check = name_rule,
-        .check_new = user_name_rule, .denied = FIELD_SELF_WRITE | NO_DEVICE),
+        .check_new = user_name_rule),
     TEXT_FIELD(user, nickname, "nickname", .label = "the nickname"),
-    TEXT_FIELD(user, email, "email", .label = "the email address", .check_new = email_rule,
-        .denied = FIELD_PUBLIC_READ),
+    TEXT_FIELD(user, email, "email", .label = "the email address", .check_new = email_rule),
     TEXT_FIELD(user, description, "description", .label = "the description"),
     TEXT_FIELD(user, icon, "icon", .label = "the icon", .check_new = icon_rule),
-    TEXT_FIELD(user, role, "role", .label = "the role", .check = role_rule,
-        .denied = FIELD_PUBLIC_READ | FIELD_SELF_WRITE | NO_DEVICE),
+    TEXT_FIELD(user, role, "role", .label = "the role", .check = role_rule),
     FLAG_FIELD(user, is_public, "public", .default_flag = false),
-    TEXT_FIELD(user, password, "password", .label = "the password", .flags = FIELD_INTERNAL | FIELD_SECRET,
-        .denied = FIELD_PUBLIC_READ | FIELD_DEVICE_READ | FIELD_SELF_READ | NO_DEVICE),
-    TEXT_FIELD(user, password_salt, "password_salt", .label = "the password salt", .flags = FIELD_INTERNAL,
-        .denied = FIELD_PUBLIC_READ | FIELD_DEVICE_READ | FIELD_SELF_READ | NO_DEVICE),
-    TEXT_FIELD(user, password_scheme, "password_scheme", .label = "the password scheme",
-        .flags = FIELD_INTERNAL,
-        .denied = FIELD_PUBLIC_READ | FIELD_DEVICE_READ | FIELD_SELF_READ | NO_DEVICE),
+    TEXT_FIELD(user, password, "password", .label = "the password", .flags = FIELD_INTERNAL | FIELD_SECRET),
+    TEXT_FIELD(user, password_salt, "password_salt", .label = "the password salt", .flags = FIELD_INTERNAL),
+    TEXT_FIELD(
+        user, password_scheme, "password_scheme", .label = "the password scheme", .flags = FIELD_INTERNAL),
     ID_FIELD(user, id, .flags = FIELD_ROWID | FIELD_FIXED),
 };
 
 static const struct field device_fields[] = {
-    TEXT_FIELD(device, name, "name", .label = "the name", .flags = FIELD_FIXED, .check = name_rule,
-        .denied = FIELD_SELF_WRITE | FIELD_FULL_DEVICE_WRITE),
+    TEXT_FIELD(device, name, "name", .label = "the name", .flags = FIELD_FIXED, .check = name_rule),
     TEXT_FIELD(device, nickname, "nickname", .label = "the nickname"),
     TEXT_FIELD(device, description, "description", .label = "the description"),
     TEXT_FIELD(device, icon, "icon", .label = "the icon", .check_new = icon_rule),
-    TEXT_FIELD(device, apikey, "apikey", .label = "the API key",
-        .denied = FIELD_PUBLIC_READ | FIELD_DEVICE_READ | FIELD_DEVICE_WRITE),
+    TEXT_FIELD(device, apikey, "apikey", .label = "the API key"),
     FLAG_FIELD(device, enabled, "enabled", .default_flag = true),
     FLAG_FIELD(device, is_public, "public", .default_flag = false),
-    TEXT_FIELD(device, role, "role", .label = "the role", .check = role_rule,
-        .denied = FIELD_PUBLIC_READ | NO_DEVICE),
+    TEXT_FIELD(device, role, "role", .label = "the role", .check = role_rule),
     FLAG_FIELD(device, visible, "visible", .default_flag = true),
-    FLAG_FIELD(device, user_editable, "user_editable", .default_flag = true,
-        .denied = FIELD_PUBLIC_READ | FIELD_SELF_WRITE),
+    FLAG_FIELD(device, user_editable, "user_editable", .default_flag = true),
     ID_FIELD(device, id, .flags = FIELD_ROWID | FIELD_FIXED),
     ID_FIELD(device, user_id, .flags = FIELD_FIXED),
 };
 
 static const struct field stream_fields[] = {
-    TEXT_FIELD(stream, name, "name", .label = "the name", .flags = FIELD_FIXED, .check = name_rule,
-        .denied = FIELD_SELF_WRITE | FIELD_FULL_DEVICE_WRITE),
+    TEXT_FIELD(stream, name, "name", .label = "the name", .flags = FIELD_FIXED, .check = name_rule),
     TEXT_FIELD(stream, nickname, "nickname", .label = "the nickname"),
     TEXT_FIELD(stream, description, "description", .label = "the description"),
     TEXT_FIELD(stream, icon, "icon", .label = "the icon", .check_new = icon_rule),

@@ -1,8 +1,7 @@
 /* The fields of users, devices and streams: the only table of them.
  *
  * Loading, storing, checking, exporting, importing, printing and reading JSON, and permissions go through it.
- * A new field is a member of its struct in catalog.h, a row here, a column in schema.sql and the migration of
- * older files. */
+ * How to add a field: docs/ARCHITECTURE.md, "Where to add". */
 #ifndef CONNECTORDB_FIELDS_H
 #define CONNECTORDB_FIELDS_H
 
@@ -22,16 +21,6 @@ enum field_flags {
     FIELD_SECRET = 16,  /* FIELD_INTERNAL, but clients may set it: in clear text, which is stored as a hash */
 };
 
-/* Kinds of access to an object. The names are those of ConnectorDB 0.3's default permissions. */
-enum field_access {
-    FIELD_PUBLIC_READ = 1,
-    FIELD_DEVICE_READ = 2,
-    FIELD_SELF_READ = 4,
-    FIELD_SELF_WRITE = 8,
-    FIELD_DEVICE_WRITE = 16,
-    FIELD_FULL_DEVICE_WRITE = 32,
-};
-
 struct object_kind;
 
 struct field {
@@ -39,7 +28,6 @@ struct field {
     const char *label; /* in messages: "the description" */
     enum field_type type;
     unsigned flags;    /* enum field_flags */
-    unsigned denied;   /* enum field_access: whose access does not include this field */
     bool default_flag; /* of a FIELD_FLAG that nobody sets; texts are empty */
     size_t offset;     /* in the object */
     size_t bytes_max;  /* of a text */
