@@ -453,6 +453,7 @@ void http_count(struct http *http, struct http_counts *ret_counts)
         .accepted = accepted,
         .yielded = atomic_load(&clients->yielded),
         .buffers = http_buffers_count(&http->clients.pool),
+        .buffers_used = http_buffers_used(&http->clients.pool),
     };
 }
 

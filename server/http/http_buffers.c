@@ -118,3 +118,11 @@ void http_pool_destroy(struct http_pool *pool)
     CHECK(pool->count == 0);
     (void)pthread_mutex_destroy(&pool->lock);
 }
+
+unsigned http_buffers_used(struct http_pool *pool)
+{
+    (void)pthread_mutex_lock(&pool->lock);
+    unsigned used = pool->count - pool->free_count;
+    (void)pthread_mutex_unlock(&pool->lock);
+    return used;
+}

@@ -44,5 +44,7 @@ void http_buffers_give(struct http_pool *pool, struct http_buffers *buffers);
 unsigned http_buffers_trim(struct http_pool *pool);
 /* The number of buffers, in use or kept. */
 unsigned http_buffers_count(struct http_pool *pool);
+/* Those that were taken and not given back. */
+unsigned http_buffers_used(struct http_pool *pool);
 
 #endif

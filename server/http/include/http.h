@@ -157,6 +157,7 @@ struct http_counts {
     uint64_t accepted;        /* since the start */
     uint64_t yielded;         /* idle connections closed for waiting ones, since the start */
     uint64_t buffers;         /* of the pool, in use or kept */
+    uint64_t buffers_used;    /* by requests under way */
 };
 
 /* Listens and starts the threads; requests wait until http_serve. Raises the process's soft limit of open
