@@ -61,7 +61,7 @@ int keep(struct run *run, struct kept *kept, const struct point *point)
     kept->point = *point;
     kept->point.origin = 0;
     if (bytes)
-        kept->point.d.text = (const char *)kept->bytes.data;
+        kept->point.d.text = size > 0 ? (const char *)kept->bytes.data : ""; /* never NULL */
     kept->set = true;
     return 0;
 }
