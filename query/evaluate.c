@@ -43,14 +43,16 @@ int keep(struct run *run, struct kept *kept, const struct point *point)
     bool bytes = point->d.kind >= VALUE_STRING;
     size_t size = bytes ? point->d.size : 0;
     if (size > kept->bytes.capacity) {
-        size_t more = size - kept->bytes.capacity;
-        int r = arena_hold(run->arena, more, run->error);
-        if (r < 0)
-            return r;
-        kept->held += more;
         struct buffer grown = {0};
         if (buffer_reserve(&grown, size) < 0)
             return error_set(run->error, ENOMEM, "out of memory for a script");
+        size_t more = grown.capacity - kept->bytes.capacity; /* which may be more than was asked for */
+        int r = arena_hold(run->arena, more, run->error);
+        if (r < 0) {
+            buffer_free(&grown);
+            return r;
+        }
+        kept->held += more;
         if (size > 0) /* the point may be the one that is kept already */
             memcpy(grown.data, point->d.text, size);
         buffer_free(&kept->bytes);
