@@ -560,6 +560,7 @@ static struct script_limits with_defaults(const struct script_limits *limits)
     result.split_max = result.split_max ? result.split_max : 50000;
     result.string_max = result.string_max ? result.string_max : 1000000;
     result.peek_max = result.peek_max ? result.peek_max : 100;
+    result.cpu_ms = result.cpu_ms ? result.cpu_ms : 10000;
     result.bytes_max = result.bytes_max ? result.bytes_max : 32 << 20;
     return result;
 }

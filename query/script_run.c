@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* The datapoints that come in. */
 struct feed {
@@ -17,6 +18,14 @@ struct feed {
     void *context;
     const struct batch *batch;
     uint32_t at;
+    uint64_t points;     /* of all batches so far */
+    uint64_t begun_ns;   /* the thread's processor time when the run began */
+    uint64_t allowed_ns; /* by the limits, for the points so far */
+};
+
+enum {
+    CPU_NS_PER_POINT = 10000, /* beside the limit's own; ordinary scripts take a hundredth of it */
+    POINTS_PER_CHECK = 256,
 };
 
 struct script_run {
@@ -38,6 +47,24 @@ struct script_run {
     struct batch digits; /* of its value, if a double cannot hold them; else empty */
 };
 
+static uint64_t thread_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* A script whose work grows with the square of the points (an object that grows, copied for each of them)
+ * would keep its thread busy for hours. */
+static int check_time(const struct feed *feed)
+{
+    if (thread_ns() - feed->begun_ns <= feed->allowed_ns)
+        return 0;
+    return error_set(feed->source.run->error, E2BIG,
+        "the script takes too long: over %llu ms of processor time for %llu datapoints",
+        (unsigned long long)(feed->allowed_ns / 1000000), (unsigned long long)feed->points);
+}
+
 /* Has a point at feed->at. 1; 0 at the end; -errno. */
 static int feed_fill(struct feed *feed)
 {
@@ -48,8 +75,10 @@ static int feed_fill(struct feed *feed)
             return r;
         if (!feed->batch || feed->batch->count == 0)
             return 0;
+        feed->points += feed->batch->count;
+        feed->allowed_ns += (uint64_t)feed->batch->count * CPU_NS_PER_POINT;
     }
-    return 1;
+    return feed->at % POINTS_PER_CHECK == 0 && check_time(feed) < 0 ? -E2BIG : 1;
 }
 
 static int feed_next(struct source *source, struct point *out)
@@ -128,8 +157,11 @@ int script_run_open(
     run_init(&run->run, &script->limits, &run->arena, &run->error);
     batch_init(&run->results);
     batch_init(&run->digits);
-    run->feed =
-        (struct feed){.source = {.next = feed_next, .run = &run->run}, .read = source, .context = context};
+    run->feed = (struct feed){.source = {.next = feed_next, .run = &run->run},
+        .read = source,
+        .context = context,
+        .begun_ns = thread_ns(),
+        .allowed_ns = script->limits.cpu_ms * UINT64_C(1000000)};
     run->scope.run = &run->run;
     if (instance_init(&run->run, script->root, &run->instance) < 0 || open_root(run) < 0) {
         script_run_close(run);

@@ -36,6 +36,7 @@ struct script_limits {
     uint32_t split_max;  /* keys of map, imap and new: 50,000 */
     uint32_t string_max; /* bytes of a string that append makes: 1,000,000 */
     uint32_t peek_max;   /* datapoints that next looks ahead: 100 */
+    uint32_t cpu_ms;     /* processor time of a run, beside 10 us for each datapoint that it reads: 10,000 */
     uint64_t bytes_max;  /* memory that a run holds: 32 MiB */
 };
 

@@ -481,6 +481,23 @@ static void test_hostile_scripts_stay_within_their_limits(void **state)
     batch_free(&batch);
 }
 
+/* Its work grows with the square of the points: it would take a minute. */
+static void test_a_script_ends_when_it_takes_too_long(void **state)
+{
+    static const char SCRIPT[] = "imap(i, count) | if length == 0";
+    struct batch batch;
+    struct script_limits limits = {.cpu_ms = 1};
+    (void)state;
+    batch_init(&batch);
+    for (int i = 0; i < 40000; i++)
+        assert_int_equal(batch_push_integer(&batch, i, i), 0);
+    struct outcome outcome = run_batch(SCRIPT, sizeof(SCRIPT) - 1, &batch, 1000, &limits);
+    assert_int_equal(outcome.result, -E2BIG);
+    assert_non_null(strstr(outcome.error.message, "takes too long"));
+    free(outcome.output);
+    batch_free(&batch);
+}
+
 /* ---- zones ---- */
 
 static const struct {
@@ -546,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_run_errors_name_the_transform_and_the_datapoint),
         cmocka_unit_test(test_deep_scripts_are_refused),
         cmocka_unit_test(test_hostile_scripts_stay_within_their_limits),
+        cmocka_unit_test(test_a_script_ends_when_it_takes_too_long),
         cmocka_unit_test(test_zone_offsets),
         cmocka_unit_test(test_every_transform_is_there),
         cmocka_unit_test(test_every_transform_is_described),
