@@ -1,10 +1,13 @@
 /* Transforms of strings. */
 #include "run.h"
+#include "sentiment.h"
 #include "transform.h"
 
 #include "pattern.h"
 
 #include <errno.h>
+#include <float.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,25 +207,38 @@ static int step_domain(
 
 /* ---- wc, sentiment ---- */
 
+/* Finds the next word at *at or behind it and sets *at behind the word; words stand between white space and
+ * these signs. False: there is none. */
+static bool next_word(const char **at, const char *end, const char **ret_word, size_t *ret_size)
+{
+    const char *word = NULL;
+    while (*at < end) {
+        size_t space =
+            **at && strchr(".,/#!$%^&*;:{}=-_`~()", **at) ? 1 : unicode_space(*at, (size_t)(end - *at));
+        if (space > 0 && word)
+            break;
+        if (space == 0 && !word)
+            word = *at;
+        *at += space > 0 ? space : 1;
+    }
+    *ret_word = word;
+    *ret_size = word ? (size_t)(*at - word) : 0;
+    return word;
+}
+
 static int step_wc(
     struct call *call, const struct point *in, const struct point *arguments, struct point *out)
 {
     struct value string;
+    const char *word;
+    size_t size;
     int64_t words = 0;
-    bool inside = false;
     (void)arguments;
     int r = value_to_string(&in->d, call->run->arena, &string, call->error);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < string.size;) {
-        size_t space = strchr(".,/#!$%^&*;:{}=-_`~()", string.text[i]) && string.text[i]
-                           ? 1
-                           : unicode_space(string.text + i, string.size - i);
-        if (space == 0 && !inside)
-            words++;
-        inside = space == 0;
-        i += space > 0 ? space : 1;
-    }
+    for (const char *at = string.text; next_word(&at, string.text + string.size, &word, &size);)
+        words++;
     out->d = value_integer(words);
     return STEP_EMIT;
 }
@@ -231,7 +247,40 @@ static int prepare_sentiment(struct node *node, struct arena *arena, struct erro
 {
     (void)node;
     (void)arena;
+    if (sentiment_is_built_in())
+        return 0;
     return error_set(ret_error, EINVAL, "its word list, AFINN-111, is not installed");
+}
+
+/* ConnectorDB 0.3 computes it in single precision and prints the shortest digits that say which float it is:
+ * the double with these digits prints the same. */
+static double as_printed(float value)
+{
+    char text[32];
+    for (int digits = FLT_DIG; digits <= FLT_DECIMAL_DIG; digits++) {
+        (void)snprintf(text, sizeof(text), "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    return strtod(text, NULL);
+}
+
+static int step_sentiment(
+    struct call *call, const struct point *in, const struct point *arguments, struct point *out)
+{
+    enum { SCORE_MAX = 5 }; /* of one word */
+    struct value string;
+    const char *word;
+    size_t size;
+    int64_t words = 0, score = 0;
+    (void)arguments;
+    int r = value_to_string(&in->d, call->run->arena, &string, call->error);
+    if (r < 0)
+        return r;
+    for (const char *at = string.text; next_word(&at, string.text + string.size, &word, &size); words++)
+        score += sentiment_of_word(word, size);
+    out->d = value_double(words > 0 ? as_printed((float)score / (float)(SCORE_MAX * words)) : 0);
+    return STEP_EMIT;
 }
 
 static const struct transform TRANSFORMS[] = {
@@ -251,6 +300,6 @@ static const struct transform TRANSFORMS[] = {
         .clear = clear_regex},
     {.name = "domain", .step = step_domain},
     {.name = "wc", .step = step_wc},
-    {.name = "sentiment", .prepare = prepare_sentiment},
+    {.name = "sentiment", .prepare = prepare_sentiment, .step = step_sentiment},
 };
 const struct transform_list TEXT_TRANSFORMS = {TRANSFORMS, sizeof(TRANSFORMS) / sizeof(TRANSFORMS[0])};

@@ -19,9 +19,10 @@ as_calling_user() {
         CONNECTORDB_PACKAGES_INSTALLED=1 "$@"
 }
 
-# Installs the packages $1 (build or test), unless as_calling_user has.
+# Installs the packages $1 (build or test), unless as_calling_user has, and fetches what is no package.
 install_dependencies() {
     [ -n "${CONNECTORDB_PACKAGES_INSTALLED:-}" ] || ./tools/install-dependencies "$1"
+    ./tools/fetch-words
 }
 
 # configure FOLDER PRESET [OPTION...]: a folder that exists keeps its generator.
