@@ -348,9 +348,9 @@ static struct {
     struct io_operations operations;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    pthread_t inserter;
-    bool armed, blocks_sync, commit_synced, inserted;
-    bool blocks_sync_seen; /* inserter only */
+    pthread_t worker;
+    bool working; /* worker is set */
+    bool blocks_sync, commit_synced, inserted;
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void gate_set(bool *event)
@@ -386,17 +386,29 @@ static void gate_await_for_a_while(const bool *event)
 static int gated_sync_data(struct io *io, int file)
 {
     (void)io;
-    if (!gate.armed)
+    (void)pthread_mutex_lock(&gate.lock); /* a worker that has just begun waits until it is known */
+    bool working = gate.working, worker = working && pthread_equal(pthread_self(), gate.worker);
+    (void)pthread_mutex_unlock(&gate.lock);
+    if (!working)
         return fdatasync(file) < 0 ? -errno : 0;
-    if (pthread_equal(pthread_self(), gate.inserter)) {
-        if (gate.blocks_sync_seen)
-            gate_set(&gate.commit_synced);
+    if (!worker) {
+        gate_set(&gate.commit_synced);
         return 0;
     }
     gate_set(&gate.blocks_sync);
     gate_await(&gate.commit_synced);
     gate_await_for_a_while(&gate.inserted);
     return -EIO;
+}
+
+/* The background's step: it allocates the blocks that the active journal needs. */
+static void *work(void *store)
+{
+    struct error error = {0};
+    int r = store_work(store, &error);
+    if (r != -EIO)
+        print_error("store_work: %d %s\n", r, error.message);
+    return r == -EIO ? store : NULL;
 }
 
 /* Before, the insert was acknowledged: its sync returned 0 after the other had taken the report of the lost
@@ -406,25 +418,30 @@ static void test_a_commit_beside_a_failed_sync_of_blocks_fails(void **state)
     (void)state;
     struct grown grown;
     struct error error = {0};
+    void *failed;
     set_up(&grown, 0);
     test_store_close(grown.store);
     io_close(grown.io);
     assert_int_equal(io_open_posix(&grown.io, NULL), 0);
     gate.operations = *grown.io->operations;
     gate.operations.sync_data = gated_sync_data;
-    gate.inserter = pthread_self();
     grown.io->operations = &gate.operations;
     grown.options.io = grown.io;
+    grown.options.no_threads = true; /* the blocks are allocated when the test says so */
     open_grown(&grown);
     must_append(&grown, 1000);
-    gate.armed = true;
     must_append(&grown, 150000); /* near the end of what is allocated */
+    (void)pthread_mutex_lock(&gate.lock);
+    assert_int_equal(pthread_create(&gate.worker, NULL, work, grown.store), 0);
+    gate.working = true;
+    (void)pthread_mutex_unlock(&gate.lock);
     gate_await(&gate.blocks_sync);
-    gate.blocks_sync_seen = true;
     assert_int_equal(append_bytes(&grown, 10, &error), -EIO);
     gate_set(&gate.inserted);
+    assert_int_equal(pthread_join(gate.worker, &failed), 0);
+    assert_non_null(failed);
     assert_int_equal(store_close(grown.store, &error), -EIO);
-    gate.armed = false;
+    gate.working = false;
     open_grown(&grown);
     tear_down(&grown);
 }
