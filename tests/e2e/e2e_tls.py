@@ -2,7 +2,6 @@
 import http.client
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -12,11 +11,8 @@ import time
 import unittest
 
 import harness
-from rest import API, RestTest, basic
-
-
-def openssl(*arguments):
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=harness.COMMAND_SECONDS_MAX)
+from rest import API, basic
+from tls import TlsTest
 
 
 def free_port():
@@ -25,53 +21,8 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@unittest.skipUnless(shutil.which("openssl"), "the program openssl is not installed")
-class Tls(RestTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"connectordb-tls-{os.getpid()}")
-        os.makedirs(cls.folder)
-        ca, key = cls.file("ca.pem"), cls.file("ca.key")
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test CA",
-                "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", key, "-out", ca)
-        for name in ("one", "two"):
-            cls.make_certificate(name)
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.folder)
-
-    @classmethod
-    def file(cls, name):
-        return os.path.join(cls.folder, name)
-
-    @classmethod
-    def make_certificate(cls, name):
-        request, extension = cls.file(name + ".csr"), cls.file("extension")
-        with open(extension, "w", encoding="ascii") as file:
-            file.write("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                "-keyout", cls.file(name + ".key"), "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", cls.file("ca.pem"), "-CAkey", cls.file("ca.key"), "-CAcreateserial", "-days", "2",
-                "-extfile", extension, "-out", cls.file(name + ".pem"))
-
-    def install(self, name):
-        """Puts a certificate and its key where the server looks for them, as a program that renews them does."""
-        for ending, target in (("key", "server.key"), ("pem", "server.pem")):
-            path = os.path.join(self.directory, target)
-            shutil.copy(self.file(f"{name}.{ending}"), path + ".new")
-            os.rename(path + ".new", path)
-
-    def setUp(self):
-        super().setUp()
-        self.install("one")
-        self.context = ssl.create_default_context(cafile=self.file("ca.pem"))
-
-    def start_tls(self, **configured):
-        tls = {"enabled": True, "key": os.path.join(self.directory, "server.key"), "cert": os.path.join(self.directory, "server.pem")}
-        self.create("--user", "test:test", tls=tls, **configured)
-        printed = harness.command("start", self.database, "--port", "0")
-        self.port = int(re.search(r"https://127.0.0.1:(\d+)", printed.stdout).group(1))
+class Tls(TlsTest):
+    certificates = ("one", "two")
 
     def connect(self):
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=harness.COMMAND_SECONDS_MAX)
