@@ -43,6 +43,7 @@ class Quickstart(Folder):
         os.makedirs(self.path("build", "cli"))
         shutil.copy(PROGRAM, self.path("build", "cli", "connectordb"))
         self.script(self.path("tools", "install-dependencies"), 'echo "packages: $1 for $(id -u)"')
+        self.script(self.path("tools", "fetch-words"), 'echo "words"')
         os.mkdir(self.path("bin"))
         self.script(self.path("bin", "cmake"), 'echo "cmake $*"')
         self.environment = {**os.environ, "PATH": self.path("bin") + ":" + os.environ["PATH"]}
