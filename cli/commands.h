@@ -12,6 +12,7 @@ int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_backup(int argc, char **argv);
 int command_stream(int argc, char **argv);
+int command_query(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_repair(int argc, char **argv);
 int command_inspect(int argc, char **argv);

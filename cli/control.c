@@ -166,3 +166,47 @@ int control_account(struct control_connection *connection, const struct account_
         return error_set(ret_error, EINVAL, "a name, an email address or a password is no UTF-8");
     return have_done(connection, object, &NOTHING, unpack_users, ret_users, ret_error);
 }
+
+/* Until the answer is no piece of output any more. */
+static int receive_output(
+    struct control_connection *connection, struct sink *output, json_t **ret_answer, struct error *ret_error)
+{
+    json_int_t bytes;
+    int r;
+    while ((r = control_receive(connection, ret_answer, ret_error)) == 0 &&
+           json_unpack(*ret_answer, "{s:I}", "bytes", &bytes) == 0) {
+        json_decref(*ret_answer);
+        *ret_answer = NULL;
+        if (bytes < 0)
+            return error_set(ret_error, EBADMSG, "control socket: a piece of output of %lld bytes", bytes);
+        r = control_receive_bytes(connection, (uint64_t)bytes, output, ret_error);
+        if (r < 0)
+            return r;
+    }
+    return r == -EINTR ? error_set(ret_error, EINTR, "interrupted") : r;
+}
+
+int control_query(struct control_connection *connection, const struct stream_query *query,
+    struct sink *output, struct error *ret_error)
+{
+    json_t *answer = NULL;
+    struct error error;
+    json_t *request = json_pack("{s:s,s:s,s:b,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "command", "query", "path",
+        query->path, "downlink", query->downlink, "transform", query->transform, "i1", query->i1, "i2",
+        query->i2, "t1", query->t1, "t2", query->t2, "limit", query->limit);
+    if (!request)
+        return error_set(ret_error, EINVAL, "the path or the script is no UTF-8");
+    int r = control_send(connection, request);
+    if (r < 0)
+        return error_set(ret_error, -r, "cannot talk to the server of the database: %s", strerrordesc_np(-r));
+    r = receive_output(connection, output, &answer, ret_error);
+    if (r == 0 && control_unpack_error(answer, &error))
+        r = error_set(ret_error, error.code, "%s", error.message);
+    else if (r == 0 && !json_is_true(json_object_get(answer, "printed")))
+        r = error_set(ret_error, EBADMSG,
+            "the server of the database answers in an unknown way: is it of another version?");
+    json_decref(answer);
+    if (r == 0 && sink_flush(output) < 0)
+        r = error_set(ret_error, output->error.code, "%s", output->error.message);
+    return r;
+}

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "export.h"
 #include "control_protocol.h"
+#include "stream_query.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -35,6 +36,9 @@ int control_transfer(struct control_connection *connection, enum control_command
 /* The same for cut_stream. */
 int control_cut(struct control_connection *connection, const struct cut_options *options,
     struct cut_result *ret_result, struct error *ret_error);
+/* The same for stream_query_print. */
+int control_query(struct control_connection *connection, const struct stream_query *query,
+    struct sink *output, struct error *ret_error);
 /* The same for accounts_run. */
 int control_account(struct control_connection *connection, const struct account_request *request,
     json_t **ret_users, struct error *ret_error);

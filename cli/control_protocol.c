@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { CANCEL_LOOK_MS = 200, OUTPUT_STEP_BYTES = 64 << 10 };
 
 int control_address(
     const char *directory, struct sockaddr_un *ret_address, int *ret_directory_file, struct error *ret_error)
@@ -91,6 +94,60 @@ int control_receive(struct control_connection *connection, json_t **ret_object, 
             return error_set(ret_error, EPIPE, "the server closed the control connection");
     }
     return r;
+}
+
+/* Unlike control_send, which gives up after CONTROL_SEND_SECONDS_MAX: who reads a page may take a break. */
+static int send_patiently(
+    struct control_connection *connection, const char *data, size_t size, const atomic_bool *cancel)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t sent = send(connection->socket, data + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0)
+            done += (size_t)sent;
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            (void)poll(&(struct pollfd){.fd = connection->socket, .events = POLLOUT}, 1, CANCEL_LOOK_MS);
+        else if (errno != EINTR)
+            return -EPIPE;
+        if (atomic_load(cancel))
+            return -ECANCELED;
+    }
+    return 0;
+}
+
+int control_send_bytes(
+    struct control_connection *connection, const void *data, size_t size, const atomic_bool *cancel)
+{
+    char head[48];
+    int length = snprintf(head, sizeof(head), "{\"bytes\":%zu}\n", size);
+    int r = send_patiently(connection, head, (size_t)length, cancel);
+    return r < 0 ? r : send_patiently(connection, data, size, cancel);
+}
+
+int control_receive_bytes(
+    struct control_connection *connection, uint64_t size, struct sink *sink, struct error *ret_error)
+{
+    struct buffer *received = &connection->received;
+    while (size > 0) {
+        if (received->size == 0) {
+            if (buffer_reserve(received, OUTPUT_STEP_BYTES) < 0)
+                return error_set(ret_error, ENOMEM, "out of memory");
+            ssize_t got = recv(connection->socket, received->data, OUTPUT_STEP_BYTES, 0);
+            if (got < 0 && errno == EINTR)
+                return error_set(ret_error, EINTR, "interrupted");
+            if (got <= 0)
+                return error_set(ret_error, EPIPE, "the server closed the control connection");
+            received->size = (size_t)got;
+        }
+        size_t part = received->size < size ? received->size : (size_t)size;
+        int r = sink_write(sink, received->data, part);
+        if (r < 0)
+            return error_set(ret_error, sink->error.code, "%s", sink->error.message);
+        received->size -= part;
+        memmove(received->data, received->data + part, received->size);
+        size -= part;
+    }
+    return 0;
 }
 
 bool control_is_closed(struct control_connection *connection)

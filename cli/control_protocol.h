@@ -8,6 +8,11 @@
  *           "downlink": b, "dry_run": b}
  *   server  the same, with {"cut": {...}} as the result
  *
+ *   client  {"command": "query", "path": "user/device/stream", "downlink": b,
+ *           "transform", "i1", "i2", "t1", "t2", "limit": each a string, if there is one}
+ *   server  any number of times {"bytes": n} and behind the line n bytes of output, then {"printed": true} or
+ *           the error
+ *
  *   client  {"command": "account", "action": "list" | "add" | "delete" | "passwd" | "role",
  *           "name", "password", "email", "role": each a string, if there is one}
  *   server  {"users": [...]} or the error
@@ -21,8 +26,10 @@
 #include "cut.h"
 #include "error.h"
 #include "export.h"
+#include "sink.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <sys/un.h>
 
 enum { CONTROL_LINE_BYTES_MAX = 1 << 20, CONTROL_SEND_SECONDS_MAX = 10 };
@@ -46,6 +53,14 @@ int control_send(struct control_connection *connection, json_t *object);
 int control_receive(struct control_connection *connection, json_t **ret_object, struct error *ret_error);
 /* Whether the other side closed its sending direction; does not block, drops what it sent. */
 bool control_is_closed(struct control_connection *connection);
+/* Sends the bytes as a piece of output. Waits for a slow receiver as long as *cancel is false. -EPIPE: the
+ * other side is gone; -ECANCELED. */
+int control_send_bytes(
+    struct control_connection *connection, const void *data, size_t size, const atomic_bool *cancel);
+/* Copies `size` bytes of a piece of output, which follow the object {"bytes": n}, to the sink. 0; -EPIPE the
+ * other side closed; -EINTR; what the sink returned. */
+int control_receive_bytes(
+    struct control_connection *connection, uint64_t size, struct sink *sink, struct error *ret_error);
 void control_free(struct control_connection *connection); /* closes the socket */
 
 /* The objects of the protocol. Packing: NULL when memory runs out. */

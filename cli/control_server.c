@@ -5,6 +5,7 @@
 #include "export.h"
 #include "log.h"
 #include "control_protocol.h"
+#include "stream_query.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILTERS_MAX = 4096, LISTEN_BACKLOG = 16, ACCEPT_PAUSE_MS = 100 };
+enum { OUTPUT_BYTES = 64 << 10, FILTERS_MAX = 4096, LISTEN_BACKLOG = 16, ACCEPT_PAUSE_MS = 100 };
 
 /* One connection and the job it asks for. */
 struct job {
@@ -48,6 +49,7 @@ struct control_request {
     struct transfer_options options;
     struct cut_options cut;         /* of the command "cut" */
     struct account_request account; /* of the command "account" */
+    struct stream_query query;      /* of the command "query" */
 };
 
 /* What there is to answer. */
@@ -118,6 +120,23 @@ static int read_account(struct control_request *request, struct error *ret_error
     return 0;
 }
 
+static bool is_query(const struct control_request *request)
+{
+    return request->command && !strcmp(request->command, "query");
+}
+
+static int read_query(struct control_request *request, struct error *ret_error)
+{
+    int downlink;
+    struct stream_query *query = &request->query;
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:b,s?s,s?s,s?s,s?s,s?s,s?s}", "command",
+            &request->command, "path", &query->path, "downlink", &downlink, "transform", &query->transform,
+            "i1", &query->i1, "i2", &query->i2, "t1", &query->t1, "t2", &query->t2, "limit", &query->limit))
+        return bad_request(ret_error);
+    query->downlink = downlink;
+    return 0;
+}
+
 static int read_transfer(struct control_request *request, struct error *ret_error)
 {
     json_t *filters;
@@ -148,6 +167,8 @@ static int read_request(
         request->object, "{s:s}", "command", &request->command); /* what is wrong with it is found below */
     if (is_account(request))
         return read_account(request, ret_error);
+    if (is_query(request))
+        return read_query(request, ret_error);
     return is_cut(request) ? read_cut(request, ret_error) : read_transfer(request, ret_error);
 }
 
@@ -180,6 +201,24 @@ static bool is_cancelled(void *context)
     return atomic_load(&job->cancel) || control_is_closed(&job->connection);
 }
 
+static int flush_output(struct sink *sink, struct error *ret_error)
+{
+    struct job *job = sink->context;
+    int r = control_send_bytes(&job->connection, sink->buffer, sink->used, &job->cancel);
+    return r < 0 ? error_set(ret_error, -r, "the output was not taken: %s", strerrordesc_np(-r)) : 0;
+}
+
+static int run_query(struct job *job, const struct stream_query *query, struct error *ret_error)
+{
+    struct sink output = {
+        .buffer = malloc(OUTPUT_BYTES), .capacity = OUTPUT_BYTES, .flush = flush_output, .context = job};
+    if (!output.buffer)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    int r = stream_query_print(job->server->database, query, &output, ret_error);
+    free(output.buffer);
+    return r;
+}
+
 static int run_request(
     struct job *job, struct control_request *request, struct result *ret_result, struct error *ret_error)
 {
@@ -191,6 +230,10 @@ static int run_request(
         log_info("control: user %s %s", account_action_name(request->account.action),
             request->account.name ? request->account.name : "");
         return accounts_run(database, &request->account, &ret_result->users, ret_error);
+    }
+    if (is_query(request)) {
+        log_info("control: query %s", request->query.path);
+        return run_query(job, &request->query, ret_error);
     }
     log_info("control: %s %s", request->command, is_cut(request) ? request->cut.path : request->directory);
     if (!strcmp(request->command, "export"))
@@ -211,7 +254,7 @@ static int run_request(
 static void log_done(const struct control_request *request, const struct result *result)
 {
     const struct transfer_result *transfer = &result->transfer;
-    if (is_account(request))
+    if (is_account(request) || is_query(request))
         return;
     if (is_cut(request))
         log_info("control: cut done: %llu of %llu points of %s%s", (unsigned long long)result->cut.cut,
@@ -231,6 +274,8 @@ static json_t *pack_answer(
         return control_pack_error(error);
     if (is_account(request))
         return json_pack("{s:o}", "users", result->users);
+    if (is_query(request))
+        return json_pack("{s:b}", "printed", true);
     return is_cut(request) ? control_pack_cut(&result->cut) : control_pack_result(&result->transfer);
 }
 

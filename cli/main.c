@@ -25,6 +25,7 @@ static const struct command COMMANDS[] = {
     {"export", command_export, "writes a database to a folder of JSON files"},
     {"backup", command_backup, "copies a database, also while it is being served"},
     {"stream", command_stream, "removes points of a stream that are too far ahead"},
+    {"query", command_query, "prints datapoints, or what a script makes of them"},
     {"user", command_user, "lists, adds and deletes users, changes passwords and roles"},
     {"passwd", command_passwd, "changes the password of a user"},
     {"shell", command_shell, "changes a password, as ConnectorDB 0.3 was called for it"},

@@ -1,7 +1,7 @@
 #include "data.h"
 
 #include "log.h"
-#include "range.h"
+#include "range_query.h"
 #include "series_print.h"
 #include "data_transform.h"
 
@@ -199,7 +199,7 @@ static bool select_range(const struct request *request, struct selection *select
 {
     struct error error = {0};
     const char *transform = query_value(&request->query, "transform");
-    if (range_parse(&request->query, &selection->range, &error) < 0)
+    if (range_parse_query(&request->query, &selection->range, &error) < 0)
         return problem_set(problem, 400, "%s", error.message);
     return !*transform ||
            data_transform_compile(request, transform, strlen(transform), &selection->script, problem);

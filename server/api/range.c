@@ -93,12 +93,10 @@ static int parse_indices(const char *i1, const char *i2, struct range *range, st
     return 0;
 }
 
-int range_parse(const struct query *query, struct range *ret_range, struct error *ret_error)
+int range_parse(const struct range_texts *texts, struct range *ret_range, struct error *ret_error)
 {
     struct range range = {0};
-    const char *i1 = query_value(query, "i1"), *i2 = query_value(query, "i2");
-    const char *t1 = query_value(query, "t1"), *t2 = query_value(query, "t2");
-    const char *limit = query_value(query, "limit");
+    const char *i1 = texts->i1, *i2 = texts->i2, *t1 = texts->t1, *t2 = texts->t2, *limit = texts->limit;
     if (*i1 || *i2) {
         int r = parse_indices(i1, i2, &range, ret_error);
         if (r == 0)

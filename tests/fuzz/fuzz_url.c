@@ -1,6 +1,6 @@
 /* A request target from outside: path and query, through everything that looks at their text. */
 #include "check.h"
-#include "range.h"
+#include "range_query.h"
 #include "url.h"
 
 #include <math.h>
@@ -30,7 +30,7 @@ static void check_query(const char *text, char *scratch, size_t capacity)
     struct query query;
     struct range range = {0};
     uint64_t from = 0, to = 0;
-    if (query_parse(text, scratch, capacity, &query) < 0 || range_parse(&query, &range, NULL) < 0)
+    if (query_parse(text, scratch, capacity, &query) < 0 || range_parse_query(&query, &range, NULL) < 0)
         return;
     CHECK(!isnan(range.t1) && !isnan(range.t2));
     if (range.by_index && range_resolve(&range, 1000, &from, &to) == 0)

@@ -1,7 +1,7 @@
 /* Range parameters: what is taken, what is refused, and which points an index range means. */
 #include "test.h"
 
-#include "range.h"
+#include "range_query.h"
 
 #include <math.h>
 
@@ -10,7 +10,7 @@ static int parse(const char *text, struct range *ret_range, struct error *ret_er
     struct query query;
     char scratch[256];
     assert_int_equal(query_parse(text, scratch, sizeof(scratch), &query), 0);
-    return range_parse(&query, ret_range, ret_error);
+    return range_parse_query(&query, ret_range, ret_error);
 }
 
 static void test_integers(void **state)

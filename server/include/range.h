@@ -1,9 +1,8 @@
-/* Which points a request for data means: reference section 5, "Index range" and "Time range". Pure. */
+/* Which points a range by index or by time means, as the REST API takes it. Pure. */
 #ifndef CONNECTORDB_RANGE_H
 #define CONNECTORDB_RANGE_H
 
 #include "error.h"
-#include "url.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +14,13 @@ struct range {
     uint64_t limit; /* 0 = none */
 };
 
-/* Reads i1, i2, t1, t2 and limit. 0, or -EINVAL with the text for the client. */
-int range_parse(const struct query *query, struct range *ret_range, struct error *ret_error);
+/* The parameters of those names; "" = absent. */
+struct range_texts {
+    const char *i1, *i2, *t1, *t2, *limit;
+};
+
+/* 0, or -EINVAL with the text for the client. */
+int range_parse(const struct range_texts *texts, struct range *ret_range, struct error *ret_error);
 
 /* Resolves an index range over a sequence of `length` points. 0, or -EDOM: "Invalid index range." */
 int range_resolve(const struct range *range, uint64_t length, uint64_t *ret_from, uint64_t *ret_to);
