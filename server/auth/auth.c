@@ -255,13 +255,14 @@ bool auth_end_session(struct auth *auth, struct http_exchange *exchange, struct 
     struct error error = {0};
     size_t size;
     const char *text = session_cookie(exchange, &size);
-    if (text && sessions_read(auth->sessions, text, size, &session) == SESSION_VALID) {
-        int r = origin_check_any(exchange, auth->configuration, auth->site, problem)
-                    ? sessions_end(auth->sessions, &session, &error)
-                    : -EPERM;
+    if (text) {
+        bool valid = sessions_read(auth->sessions, text, size, &session) == SESSION_VALID;
+        if (valid && !origin_check_any(exchange, auth->configuration, auth->site, problem))
+            return false;
+        int r =
+            valid ? sessions_end(auth->sessions, &session, &error) : sessions_settle(auth->sessions, &error);
         if (r < 0)
-            return r == -EPERM && problem->status ? false
-                                                  : problem_failed(problem, exchange->path, r, &error);
+            return problem_failed(problem, exchange->path, r, &error);
     }
     set_cookie(auth, exchange, "", 0);
     return true;

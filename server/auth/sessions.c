@@ -38,7 +38,8 @@ struct sessions {
     uint8_t key[KEY_BYTES];
     struct ended *ended; /* ascending ids */
     size_t ended_count;
-    int file; /* to append to; -1 */
+    int file;    /* to append to; -1 */
+    bool behind; /* the file lacks what is here, or may have a part of a record: it is to be written anew */
     char *path;
 };
 
@@ -98,12 +99,14 @@ static int sync_parent(const struct sessions *sessions, struct error *ret_error)
                : error_set(ret_error, -r, "%s: cannot sync its directory: %s", sessions->path, strerror(-r));
 }
 
-/* Replaces the file by the key and the ended sessions, and opens it to append to. */
+/* Replaces the file by the key and the ended sessions, and opens it to append to. Until that is done, the
+ * file is behind. */
 static int rewrite(struct sessions *sessions, struct error *ret_error)
 {
     char *temporary;
     size_t size = KEY_BYTES + sessions->ended_count * RECORD_BYTES;
     uint8_t *bytes = malloc(size);
+    sessions->behind = true;
     if (!bytes || asprintf(&temporary, "%s.new", sessions->path) < 0) {
         free(bytes);
         return error_set(ret_error, ENOMEM, "out of memory");
@@ -125,7 +128,10 @@ static int rewrite(struct sessions *sessions, struct error *ret_error)
     if (sessions->file >= 0)
         (void)close(sessions->file);
     sessions->file = open(sessions->path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    return sessions->file >= 0 ? 0 : error_set(ret_error, errno, "%s: %s", sessions->path, strerror(errno));
+    if (sessions->file < 0)
+        return error_set(ret_error, errno, "%s: %s", sessions->path, strerror(errno));
+    sessions->behind = false;
+    return 0;
 }
 
 /* What the file says. A record that a crash cut short is dropped: its session was not acknowledged as ended.
@@ -285,12 +291,20 @@ bool sessions_issue(struct sessions *sessions, struct session *session, char to[
     return done;
 }
 
+enum { TEXT_BYTES = (TOKEN_BYTES + 2) / 3 * 4 };
+
+/* Only the text that EVP_EncodeBlock makes: other ones decode to the same bytes. */
+static bool decode(const char *text, size_t size, uint8_t token[TEXT_BYTES / 4 * 3])
+{
+    unsigned char again[TEXT_BYTES + 1];
+    return size == TEXT_BYTES && EVP_DecodeBlock(token, (const unsigned char *)text, TEXT_BYTES) > 0 &&
+           EVP_EncodeBlock(again, token, TOKEN_BYTES) == TEXT_BYTES && memcmp(again, text, TEXT_BYTES) == 0;
+}
+
 static bool parse(const struct sessions *sessions, const char *text, size_t size, struct session *ret_session)
 {
-    enum { TEXT_BYTES = (TOKEN_BYTES + 2) / 3 * 4, DECODED_BYTES = TEXT_BYTES / 4 * 3 };
-    uint8_t key[KEY_BYTES], plain[PLAIN_BYTES], token[DECODED_BYTES];
-    if (size != TEXT_BYTES ||
-        EVP_DecodeBlock(token, (const unsigned char *)text, TEXT_BYTES) != DECODED_BYTES)
+    uint8_t key[KEY_BYTES], plain[PLAIN_BYTES], token[TEXT_BYTES / 4 * 3];
+    if (!decode(text, size, token))
         return false;
     copy_key(sessions, key);
     bool done = decrypt(key, token, plain) && plain[0] == VERSION;
@@ -363,12 +377,18 @@ int sessions_end(struct sessions *sessions, const struct session *session, struc
         r = make_room(sessions, ret_error);
     if (r == 0 && !ended && add_ended(sessions, session->id, session->expires_s) < 0)
         r = error_set(ret_error, ENOMEM, "out of memory");
-    if (r == 0 && !ended) {
-        struct error error;
-        r = append_record(sessions, session, &error);
-        if (r < 0) /* a record may be there in part: write the whole file anew */
-            r = rewrite(sessions, ret_error);
-    }
+    if (r == 0 && !ended && !sessions->behind && append_record(sessions, session, NULL) < 0)
+        sessions->behind = true; /* a part of the record may be there */
+    if (r == 0 && sessions->behind)
+        r = rewrite(sessions, ret_error);
+    (void)pthread_mutex_unlock(&sessions->lock);
+    return r;
+}
+
+int sessions_settle(struct sessions *sessions, struct error *ret_error)
+{
+    (void)pthread_mutex_lock(&sessions->lock);
+    int r = sessions->behind ? rewrite(sessions, ret_error) : 0;
     (void)pthread_mutex_unlock(&sessions->lock);
     return r;
 }

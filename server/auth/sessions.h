@@ -54,8 +54,13 @@ enum session_state sessions_read(
     struct sessions *sessions, const char *text, size_t size, struct session *ret_session);
 
 /* Ends the session before its time. With SESSIONS_ENDED_MAX of them, all sessions end: the key is replaced.
- * 0: durable; -errno: the file could not be written, and the session is over until the server ends. Blocks
- * for the disk. */
+ * 0: durable; -errno: the file could not be written, and the session is over until the server ends; a later
+ * sessions_end or sessions_settle writes the file. Blocks for the disk. */
 int sessions_end(struct sessions *sessions, const struct session *session, struct error *ret_error);
+
+/* Makes durable what an earlier sessions_end could not write. A log-out with a cookie that is no valid
+ * session any more needs it: it may be the second attempt of one that failed. 0: the file is up to date;
+ * -errno. */
+int sessions_settle(struct sessions *sessions, struct error *ret_error);
 
 #endif
