@@ -4,6 +4,7 @@
 #include "file.h"
 #include "http.h"
 #include "log.h"
+#include "request.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,6 +33,14 @@ static void answer_text(struct http_exchange *exchange, int status, const char *
     http_answer(exchange, status, HTTP_TEXT, text, strlen(text));
 }
 
+static void answer_error(struct http_exchange *exchange, int status, const char *text)
+{
+    struct request request = {.exchange = exchange};
+    struct problem problem = {0};
+    (void)problem_set(&problem, status, "%s", text);
+    answer_problem(&request, &problem);
+}
+
 /* The token is a name in base64url: it leads to no other folder. */
 static bool answer_challenge(const struct redirect *redirect, struct http_exchange *exchange)
 {
@@ -47,7 +56,7 @@ static bool answer_challenge(const struct redirect *redirect, struct http_exchan
         file_read_regular(path, CHALLENGE_BYTES_MAX, &bytes, NULL) == 0)
         http_answer(exchange, 200, HTTP_TEXT, bytes.data, bytes.size);
     else
-        answer_text(exchange, 404, "There is no such challenge\n");
+        answer_error(exchange, 404, "There is no such challenge");
     buffer_free(&bytes);
     free(path);
     return true;
@@ -82,7 +91,7 @@ static void answer(void *context, struct http_exchange *exchange)
                           : snprintf(location, sizeof(location), "%s%s%s%s", redirect->site, exchange->path,
                                 question, exchange->query);
     if (size < 0 || (size_t)size >= sizeof(location) || !http_answer_header(exchange, "Location", location)) {
-        answer_text(exchange, 414, "The address is too long to be led on; use https://\n");
+        answer_error(exchange, 414, "The address is too long to be led on; use https://");
         return;
     }
     answer_text(exchange, 308, "Use https://\n");
@@ -91,7 +100,7 @@ static void answer(void *context, struct http_exchange *exchange)
 static void refuse(void *context, struct http_exchange *exchange, int status, const char *text)
 {
     (void)context;
-    answer_text(exchange, status, text);
+    answer_error(exchange, status, text);
 }
 
 static void report(void *context, const char *text)

@@ -61,6 +61,8 @@ static const char *reason_of(int status)
         return "OK";
     case 301:
         return "Moved Permanently";
+    case 302:
+        return "Found";
     case 308:
         return "Permanent Redirect";
     case 400:
@@ -81,8 +83,12 @@ static const char *reason_of(int status)
         return "Length Required";
     case 413:
         return "Content Too Large";
+    case 414:
+        return "URI Too Long";
     case 415:
         return "Unsupported Media Type";
+    case 422:
+        return "Unprocessable Content";
     case 429:
         return "Too Many Requests";
     case 431:

@@ -140,6 +140,14 @@ static bool refuse_head(struct http_client *client, int status, const char *text
     return true;
 }
 
+/* The head has HTTP_REQUEST_BYTES_MAX and more: is its first line alone too long? */
+static bool refuse_long_head(struct http_client *client)
+{
+    bool line_ends = memchr(client->buffers->input, '\n', HTTP_REQUEST_BYTES_MAX) != NULL;
+    return line_ends ? refuse_head(client, 431, "The request line and header fields are over 16 KiB")
+                     : refuse_head(client, 414, "The request line is over 16 KiB");
+}
+
 /* What has come of a head that will not be complete: nothing is an idle client's end. */
 static bool head_ended(struct http_client *client, long code)
 {
@@ -183,7 +191,7 @@ static bool read_head(struct http_client *client)
         if (size < 0)
             return refuse_head(client, 400, "A line of the request's head does not end with CR and LF");
         if (size > HTTP_REQUEST_BYTES_MAX || (size == 0 && client->end >= HTTP_REQUEST_BYTES_MAX))
-            return refuse_head(client, 431, "The request line and header fields are over 16 KiB");
+            return refuse_long_head(client);
         if (size > 0) {
             client->begin = (size_t)size;
             http_head_parse(client->head, input, (size_t)size);

@@ -616,6 +616,10 @@ static void test_head_too_large(void **state)
     memcpy(request, "GET /", 5);
     request[SIZE] = '\0';
     char *reply = ask(request, NULL);
+    peer_assert_status(reply, 414);
+    free(reply);
+    memcpy(request, "GET / HTTP/1.1\r\nX: ", 19);
+    reply = ask(request, NULL);
     peer_assert_status(reply, 431);
     free(reply);
     reply = ask("GET /small HTTP/1.1\r\nConnection: close\r\n\r\n", NULL);
