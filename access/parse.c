@@ -288,7 +288,7 @@ static int read_role_defaults(struct reader *reader, const char *key, const json
 
 /* ---- named objects: {"name": {...}, ...} ---- */
 
-/* What a table of named objects holds. `name` is the first member of each. */
+/* The entries of a table of named objects. `name` is the first member of each. */
 struct named_kind {
     const char *key;
     size_t object_bytes, count_max;

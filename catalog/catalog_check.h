@@ -1,4 +1,4 @@
-/* What must be true of every catalog. Private. */
+/* Checks the invariants of a catalog. Private. */
 #ifndef CONNECTORDB_CATALOG_CHECK_H
 #define CONNECTORDB_CATALOG_CHECK_H
 

@@ -40,7 +40,7 @@ int series_of(struct catalog *catalog, enum statement id, int64_t value, struct 
     return r;
 }
 
-/* What is below goes with it: ON DELETE CASCADE. */
+/* Everything below it is deleted with it: ON DELETE CASCADE. */
 static int delete_row(struct catalog *catalog, enum statement id, int64_t row, struct error *ret_error)
 {
     return write_by_id(catalog->writer, id, row, ret_error);

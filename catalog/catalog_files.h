@@ -4,7 +4,7 @@
 
 #include "error.h"
 
-/* What catalog_repair has finished stands beside the catalog under this ending until it takes its place. */
+/* Suffix of the file that catalog_repair finishes beside the catalog before it replaces the catalog. */
 #define CATALOG_REPAIRED ".repaired"
 
 /* Copies a file to a new one, mode 0600, not synced. */

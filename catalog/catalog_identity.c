@@ -1,4 +1,4 @@
-/* The request path: who asks, and where a path leads. Hits of the caches touch no SQLite and allocate
+/* The request path: looks up identities and stream paths. Hits of the caches touch no SQLite and allocate
  * nothing. */
 #include "catalog_internal.h"
 #include "clock.h"
@@ -69,7 +69,8 @@ int catalog_identity_by_key(
 
 /* ---- passwords ---- */
 
-/* Who a user acts as when it logs in. Cached beside the API keys, under a key that no text can be. */
+/* The device that a user acts as after a log-in. Cached beside the API keys, under a key that no text can be.
+ */
 struct user_key {
     char bytes[1 + sizeof(int64_t)];
 };
@@ -116,7 +117,7 @@ static int verify(struct catalog *catalog, struct login *login, struct error *re
         password_spend_rest(NULL, NULL);
         return 0;
     }
-    /* Whoever waited may find that another thread proved the same password meanwhile. */
+    /* Another thread may have verified the same password while this one waited. */
     int64_t remembered;
     if (password_memory_find(catalog->passwords, login->digest, clock_monotonic_ns(), &remembered) &&
         remembered == user->id)

@@ -1,4 +1,4 @@
-/* What the files of the catalog share. Private. */
+/* Shared by the files of the catalog. Private. */
 #ifndef CONNECTORDB_CATALOG_INTERNAL_H
 #define CONNECTORDB_CATALOG_INTERNAL_H
 
@@ -20,15 +20,15 @@ enum {
     SERIES_RESERVED_MAX = 1 << 30, /* by one call */
 };
 
-/* Whoever has the gate may write. Not a mutex: an import may be begun by one thread and committed by another.
- */
+/* Only the holder of the gate may write. Not a mutex: an import may be begun by one thread and committed by
+ * another. */
 struct gate {
     pthread_mutex_t lock;
     pthread_cond_t opened;
     bool taken;
 };
 
-/* The write-ahead log; of whoever has the gate. */
+/* The write-ahead log; used by the holder of the gate. */
 struct wal {
     int pages;      /* in use after the last commit */
     int pages_max;  /* no write begins with more */
@@ -41,7 +41,7 @@ struct catalog {
     struct catalog_copy *copy; /* opened for reading, and there is a log: what is read instead; else NULL */
     struct gate gate;
     struct wal wal;
-    struct connection *writer; /* of whoever has the gate; NULL = opened for reading */
+    struct connection *writer; /* used by the holder of the gate; NULL = opened for reading */
     pthread_mutex_t idle_lock;
     struct connection *idle;
     unsigned idle_count;

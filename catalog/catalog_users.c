@@ -80,7 +80,7 @@ int hash_in_turn(
     return r;
 }
 
-/* What is checked, computed and allocated before the gate is taken. */
+/* Everything that is checked, computed and allocated before the gate is taken. */
 struct prepared_user {
     struct user user;
     struct password_hash hash;

@@ -95,8 +95,8 @@ static int bcrypt(const char *key_text, const char *setting, char ret_hash[PASSW
     return r;
 }
 
-/* What bcrypt is given of a password: `key` for the schemes of 0.3 is password + salt, for the new one the
- * keyed hash, which contains no 0 byte and fits into what bcrypt sees. malloc'ed; NULL without memory. */
+/* The bytes of a password that bcrypt gets: `key` for the schemes of 0.3 is password + salt, for the new one
+ * the keyed hash, which contains no 0 byte and fits into what bcrypt sees. malloc'ed; NULL without memory. */
 static char *bcrypt_key(const char *password, const char *salt, const char *scheme)
 {
     if (strcmp(scheme, PASSWORD_SCHEME_NEW) != 0)

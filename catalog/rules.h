@@ -14,7 +14,7 @@ int text_check(const char *text, size_t bytes_max, const char *label, struct err
 int name_rule(const struct object_kind *kind, const char *value, struct error *ret_error);
 /* Empty or like a name. Whether the role exists is for the permissions to say. */
 int role_rule(const struct object_kind *kind, const char *value, struct error *ret_error);
-/* What 0.3 let into its own databases by some paths, but nobody can make anew. */
+/* Values that 0.3 let into its databases by some paths and that new objects must not have. */
 int user_name_rule(const struct object_kind *kind, const char *value, struct error *ret_error);
 int email_rule(const struct object_kind *kind, const char *value, struct error *ret_error);
 int icon_rule(const struct object_kind *kind, const char *value, struct error *ret_error);

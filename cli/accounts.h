@@ -1,4 +1,4 @@
-/* Users, for who has the machine: list, add, delete, and new passwords, without anybody's login. */
+/* Administration of users without a log-in: list, add, delete, set passwords. */
 #ifndef CONNECTORDB_ACCOUNTS_H
 #define CONNECTORDB_ACCOUNTS_H
 

@@ -17,7 +17,7 @@
 
 enum { REPORT_BYTES_MAX = 1024, LOG_FILE_MODE = 0600 };
 
-/* What the daemon tells the process that started it, through a pipe: one byte, then a line of text. */
+/* The message of the daemon to the process that started it, through a pipe: one byte, then a line of text. */
 enum { REPORT_GOOD = '+', REPORT_FAILED = '-' };
 
 static void report(int pipe_end, char kind, const char *text)

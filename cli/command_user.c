@@ -211,7 +211,7 @@ int command_passwd(int argc, char **argv)
     return run(&command);
 }
 
-/* What programs that were made for ConnectorDB 0.3 call. */
+/* The form that programs made for ConnectorDB 0.3 call. */
 int command_shell(int argc, char **argv)
 {
     struct account_command command = {.request.action = ACCOUNT_PASSWORD};

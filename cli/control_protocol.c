@@ -96,7 +96,8 @@ int control_receive(struct control_connection *connection, json_t **ret_object, 
     return r;
 }
 
-/* Unlike control_send, which gives up after CONTROL_SEND_SECONDS_MAX: who reads a page may take a break. */
+/* Unlike control_send, which gives up after CONTROL_SEND_SECONDS_MAX: a person may read its output page by
+ * page. */
 static int send_patiently(
     struct control_connection *connection, const char *data, size_t size, const atomic_bool *cancel)
 {

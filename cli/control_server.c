@@ -52,7 +52,7 @@ struct control_request {
     struct stream_query query;      /* of the command "query" */
 };
 
-/* What there is to answer. */
+/* The content of the answer. */
 struct result {
     struct transfer_result transfer;
     struct cut_result cut;
@@ -399,7 +399,7 @@ static int listen_on(struct control_server *server, const char *directory, struc
     if (server->wake < 0 || server->socket < 0)
         return error_set(ret_error, errno, "control socket: %s", strerrordesc_np(errno));
     (void)unlink(path); /* of a killed owner: the LOCK is ours */
-    /* Nobody can connect before listen. */
+    /* No client can connect before listen. */
     if (bind(server->socket, address, sizeof(server->address)) < 0 || chmod(path, 0600) < 0 ||
         listen(server->socket, LISTEN_BACKLOG) < 0)
         return error_set(

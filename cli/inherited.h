@@ -1,5 +1,5 @@
-/* What a process inherits from whoever started it, and must not trust: closed standard descriptors,
- * descriptors of others, ignored signals. */
+/* State that a process inherits from its parent and must not trust: closed standard descriptors, descriptors
+ * of others, ignored signals. */
 #ifndef CONNECTORDB_INHERITED_H
 #define CONNECTORDB_INHERITED_H
 
@@ -16,8 +16,8 @@ void close_descriptors_from(int first);
  * descriptors. For kernels without the call, and for tests. */
 void close_descriptors_one_by_one(int first);
 
-/* Whether the signal was set to be ignored by whoever started this process (nohup; `&` in a shell script) and
- * still is. */
+/* Whether the signal was ignored when this process was started (nohup; `&` in a shell script) and still is.
+ */
 bool signal_is_ignored(int number);
 
 #endif

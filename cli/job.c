@@ -18,8 +18,8 @@ static void cancel(int signal_number)
     atomic_store(&cancelled, true);
 }
 
-/* The first signal asks for a tidy end, a second one kills. What whoever started this process had it ignore
- * (nohup, a job in the background of a script) stays ignored; SIGTERM always ends it. */
+/* The first signal cancels the work, a second one ends the process. A signal that was ignored when this
+ * process was started (nohup, a job in the background of a script) stays ignored; SIGTERM always ends it. */
 void job_catch_signals(void)
 {
     static const int signals[] = {SIGINT, SIGHUP, SIGTERM};

@@ -1,4 +1,4 @@
-/* What the commands share that work on a database for a while, by the server or by themselves. */
+/* Shared by the commands that run for a while, in the server or by themselves. */
 #ifndef CONNECTORDB_JOB_H
 #define CONNECTORDB_JOB_H
 

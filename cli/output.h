@@ -1,5 +1,5 @@
-/* What the commands print. All text goes through escape_text: names of files and objects must not command
- * the terminal. */
+/* Output of the commands. All text goes through escape_text: names of files and objects must not command the
+ * terminal. */
 #ifndef CONNECTORDB_OUTPUT_H
 #define CONNECTORDB_OUTPUT_H
 

@@ -34,7 +34,7 @@ static void format_rate(char *text, size_t size, double points, double seconds)
         (void)snprintf(text, size, "%.0f points/s", rate);
 }
 
-/* What is left, by the bytes or points done so far; empty while nothing is known. */
+/* Estimates the remaining time from the bytes or points done so far; empty while unknown. */
 static void format_eta(char *text, size_t size, const struct progress *progress)
 {
     double done = 0;

@@ -67,7 +67,7 @@ static int choose_log(struct serve_plan *plan, const char *fallback, struct erro
     return path_join(from, file, plan->logfile, ret_error);
 }
 
-/* What the command line says instead of the configuration. */
+/* Applies the options that override the configuration. */
 static int apply_options(
     const struct serve_options *options, struct configuration *configuration, struct error *ret_error)
 {

@@ -1,4 +1,4 @@
-/* What start and run have in common: their options, the configuration these change, and the log. */
+/* Shared by start and run: their options, the configuration that these change, and the log. */
 #ifndef CONNECTORDB_SERVE_OPTIONS_H
 #define CONNECTORDB_SERVE_OPTIONS_H
 

@@ -38,7 +38,7 @@ struct service {
 
 /* Those that service_wait takes. SIGHUP reopens the log and reads configuration, permissions and certificate
  * again, and ends the service only when it has neither log nor certificate: then, and for SIGINT, it stays
- * ignored if whoever started this process had it ignored (nohup, a job in the background of a script). */
+ * ignored if it was ignored when this process was started (nohup, a job in the background of a script). */
 static void fill_signals(sigset_t *signals, bool has_logfile)
 {
     (void)sigemptyset(signals);

@@ -12,7 +12,7 @@
 
 struct service;
 
-/* What a server records in the LOCK. */
+/* The record of a server in the LOCK. */
 #define SERVICE_ROLE_RUN "run"
 #define SERVICE_ROLE_START "start"
 

@@ -172,7 +172,7 @@ struct open_container {
     bool started; /* the next value needs a separator before it */
 };
 
-/* What stands before the next value of a container. */
+/* Prints the text before the next value of a container. */
 static void print_separator(struct sink *sink, struct open_container *container)
 {
     bool after_key = container->map && container->left % 2 == 1;

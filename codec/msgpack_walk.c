@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <math.h>
 
-/* What follows the first byte of the types 0xc0..0xdf. */
+/* The bytes that follow the first byte of the types 0xc0..0xdf. */
 enum payload { NOTHING, UNSIGNED, SIGNED, FLOAT64, LENGTH, REFUSED };
 
 static const struct {

@@ -1,4 +1,4 @@
-/* What the files of the number codec share with the JSON reader. */
+/* Shared by the files of the number codec and the JSON reader. */
 #ifndef CONNECTORDB_NUMBER_INTERNAL_H
 #define CONNECTORDB_NUMBER_INTERNAL_H
 

@@ -50,9 +50,8 @@ static inline char *print_integer(char *out, uint64_t value)
     return print_8_digits(out, low);
 }
 
-/* What the decimals of one run have in common, for printing one after the other. The last eight digits of a
- * number are printed anew, those before them, which neighbours like times share, are copied from the last
- * number. */
+/* State for printing the decimals of one run one after the other. The last eight digits of a number are
+ * printed anew, those before them, which neighbours like times share, are copied from the last number. */
 struct decimal_printer {
     uint64_t plain_min; /* the smallest magnitude that is printed without an exponent */
     unsigned exponent;

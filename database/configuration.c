@@ -35,7 +35,7 @@ enum {
 
 #define TIME_AHEAD_S_MAX INT64_C(1000000000000)
 
-/* What a value's reader knows beside the value. */
+/* The context of a value for its reader. */
 struct key_context {
     const char *file, *text; /* text: without comments */
     const char *key;         /* "name", or "section.name" */
@@ -328,7 +328,7 @@ static int read_enabled_section(
     return 0;
 }
 
-/* What may be disabled in 0.3 is refused: it would be passed over in silence while it does nothing. */
+/* A section of 0.3 that is enabled here would have no effect; it is refused rather than ignored silently. */
 static int read_script_list(const json_t *value, const struct key_context *context)
 {
     return json_is_array(value) && json_array_size(value) == 0

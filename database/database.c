@@ -153,7 +153,7 @@ int database_open_as(const char *path, const char *role, const struct store_opti
     return 0;
 }
 
-/* The owner's LOCK as for writing: it tells others who reads. Everybody else's changes nothing. */
+/* The owner opens LOCK for writing to record who reads; other users do not change it. */
 static int lock_for_reading(struct database *database, const char *role, struct error *ret_error)
 {
     if (database_check_owner(database->path, NULL) == 0 && database_lock_is_writable(database->path))

@@ -1,4 +1,4 @@
-/* Whose a database is. A process of another user that wrote to it would leave files behind that its owner
+/* The owner of a database. A process of another user that wrote to it would leave files behind that its owner
  * cannot open. */
 #include "database.h"
 

@@ -1,4 +1,4 @@
-/* What is kept of the stream is loaded as a new series, which takes the place of the old one in the catalog:
+/* The kept points are loaded as a new series, which replaces the old one in the catalog:
  * points of a series are never changed. In this order, so that a crash between any two steps loses nothing:
  *
  *   1. The series is frozen: what was acknowledged before is in the snapshot that follows, and nothing is

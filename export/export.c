@@ -36,7 +36,7 @@ struct exporter {
     uint8_t *buffers[POOL_THREADS_MAX]; /* TEXT_BUFFER_BYTES, made by the worker that uses it */
 };
 
-/* What a worker does at once: the folder of one stream. */
+/* One unit of a worker's work: the folder of one stream. */
 struct job {
     char user[NAME_BYTES_MAX + 1], device[NAME_BYTES_MAX + 1], stream[NAME_BYTES_MAX + 1];
     uint64_t series_id, downlink_series_id;

@@ -23,7 +23,7 @@ void filters_free(struct filters *filters); /* accepts a zeroed one */
 /* Whether a filter names the object or what is above or below it. device and stream may be NULL; it remembers
  * which filters named something that is there. */
 bool filters_take(struct filters *filters, const char *user, const char *device, const char *stream);
-/* What the filters name of this user is not looked for, as it is left as it is. */
+/* Filters that name parts of this user count as found, because the user is skipped. */
 void filters_skip_user(struct filters *filters, const char *user);
 /* -ENOENT when a filter named nothing that filters_take was asked about: a mistyped path must not look like
  * an empty one. `where` names the place that was searched. */

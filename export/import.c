@@ -138,7 +138,7 @@ static int number_series(struct import *import, struct tree_user *user, struct e
     return r;
 }
 
-/* What must be unique in the whole folder; the catalog compares with what the database has. */
+/* Values that must be unique in the whole folder; the catalog compares them with the database. */
 static int claim_user(struct import *import, const struct tree_user *user, struct error *ret_error)
 {
     char path[PATH_MAX];
@@ -386,7 +386,7 @@ static int publish(struct import *import, const struct tree_user *user, const st
     if (r == 0)
         return 0;
     for (size_t i = 0; i < jobs->count; i++) {
-        /* What fails here is tombstoned when the database is opened next. */
+        /* Series that cannot be deleted here are deleted when the database is opened next. */
         (void)store_delete_series(import->database->store, jobs->jobs[i].series_id, 1, NULL);
     }
     return r;

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* What one thread loads with; zero it but for the first four. */
+/* The state of one loading thread; set the first four fields and zero the rest. */
 struct loader {
     struct store_bulk *bulk;
     struct meter *meter;

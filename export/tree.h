@@ -1,4 +1,4 @@
-/* What an export folder holds of one user: its descriptions, and which data files there are. */
+/* The content of one user's export folder: the descriptions and the list of data files. */
 #ifndef CONNECTORDB_TREE_H
 #define CONNECTORDB_TREE_H
 

@@ -11,7 +11,7 @@
 enum { SUBSCRIPTION_BUCKETS = 4096 };
 
 struct subscriptions {
-    pthread_mutex_t lock; /* the lists, and wake(): whoever holds it can rely on that no wake() is running.
+    pthread_mutex_t lock; /* the lists, and wake(): while it is held, no wake() is running.
                              Taken before the lock of a subscription */
     struct live_subscription *buckets[SUBSCRIPTION_BUCKETS];
     _Atomic uint64_t count;

@@ -1,5 +1,5 @@
-/* What the API says of transforms and interpolators. The fields are those of ConnectorDB 0.3, whose clients
- * show them; a test keeps the names in step with the table of transforms. */
+/* Descriptions of transforms and interpolators for the API. The fields are those of ConnectorDB 0.3, whose
+ * clients show them; a test keeps the names in step with the table of transforms. */
 #include "descriptions.h"
 
 #include "json_points.h"

@@ -1,4 +1,4 @@
-/* What a column of a dataset has at the time of a row. */
+/* Computes the value of a dataset's column at the time of a row. */
 #ifndef CONNECTORDB_QUERY_INTERPOLATOR_H
 #define CONNECTORDB_QUERY_INTERPOLATOR_H
 

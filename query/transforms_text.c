@@ -75,8 +75,8 @@ static int step_contains(
     return STEP_EMIT;
 }
 
-/* What RE2 has not: its matching takes linear time, and the original's scripts were made for it. NULL:
- * nothing of the kind. */
+/* Finds constructs that RE2 does not have: RE2 matches in linear time, and scripts of 0.3 were written for
+ * it. NULL: nothing of the kind. */
 static const char *find_unsupported(const char *text, size_t size)
 {
     for (size_t i = 0; i + 1 < size; i++) {

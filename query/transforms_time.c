@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a call keeps of its zone. */
+/* The zone of a call. */
 struct prepared {
     struct zone *zone;
     int64_t epoch;  /* 1970-01-01 00:00 there */

@@ -327,7 +327,7 @@ uint32_t vectors_evaluate(struct vectors *vectors, const struct batch *batch, ui
     struct column now = load(vectors, batch, from, count);
     for (unsigned i = 0; i < vectors->stage_count; i++) {
         const struct node *stage = vectors->stages[i];
-        /* What the stage before has left in column 0 stays there. */
+        /* The result of the stage before stays in column 0. */
         unsigned first = now.values == vectors->columns[0] ? 1 : 0;
         if (is_selection(stage)) {
             now = select_rows(vectors, evaluate_column(vectors, stage->children[0], now, first), now);

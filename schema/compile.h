@@ -50,7 +50,7 @@ int document_add(struct compiler *compiler, const json_t *document, const char *
 struct entry *entry_find(const struct compiler *compiler, const json_t *json);
 /* JSON pointer to the entry, in compiler memory; NULL = no memory. */
 char *entry_place(struct compiler *compiler, const struct entry *entry);
-/* What the reference leads to. 0 or -errno. */
+/* Resolves the reference. 0 or -errno. */
 int reference_find(
     struct compiler *compiler, const struct entry *from, const char *reference, struct entry **ret_entry);
 

@@ -39,7 +39,7 @@ struct name {
     uint32_t size;
 };
 
-/* What is said of one member name: by properties, required and dependencies together. Sorted by name. */
+/* All rules for one member name: of properties, required and dependencies. Sorted by name. */
 struct member_rule {
     struct name name;
     struct node *schema; /* properties; NULL = nothing */
@@ -96,7 +96,7 @@ struct node {
     uint32_t chain_length;
 };
 
-/* What checking takes beside the stack; reused. */
+/* Memory for checking, beside the stack; reused. */
 struct scratch {
     struct pattern_memory *patterns;
     uint64_t *hashes;

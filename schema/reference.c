@@ -10,7 +10,7 @@ enum { DEPTH_MAX = 64 };
 
 #define DRAFT_URI "http://json-schema.org/draft-04/schema"
 
-/* What the draft says a schema is, so that a schema can refer to it. */
+/* The draft's meta-schema, so that a schema can refer to it. */
 static const char DRAFT_SCHEMA[] =
     "{\"id\":\"" DRAFT_URI "#\",\"type\":\"object\",\"definitions\":{"
     "\"schemaArray\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#\"}},"

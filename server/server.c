@@ -51,7 +51,7 @@ static void report(void *context, const char *text)
     log_warn("HTTP: %s", text);
 }
 
-/* What an insert is read into. */
+/* The memory that an insert is read into. */
 static void *memory_open(void *context)
 {
     (void)context;
@@ -179,7 +179,7 @@ static void watch_certificate(struct server *server)
         log_warn("%s is not watched for changes: %s", server->tls_certificate, strerror(-r));
 }
 
-/* What is needed beside the port itself. */
+/* Resources other than the port. */
 static int begin_tls(struct server *server, struct error *ret_error)
 {
     if (!server->tls_key)

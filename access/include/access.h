@@ -60,7 +60,7 @@ struct access_rights {
     uint32_t user_fields, device_fields, stream_fields;
 };
 
-/* What one identity may do to one target. */
+/* The rights of one identity on one target. */
 struct access {
     uint32_t actions; /* enum access_action */
     struct access_rights read, write;
@@ -76,7 +76,7 @@ struct access_limits {
     bool user_can_be_private;
 };
 
-/* What new objects of a user with the role get where the request names nothing. A NULL text is empty. */
+/* Defaults of new objects of a user with the role. A NULL text is empty. */
 struct access_defaults {
     struct user user;
     struct device device;
@@ -111,7 +111,7 @@ struct access_target {
     bool is_public; /* of the user; of the device where there is one */
 };
 
-/* What `identity` (NULL = nobody) may do to the target. Valid as long as the permissions. */
+/* The rights of `identity` (NULL = nobody) on the target. Valid as long as the permissions. */
 const struct access *access_of(
     const struct permissions *permissions, const struct identity *identity, struct access_target target);
 /* The same for what has no owner yet: listing users (is_public false), creating a user (its `public`). */

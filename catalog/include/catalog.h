@@ -241,10 +241,10 @@ int catalog_devices_page(struct catalog *catalog, int64_t user_id, const char *a
 int catalog_streams_page(struct catalog *catalog, int64_t device_id, const char *after,
     struct stream rows[CATALOG_PAGE_ROWS], struct error *ret_error);
 
-/* One moment of the whole catalog, for whoever reads it without waiting for anybody (export, backup): while
- * it is open the write-ahead log cannot be written back and grows with every change. catalog_pause_writes
- * stops commits (and waits for a running one) until catalog_resume_writes: whoever takes a snapshot of
- * catalog and store together calls it around both. */
+/* A snapshot of the whole catalog for long readers (export, backup): while it is open the write-ahead log
+ * cannot be written back and grows with every change. catalog_pause_writes stops commits (and waits for a
+ * running one) until catalog_resume_writes: a caller that takes a snapshot of catalog and store together
+ * calls it around both. */
 void catalog_pause_writes(struct catalog *catalog);
 void catalog_resume_writes(struct catalog *catalog);
 /* Takes a snapshot. 0 or -errno. Close it with catalog_snapshot_close. */
@@ -302,8 +302,8 @@ bool catalog_identity_remembered_key(
     struct catalog *catalog, const char *apikey, struct identity *ret_identity);
 bool catalog_identity_remembered_password(
     struct catalog *catalog, const char *name, const char *password, struct identity *ret_identity);
-/* Turns away with -EBUSY whoever waits for a hash and whoever comes later. Hashes under way end. For a server
- * that stops; a catalog that is opened again hashes again. Any thread. */
+/* Callers that wait for a hash, and later ones, get -EBUSY. Hashes under way are finished. For a server that
+ * stops; a catalog that is opened again hashes again. Any thread. */
 void catalog_stop_hashing(struct catalog *catalog);
 /* Looks up where user/device/stream leads. 0; -ENOENT; -errno. Any thread; a path that is in the cache takes
  * less than a microsecond. */

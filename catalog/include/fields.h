@@ -31,8 +31,7 @@ struct field {
     bool default_flag; /* of a FIELD_FLAG that nobody sets; texts are empty */
     size_t offset;     /* in the object */
     size_t bytes_max;  /* of a text */
-    /* What holds for every value of a text, and beyond that for what is made anew; NULL = nothing. 0 or
-     * -EINVAL. */
+    /* Rules for every value of a text, and further rules for new values; NULL = none. 0 or -EINVAL. */
     int (*check)(const struct object_kind *kind, const char *value, struct error *ret_error);
     int (*check_new)(const struct object_kind *kind, const char *value, struct error *ret_error);
 };

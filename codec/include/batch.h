@@ -57,8 +57,8 @@ struct batch {
     uint32_t sender_count;      /* distinct names */
     struct buffer sender_names; /* per name: one length byte, then its bytes */
 
-    /* Kept by batch_set_last_sender to find names quickly. Who fills in senders by hand (after batch_clear)
-     * leaves this alone; such names are found by a walk. */
+    /* Kept by batch_set_last_sender to find names quickly. Code that fills in senders directly (after
+     * batch_clear) does not touch it; such names are found by a linear search. */
     uint32_t sender_indexed;    /* how many names the index knows */
     uint32_t *sender_offsets;   /* where name i starts in sender_names */
     uint32_t *sender_slots;     /* hash table over the names: 0 = empty, else 1 + index */

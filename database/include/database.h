@@ -80,9 +80,9 @@ struct database_holder {
     char role[DATABASE_ROLE_BYTES]; /* the command that it runs; "" = not recorded */
 };
 
-/* Who holds the LOCK. To signal a process: open a pidfd of its pid, then ask again; if the answer is the same
- * pid and KNOWN, the pidfd is of that process. 1: *ret_holder is set; 0: nobody holds it; -errno. Does not
- * block and changes nothing. */
+/* The holder of the LOCK. To signal a process: open a pidfd of its pid, then ask again; if the answer is the
+ * same pid and KNOWN, the pidfd is of that process. 1: *ret_holder is set; 0: nobody holds it; -errno. Does
+ * not block and changes nothing. */
 int database_find_holder(const char *path, struct database_holder *ret_holder, struct error *ret_error);
 
 /* Writes one moment of the database as a database of its own into the new directory `path` (-EEXIST when it

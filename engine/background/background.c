@@ -251,8 +251,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* What failed is tried again when its interval has passed, whoever calls for it: appenders that wait for a
- * journal call often. */
+/* A failed step is retried when its interval has passed and not earlier, however often waiting appenders wake
+ * this thread. */
 static void *run_sealer(void *argument)
 {
     struct background *background = argument;
@@ -397,7 +397,7 @@ static int await_attempt(struct background *background, uint64_t sealed, struct 
     return error.code ? error_set(ret_error, error.code, "%s", error.message) : 0;
 }
 
-/* Who asks for it gets one attempt now. */
+/* An explicit request gets one attempt at once. */
 static void skip_backoff(struct background *background)
 {
     (void)pthread_mutex_lock(&background->lock);
@@ -419,7 +419,8 @@ int background_seal(struct background *background, bool active, struct error *re
         (void)pthread_mutex_lock(&background->lock);
         uint64_t sealed = background->sealed_journals;
         (void)pthread_mutex_unlock(&background->lock);
-        /* What was closed when the journal died may hold frames that never became valid: nobody seals it. */
+        /* A journal that was closed when the journal died may hold frames that never became valid: it is not
+         * sealed. */
         r = commit_check_alive(background->sealer.commit, ret_error);
         if (r == 0) {
             background_wake_sealer(background);

@@ -313,7 +313,7 @@ static int merge_all(struct merge *merge, struct error *ret_error)
     }
 }
 
-/* What the merged segment needs at most, about. */
+/* Estimates the largest size of the merged segment. */
 static uint64_t bytes_of(const struct plan *plan)
 {
     uint64_t bytes = 0;

@@ -228,7 +228,7 @@ double plane_entropy(const struct columns *columns, const struct plan *plan, uin
     return entropy < 8 ? entropy : 8;
 }
 
-/* What the plan would take as byte planes, about. */
+/* Estimates the size of the plan as byte planes. */
 static size_t planes_estimate(const struct columns *columns, const struct plan *plan)
 {
     uint64_t range = range_size(plan->whole);

@@ -36,7 +36,7 @@ enum u64s_transform {
 /* Kinds of a byte plane, two bits each. */
 enum plane_kind { PLANE_ZERO = 0, PLANE_CONSTANT = 1, PLANE_RAW = 2, PLANE_ZSTD = 3 };
 
-/* What TRANSFORM_LINEAR predicts for u64 i. fraction: in units of 2^-LINEAR_FRACTION_BITS. */
+/* The prediction of TRANSFORM_LINEAR for u64 i. fraction: in units of 2^-LINEAR_FRACTION_BITS. */
 static inline uint64_t linear_at(uint64_t slope, uint32_t fraction, uint32_t i)
 {
     return slope * i + ((i * fraction) >> LINEAR_FRACTION_BITS);

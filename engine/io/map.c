@@ -74,7 +74,8 @@ static void handle_bus_error(int signal_number, siginfo_t *info, void *context)
     struct map_slot *slot = info->si_code > 0 ? slot_of(address) : NULL;
     if (slot) {
         void *page = (void *)(address & ~(page_size - 1));
-        atomic_store(&slot->faulted, true); /* before the page turns readable: who sees zeros sees the flag */
+        atomic_store(&slot->faulted,
+            true); /* before the page becomes readable, so that a reader of zeros also sees the flag */
         if (mmap(page, page_size, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
             slot = NULL;
     }

@@ -89,7 +89,7 @@ static int add_journals(struct io *io, const struct files_moment *moment, const 
     return r;
 }
 
-/* What was deleted at the snapshot's moment. */
+/* The series that were deleted at the moment of the snapshot. */
 static int add_deletions(
     struct files *files, uint64_t sequence, struct manifest *manifest, struct error *ret_error)
 {

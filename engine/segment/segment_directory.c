@@ -34,7 +34,7 @@ static const uint8_t *get_times(const uint8_t *from, const uint8_t *end, struct 
     return from;
 }
 
-/* What an entry says must fit the segment it is in. */
+/* Checks that an entry is consistent with its segment. */
 static bool entry_fits(const struct segment_series *series, const struct directory_cursor *cursor,
     uint64_t blocks_end, uint64_t index_count, uint64_t blocks)
 {

@@ -1,4 +1,4 @@
-/* What a segment knows of a series and of its blocks; below both segment.h and segment_format.h. */
+/* Descriptions of a series in a segment and of its blocks; below both segment.h and segment_format.h. */
 #ifndef CONNECTORDB_SEGMENT_SERIES_H
 #define CONNECTORDB_SEGMENT_SERIES_H
 

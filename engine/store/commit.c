@@ -251,7 +251,8 @@ static int try_to_lead(
     (void)pthread_mutex_lock(&commit->lock);
     while (!atomic_load(&group->done) && group == commit->filling && is_ready(commit))
         lead(commit);
-    /* Nobody will lead it. One that is under way is waited for: its batches are in use. */
+    /* No appender will lead this group. A group that is being written is still waited for, because its
+     * batches are in use. */
     if (group == commit->filling && commit->dead) {
         r = commit_dead_error(commit, ret_error);
         group_wake(group,
@@ -263,8 +264,9 @@ static int try_to_lead(
 }
 
 /* The frame is packed: waits until its group is done, leading it if nobody else does. Drops the reference.
- * Who packs last tries to lead; if another group is under way then, its leader wakes one of this group's
- * appenders. Who is woken because the group is done needs no lock: many would stand in line for it. */
+ * The appender that packs last tries to lead; if another group is under way then, its leader wakes one of
+ * this group's appenders. Who is woken because the group is done needs no lock: many would stand in line for
+ * it. */
 static int await_group(struct commit *commit, struct group *group, struct error *ret_error)
 {
     uint32_t seen = atomic_load(&group->changes);
@@ -430,8 +432,7 @@ static int await_reserved(struct commit *commit, struct error *ret_error)
     return commit->written_number < number ? commit_dead_error(commit, ret_error) : 0;
 }
 
-/* Whoever reserves later sees the mark under the same lock; what was reserved before is published when this
- * returns. */
+/* Later reservations see the mark under the same lock; earlier ones are published when this returns. */
 int commit_freeze_series(struct commit *commit, uint64_t series_id, struct error *ret_error)
 {
     struct series_state *state;

@@ -33,7 +33,7 @@ void commit_get_stats(struct commit *commit, struct store_stats *stats); /* fill
 
 /* Closes the active journal so that it can be sealed, if it holds frames; waits for a spare. */
 int commit_rotate(struct commit *commit, struct error *ret_error);
-/* What the commit wants of the journal that will follow the active one. */
+/* Requirements for the journal that will follow the active one. */
 struct journal_wish {
     uint64_t size;   /* of the file */
     uint64_t needed; /* a frame that waits and must fit; 0 = none */

@@ -1,5 +1,5 @@
-/* What the group commit needs prepared: the next journal, and blocks of the active one. The sealer asks,
- * prepares, and says how it went. */
+/* Preparation for the group commit: the next journal, and blocks of the active one. The sealer asks what is
+ * needed, prepares it, and reports the result. */
 #include "commit_private.h"
 
 #include "check.h"

@@ -236,8 +236,8 @@ static int reserve_states(struct commit *commit, const struct append *append)
     return r;
 }
 
-/* What publishing will need. An append that memory is short for is refused here: once it is written there is
- * no way back, and the journal would have to die. */
+/* Reserves the memory that publishing will need. Without it the append is refused here: once it is written it
+ * cannot be undone, and the journal would have to die. */
 static int reserve_memory(struct commit *commit, const struct append *append, struct error *ret_error)
 {
     enum frame_kind kind = is_points(append) ? FRAME_POINTS : FRAME_TOMBSTONE;

@@ -273,7 +273,7 @@ static int describe(struct files *files, const struct version *version, const st
     return r;
 }
 
-/* What `from` has and `kept` has not is named by no manifest any more. */
+/* Files in `from` that are not in `kept` are no longer named by any manifest. */
 static void retire(const struct version *from, const struct version *kept)
 {
     for (uint32_t i = 0; i < from->segment_count; i++) {

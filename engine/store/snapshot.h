@@ -42,7 +42,7 @@ int parts_find(
 /* Frame `number` of a part in a journal, verified, as a view into the journal. 0 or -EBADMSG. */
 int part_read_frame(
     const struct part *part, uint32_t number, struct batch *ret_view, struct error *ret_error);
-/* What was taken from views of the part's journal is what is in the file: no page of it had to be replaced
+/* The points read through views of the part's journal are those in the file: no page of it had to be replaced
  * meanwhile (it was cut, or cannot be read). To be asked after they were used. */
 int part_check_journal(const struct part *part, struct error *ret_error);
 

@@ -1,8 +1,8 @@
-/* What an insert must know of its series: where it ends. The states of series with points in journals are in
+/* Where each series ends, which an insert must know. The states of series with points in journals are in
  * memory; the others are read from the segments when one is needed, and dropped when their journal has become
  * a segment.
  *
- * No lock of their own: they belong to recovery, then to commit.c and its lock. */
+ * * No lock of their own: they belong to recovery, then to commit.c and its lock. */
 #ifndef CONNECTORDB_STATES_H
 #define CONNECTORDB_STATES_H
 

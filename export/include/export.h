@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is going on, for a progress line. Called from one thread at a time, a few times a second and at the
- * end. */
+/* The progress of a transfer, for a progress line. Called from one thread at a time, a few times a second and
+ * at the end. */
 struct progress {
     uint64_t points, points_total; /* total 0 = unknown */
     uint64_t bytes, bytes_total;   /* of data files' text */

@@ -1,4 +1,4 @@
-/* What transforms and interpolators there are, as JSON for clients: an object from name to description. */
+/* Lists the transforms and interpolators as JSON for clients: an object from name to description. */
 #ifndef CONNECTORDB_DESCRIPTIONS_H
 #define CONNECTORDB_DESCRIPTIONS_H
 

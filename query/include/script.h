@@ -54,7 +54,7 @@ void script_free(struct script *script); /* accepts NULL */
  */
 bool script_is_one_to_one(const struct script *script);
 
-/* What a script asks of a whole sequence, where that can often be known without reading all of it. */
+/* Questions about a whole sequence that can often be answered without reading all of it. */
 enum script_question {
     SCRIPT_ASKS_MORE,
     SCRIPT_ASKS_FIRST, /* if first */

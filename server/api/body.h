@@ -1,5 +1,5 @@
-/* Bodies of requests. They are opened after the request was allowed: nothing is read for who may not do what
- * he asks. */
+/* Bodies of requests. A body is opened after the request was allowed: nothing is read from a client that may
+ * not do what it asks. */
 #ifndef CONNECTORDB_BODY_H
 #define CONNECTORDB_BODY_H
 

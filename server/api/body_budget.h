@@ -40,7 +40,7 @@ void body_budget_destroy(struct body_budget *budget);
 /* Enlarges the share of a body of this account to `bytes`. 0; -EBUSY: all are reading too much; -EDQUOT: this
  * account does. The share is unchanged then. */
 int body_budget_take(struct body_budget *budget, struct body_share *share, uint64_t bytes);
-/* What body_budget_take would answer now. */
+/* The result that body_budget_take would have now. */
 int body_budget_ask(struct body_budget *budget, int64_t account, uint64_t bytes);
 /* Gives the share back; accepts one that holds nothing. */
 void body_budget_give(struct body_budget *budget, struct body_share *share);

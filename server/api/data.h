@@ -1,4 +1,4 @@
-/* What reading and inserting data share. */
+/* Shared by reading and inserting data. */
 #ifndef CONNECTORDB_DATA_H
 #define CONNECTORDB_DATA_H
 

@@ -50,7 +50,7 @@ static int add_device(const struct request *request, struct store_snapshot *snap
     return count < 0 ? count : r;
 }
 
-/* What is stored now. device_bytes: only where there is a limit. */
+/* The bytes stored now. device_bytes: only where there is a limit. */
 static int stored_bytes(const struct request *request, const struct stream_place *place, bool of_device,
     uint64_t *stream_bytes, uint64_t *device_bytes, struct error *ret_error)
 {

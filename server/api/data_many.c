@@ -214,7 +214,7 @@ static bool read_streams(struct insert *insert)
 
 /* ---- checking ---- */
 
-/* What was counted for the device so far. NULL: the problem is set. */
+/* The bytes counted for the device so far. NULL: the problem is set. */
 static struct device_bytes *find_device_bytes(struct insert *insert, int64_t device_id)
 {
     struct device_bytes key = {.device_id = device_id};

@@ -138,7 +138,7 @@ static int resolve_times(const struct range *range, const struct reading *readin
     return 0;
 }
 
-/* What a reader asked for. */
+/* The parameters of a read. */
 struct selection {
     struct range range;
     struct script *script; /* NULL: the points as they are */

@@ -30,7 +30,7 @@ static int print(struct sink *sink, const char *text)
     return sink_write(sink, text, strlen(text));
 }
 
-/* What replaces a byte; NULL: it stands as it is. */
+/* The replacement of a byte; NULL: the byte is copied. */
 static const char *replacement(unsigned char byte)
 {
     switch (byte) {

@@ -1,4 +1,4 @@
-/* What the path of a request names. */
+/* Finds the objects that the path of a request names. */
 #ifndef CONNECTORDB_FIND_H
 #define CONNECTORDB_FIND_H
 
@@ -14,8 +14,8 @@ bool find_device(
 bool find_stream(
     const struct request *request, int status_missing, struct stream *ret_stream, struct problem *problem);
 
-/* What a write to the catalog refused: a taken name (409), a value or a limit (403), an object that has gone
- * meanwhile (403). */
+/* Sets the problem of a write that the catalog refused: a taken name (409), a value or a limit (403), an
+ * object that has gone meanwhile (403). */
 bool write_refused(
     const struct request *request, int code, const struct error *error, struct problem *problem);
 

@@ -107,7 +107,7 @@ static bool check_ahead(
     return ahead_max_s == 0 || latest <= limit || times_problem(latest, limit, ahead_max_s, problem);
 }
 
-/* What the store would check: for points that it never gets. */
+/* The checks of the store, for points that are never given to it. */
 static bool check_order(const struct batch *batch, struct problem *problem)
 {
     double now = clock_now_seconds(), last = -INFINITY;

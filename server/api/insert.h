@@ -1,5 +1,4 @@
-/* What inserting into one stream and into several share: where datapoints go, whether they may, and why not.
- */
+/* Shared by inserts into one stream and into several: the target of datapoints, permissions, and refusals. */
 #ifndef CONNECTORDB_INSERT_H
 #define CONNECTORDB_INSERT_H
 

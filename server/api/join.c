@@ -1,4 +1,4 @@
-/* Joining: a new user by who has no account, where the permissions of nobody's role allow it. */
+/* Joining: creates a user for a client without an account, if the permissions of the role nobody allow it. */
 #include "page.h"
 
 #include "body.h"

@@ -8,7 +8,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* What stands in a text that may be JSON. */
+/* The values in a text that may be JSON. */
 struct json_measure {
     size_t depth;   /* the deepest nesting of arrays and objects */
     size_t values;  /* at most so many values and keys */

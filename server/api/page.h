@@ -1,4 +1,4 @@
-/* What is not below /api: the page of the server, its files, logging out, and joining. */
+/* Routes outside of /api: the page of the server, its files, logging out, and joining. */
 #ifndef CONNECTORDB_PAGE_H
 #define CONNECTORDB_PAGE_H
 

@@ -11,7 +11,7 @@
 
 enum { QUERY_STREAMS_MAX = 128 }; /* in one query; each is some 100 KiB of memory */
 
-/* What a stream query says; texts are borrowed from the body. */
+/* The fields of a stream query; texts are borrowed from the body. */
 struct stream_query {
     const char *stream, *transform; /* "" = none */
     int64_t i1, i2, limit;

@@ -41,13 +41,13 @@ struct request {
     const struct permissions *permissions; /* who may do what; the same from the beginning to the end */
 };
 
-/* Who acts; NULL = nobody. */
+/* The acting identity; NULL = nobody. */
 static inline const struct identity *request_acting(const struct request *request)
 {
     return request->login.authenticated ? &request->login.identity : NULL;
 }
 
-/* What the request may do to a user, a device (and its streams), or a stream by its place. */
+/* The rights of the request on a user, a device (and its streams), or a stream by its place. */
 static inline const struct access *access_to(const struct request *request, struct access_target target)
 {
     return access_of(request->permissions, request_acting(request), target);
@@ -89,8 +89,8 @@ const char *request_path(const struct request *request, char to[PATH_BYTES_MAX +
  * where. */
 void request_log(const struct request *request, const char *what);
 
-/* What the path names does not exist, or must look so. status: 404 for reads of objects, 403 for writes and
- * data. */
+/* Sets the problem of a path whose object does not exist, or must appear not to. status: 404 for reads of
+ * objects, 403 for writes and data. */
 bool request_missing(const struct request *request, int status, struct problem *problem);
 /* problem_failed for this request. */
 bool request_failed(

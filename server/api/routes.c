@@ -187,7 +187,7 @@ static bool run_route(struct request *request, const struct url_path *path, stru
            route->handler(request, problem);
 }
 
-/* What is not below /api/v1. */
+/* Routes outside of /api/v1. */
 static bool run_page(struct request *request, const struct url_path *path, struct problem *problem)
 {
     struct http_exchange *exchange = request->exchange;

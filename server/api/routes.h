@@ -7,7 +7,7 @@
 /* Answers one request: path, CORS, method, login, then its handler; and what any of them refuses. */
 void routes_dispatch(struct server *server, struct http_exchange *exchange);
 
-/* What the table says of a path's segments: the methods it takes (0: there is no such path). Pure. */
+/* Looks up a path's segments in the table: the methods it takes (0: there is no such path). Pure. */
 unsigned routes_methods(const struct url_path *path);
 
 #endif

@@ -35,7 +35,7 @@ struct schema_cache {
 
 /* Makes an empty cache of at most bytes_max of compiled schemas. */
 void schema_cache_init(struct schema_cache *cache, size_t bytes_max);
-/* Nobody may use an entry any more. */
+/* No entry may be in use any more. */
 void schema_cache_destroy(struct schema_cache *cache);
 
 /* The schema whose text has the digest, or NULL. To be released. */

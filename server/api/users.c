@@ -74,7 +74,7 @@ static bool email_allowed(const struct request *request, const char *email, stru
            problem_set(problem, 403, "Email addresses like this are not allowed on this server");
 }
 
-/* What only the permissions decide. */
+/* Checks that depend only on the permissions. */
 static bool check_new_user(const struct request *request, const struct user *user, struct problem *problem)
 {
     const struct permissions *permissions = request->permissions;

@@ -101,8 +101,8 @@ static bool judge(struct auth *auth, struct http_exchange *exchange, const char 
         problem);
 }
 
-/* What memory knows is right, but is refused as well while the address has to wait: among its guesses it
- * would be told from the wrong ones. */
+/* A login that memory knows to be correct is refused as well while the address has to wait: among its guesses
+ * it would be told from the wrong ones. */
 static bool log_in(struct auth *auth, struct http_exchange *exchange, const char *account, const char *secret,
     struct login *ret_login, struct problem *problem)
 {

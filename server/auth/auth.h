@@ -1,4 +1,4 @@
-/* Who is asking: HTTP basic with password or API key, ?apikey=, or the cookie of a session. */
+/* Authentication: HTTP basic with password or API key, ?apikey=, or the cookie of a session. */
 #ifndef CONNECTORDB_AUTH_H
 #define CONNECTORDB_AUTH_H
 
@@ -20,7 +20,7 @@ enum {
         4, /* at most a quarter of the connections wait after failed logins; more answer at once */
 };
 
-/* What all logins of a server share; the parts belong to the server. Any thread. */
+/* State shared by all logins of a server; the parts belong to the server. Any thread. */
 struct auth {
     struct catalog *catalog;
     _Atomic(const struct configuration *) configuration; /* of this moment */
@@ -30,7 +30,7 @@ struct auth {
     char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
 };
 
-/* Whose request it is. */
+/* The identity of a request. */
 struct login {
     bool authenticated;       /* false: nobody's */
     struct identity identity; /* who acts, when authenticated */

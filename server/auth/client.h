@@ -1,4 +1,4 @@
-/* Who is at the other end, for limits and for the log. */
+/* The client's address, for limits and for the log. */
 #ifndef CONNECTORDB_CLIENT_H
 #define CONNECTORDB_CLIENT_H
 

@@ -134,7 +134,7 @@ static int rewrite(struct sessions *sessions, struct error *ret_error)
     return 0;
 }
 
-/* What the file says. A record that a crash cut short is dropped: its session was not acknowledged as ended.
+/* Loads the file. A record that a crash cut short is dropped: its session was not acknowledged as ended.
  * *ret_current: the file needs not be written anew. */
 static int load(struct sessions *sessions, const struct buffer *bytes, bool *ret_current)
 {

@@ -108,7 +108,7 @@ void http_body_gunzip(struct http_exchange *exchange)
     exchange->body_gzip = true;
 }
 
-/* What has come, before it is decoded. */
+/* Bytes received and not yet decoded. */
 static void count_received(struct http_exchange *exchange, size_t size)
 {
     struct http_body *body = &exchange->client->body;
@@ -117,7 +117,7 @@ static void count_received(struct http_exchange *exchange, size_t size)
         body->ended = true;
 }
 
-/* What the handler gets. */
+/* Bytes for the handler. */
 static long body_count(struct http_exchange *exchange, size_t size, struct error *ret_error)
 {
     struct http_body *body = &exchange->client->body;
@@ -359,7 +359,7 @@ static long read_data(void *context, void *buffer, size_t size, struct error *re
     return count;
 }
 
-/* What is wrong with the code does not hinder dropping the rest of the body. */
+/* An error in the gzip stream does not prevent dropping the rest of the body. */
 static long read_decoded(struct http_exchange *exchange, void *buffer, size_t size, struct error *ret_error)
 {
     struct http_body *body = &exchange->client->body;

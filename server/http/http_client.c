@@ -148,7 +148,7 @@ static bool refuse_long_head(struct http_client *client)
                      : refuse_head(client, 414, "The request line is over 16 KiB");
 }
 
-/* What has come of a head that will not be complete: nothing is an idle client's end. */
+/* Handles an incomplete head; one without any byte is the normal end of an idle connection. */
 static bool head_ended(struct http_client *client, long code)
 {
     if (client->end == client->begin)

@@ -1,4 +1,4 @@
-/* What the parts of the transport share. */
+/* Shared by the parts of the transport. */
 #ifndef CONNECTORDB_HTTP_INTERNAL_H
 #define CONNECTORDB_HTTP_INTERNAL_H
 

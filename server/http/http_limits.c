@@ -1,4 +1,4 @@
-/* What the process may have, and what is done when that is little. */
+/* The limits of the process, and how the server adapts to low ones. */
 #include "http_internal.h"
 
 #include <errno.h>

@@ -23,7 +23,7 @@ struct http_listeners {
  * 0; -EADDRINUSE; -EACCES; -EINVAL no address; another -errno. After an error nothing was added. */
 int http_listen(struct http_listeners *listeners, const char *address, uint16_t port, uint16_t *ret_port,
     struct error *ret_error);
-/* Wakes who waits for connections; none are accepted any more. */
+/* Wakes the thread that waits for connections; no further ones are accepted. */
 void http_listeners_shut_down(const struct http_listeners *listeners);
 /* Closes the sockets. */
 void http_listeners_close(struct http_listeners *listeners);

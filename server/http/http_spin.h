@@ -22,14 +22,13 @@ enum {
         10, /* after so many vain waits in a row one request in 1024 is waited for awake */
 };
 
-/* What all connections of a server share. */
+/* State shared by all connections of a server. */
 struct http_spinners {
     atomic_uint awake;
     unsigned awake_max; /* half of the cores */
 };
 
-/* What a connection's thread remembers of its client; all zero for a new connection. Used by that thread
- * only. */
+/* The state of one connection's thread; all zero for a new connection. Used by that thread only. */
 struct http_spin {
     bool lively;         /* the last request followed its predecessor's answer closely */
     unsigned vain_count; /* vain waits in a row */
