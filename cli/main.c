@@ -32,7 +32,7 @@ static const struct command COMMANDS[] = {
     {"check", command_check, "verifies every checksum and invariant of a database"},
     {"repair", command_repair, "rebuilds a damaged database from what of it is sound"},
     {"inspect", command_inspect, "prints what is in a database's files"},
-    {"write", command_write, "writes the default configuration to a file"},
+    {"write", command_write, "writes the default configuration or permissions to a file"},
 };
 
 enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };

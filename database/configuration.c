@@ -51,19 +51,25 @@ static int wrong(const struct key_context *context, const char *expected)
         json_key_line(context->text, context->key), context->key, expected);
 }
 
-/* A key that is not known is no reason not to start: it may be of another version. */
-static int unknown(const struct key_context *context, struct configuration *configuration)
+/* Adds a warning about the key: what it is. */
+static int warn(const struct key_context *context, struct configuration *configuration, const char *what)
 {
     char *longer;
     const char *before = configuration->unknown ? configuration->unknown : "";
     if (strlen(before) > UNKNOWN_BYTES_MAX)
         return 0;
-    if (asprintf(&longer, "%s%s%s:%u: \"%.80s\" is not known, it means nothing", before, *before ? "\n" : "",
-            context->file, json_key_line(context->text, context->key), context->key) < 0)
+    if (asprintf(&longer, "%s%s%s:%u: \"%.80s\" %s", before, *before ? "\n" : "", context->file,
+            json_key_line(context->text, context->key), context->key, what) < 0)
         return error_set(context->error, ENOMEM, "%s: out of memory", context->file);
     free(configuration->unknown);
     configuration->unknown = longer;
     return 0;
+}
+
+/* The server starts with unknown keys: they may be of another version. */
+static int unknown(const struct key_context *context, struct configuration *configuration)
+{
+    return warn(context, configuration, "is not known, it means nothing");
 }
 
 static int read_integer(
@@ -313,19 +319,19 @@ static int read_permissions(
     return read_text(value, &configuration->permissions, context);
 }
 
-/* Settings that protect somebody must not be passed over in silence while they do nothing. */
-static int read_enabled_section(
+/* A setting that protects the join page must not be ignored silently. */
+static int read_captcha(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    (void)configuration;
     if (!json_is_object(value))
         return wrong(context, "an object");
     const json_t *enabled = json_object_get(value, "enabled");
-    if (enabled && !json_is_false(enabled))
-        return error_set(context->error, EINVAL,
-            "%s:%u: \"%s\": \"enabled\" must be false: this version does not support it", context->file,
-            json_key_line(context->text, context->key), context->key);
-    return 0;
+    if (!enabled || json_is_false(enabled))
+        return 0;
+    return warn(context, configuration,
+        "is enabled, but this version has no captcha: the page to join works without, its attempts are "
+        "limited "
+        "for each address");
 }
 
 /* A section of 0.3 that is enabled here would have no effect; it is refused rather than ignored silently. */
@@ -518,7 +524,7 @@ static const struct {
     {"tls", read_tls},
     {"redirect80", read_redirect80},
     {"acme_challenge", read_acme_challenge},
-    {"captcha", read_enabled_section},
+    {"captcha", read_captcha},
     {"watch", read_watch},
     {"query_display_timer", NULL},
     {"stats_display_timer", NULL},

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The commands themselves: usage, exit codes, the daemon's life, check and inspect."""
+import json
 import os
 import pty
 import re
@@ -54,7 +55,7 @@ class Usage(FolderTest):
         self.refuse_usage("create", "a", "--user")
         self.refuse_usage("export", "a")
         self.refuse_usage("import", "a", "b", "--resume", "--restart")
-        self.refuse_usage("write", "permissions", "file")
+        self.refuse_usage("write", "roles", "file")
         self.refuse_usage("-l", "loud", "check", "a")
         for port in ("-1", "65536", "x", "", "1x"):
             self.assertIn("port", self.refuse_usage("start", "db", "--port", port))
@@ -363,6 +364,20 @@ class Daemon(FolderTest):
             self.assertIn(str(taken.getsockname()[1]), message)
         self.assertFalse(os.path.exists(os.path.join(self.database, "connectordb.pid")))
         self.start()
+
+    def test_default_permissions(self):
+        """The file that `write permissions` makes means the same as no file."""
+        path = os.path.join(self.directory, "permissions.conf")
+        command("write", "permissions", path)
+        with open(os.path.join(SOURCE, "access", "permissions.conf"), encoding="utf-8") as expected, \
+                open(path, encoding="utf-8") as file:
+            self.assertEqual(file.read(), expected.read())
+        self.assertIn("File exists", command("write", "permissions", path, exit_code=1).stderr)
+        with open(os.path.join(self.database, "connectordb.conf"), "w", encoding="utf-8") as file:
+            json.dump({"permissions": path}, file)
+        self.start()
+        self.assertEqual(self.request("GET", "/api/v1/?q=this").body, b"nobody")
+        self.stop()
 
     def test_bad_configuration(self):
         path = os.path.join(self.database, "connectordb.conf")

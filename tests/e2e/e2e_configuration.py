@@ -65,13 +65,14 @@ class Configuration(RestTest):
         for text, said in (('{\n"insert_limit_bytes": 5000,\n"port": "x"}', ':3: "port" must be a whole number'),
                            ('{\n"insert_limit_bytes": 5000', ":2: "), ("", ":1: "),
                            ('{"insert_limit_bytes": 50}', ':1: "insert_limit_bytes" must be'),
-                           ('{"tls": {"enabled": true}}', ':1: "tls" needs'), ('{"captcha":{"enabled":true}}', ':1: "captcha"')):
+                           ('{"tls": {"enabled": true}}', ':1: "tls" needs'), ('{"captcha":true}', ':1: "captcha"')):
             self.write_text(text)
             self.await_log("the configuration stays as it was: " + self.path + said)
             self.insert(2000, 413)
-        self.write(insert_limit_bytes=5000, unknown=1)
+        self.write(insert_limit_bytes=5000, unknown=1, captcha={"enabled": True})
         self.await_log('"insert_limit_bytes" is now 5000')
         self.await_log('"unknown" is not known')
+        self.await_log('"captcha" is enabled, but this version has no captcha')
         self.insert(2000, 200)
 
     def test_hang_up_reads_all_again(self):

@@ -167,7 +167,7 @@ static void test_wrong_configurations_say_where(void **state)
         {"{\"tls\":{\"enabled\":true}}", "\"tls\""},
         {"{\"tls\":true}", "\"tls\""},
         {"{\"permissions\":1}", "\"permissions\""},
-        {"{\"captcha\":{\"enabled\":true}}", "\"captcha\""},
+        {"{\"captcha\":true}", "\"captcha\""},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct configuration c;
