@@ -336,6 +336,8 @@ static void set_defaults(struct http_options *options)
 {
     if (options->idle_ms_max == 0)
         options->idle_ms_max = HTTP_IDLE_MS_MAX;
+    if (options->rest_ms == 0)
+        options->rest_ms = HTTP_REST_MS;
     if (options->stall_ms_max == 0)
         options->stall_ms_max = HTTP_STALL_MS_MAX;
     if (options->body_grace_ms == 0)

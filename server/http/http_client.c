@@ -119,6 +119,18 @@ void http_client_linger(struct http_client *client)
 
 /* ---- waiting for a request ---- */
 
+/* As http_client_wait; a thread that waits for long rests meanwhile. */
+static bool wait_long(struct http_client *client, uint64_t timeout_ns)
+{
+    uint64_t awake_ns = client->clients->options->rest_ms * NS_PER_MS;
+    if (timeout_ns <= awake_ns)
+        return http_client_wait(client, timeout_ns);
+    if (http_client_wait(client, awake_ns))
+        return true;
+    http_rest(&client->rest);
+    return http_client_wait(client, timeout_ns - awake_ns);
+}
+
 /* Waits for the first byte of a request without holding buffers. */
 static bool wait_idle(struct http_client *client)
 {
@@ -129,7 +141,7 @@ static bool wait_idle(struct http_client *client)
     atomic_store(&client->idle_since_ns, clock_monotonic_ns());
     if (client->served && !(client->tls && http_tls_pending(client->tls)))
         http_spin_wait(&client->spin, &clients->spinners, &clients->active, client->file);
-    bool came = http_client_wait(client, limit_ms * NS_PER_MS);
+    bool came = wait_long(client, limit_ms * NS_PER_MS);
     atomic_store(&client->idle_since_ns, 0);
     return came;
 }
@@ -319,6 +331,7 @@ struct http_client *http_client_make(struct http_clients *clients)
         return NULL;
     client->clients = clients;
     client->file = -1;
+    http_rest_init(&client->rest);
     (void)pthread_mutex_init(&client->lock, NULL);
     (void)pthread_mutex_lock(&clients->lock);
     client->next = clients->list;

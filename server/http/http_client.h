@@ -9,6 +9,7 @@
 #include "http_buffers.h"
 #include "http_head.h"
 #include "http_listen.h"
+#include "http_rest.h"
 #include "http_spin.h"
 
 #include <pthread.h>
@@ -49,6 +50,7 @@ struct http_client {
     char remote_address[HTTP_ADDRESS_BYTES];
     uint16_t remote_port;
     struct http_spin spin, body_spin;
+    struct http_rest rest;
     struct http_buffers *buffers; /* NULL while idle */
     size_t begin, end;            /* bytes of buffers->input that were received and not used */
     struct http_head *head;       /* of the current request, in `buffers` */

@@ -21,6 +21,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
+IDLE = 200  # connections at once
+
+
 class Tls(TlsTest):
     certificates = ("one", "two")
 
@@ -190,6 +193,43 @@ class Tls(TlsTest):
         self.stop()
         self.start("--http")
         self.assertEqual(self.request("GET", f"{API}/?q=this", login="test:test").body, b"test/user")
+
+    def resident_kib(self):
+        with open(os.path.join(self.database, "connectordb.pid"), encoding="ascii") as file:
+            pid = file.read().split()[0]
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+    def check_idle_connections(self, make, kib_max):
+        """Each costs so much at most when its thread has waited for a while, and goes on afterwards."""
+        def ask(connection):
+            connection.request("GET", f"{API}/?q=this", headers=basic("test:test"))
+            self.assertEqual(connection.getresponse().read(), b"test/user")
+        idle = [make()]
+        self.addCleanup(idle[0].close)
+        ask(idle[0])
+        before = self.resident_kib()
+        while len(idle) <= IDLE:
+            idle.append(make())
+            self.addCleanup(idle[-1].close)
+            ask(idle[-1])
+        deadline = time.monotonic() + harness.COMMAND_SECONDS_MAX
+        while (each := (self.resident_kib() - before) / IDLE) > kib_max and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertLessEqual(each, kib_max)
+        for connection in idle:
+            ask(connection)
+
+    def test_idle_connections_cost_little(self):
+        """It was 25 KiB and 56 KiB: threads kept the stack of the last request, and a random generator each."""
+        if harness.program_has_sanitizer():
+            self.skipTest("a sanitizer has an allocator of its own")
+        self.start_tls()
+        self.check_idle_connections(self.connect, 38)
+        self.stop()
+        self.start("--http")
+        self.check_idle_connections(lambda: http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=harness.COMMAND_SECONDS_MAX), 15)
 
     def test_redirects(self):
         port = free_port()

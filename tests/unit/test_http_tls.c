@@ -71,6 +71,7 @@ static const struct http_options OPTIONS = {
     .address = "",
     .connections_max = 32,
     .read_timeout_ms = READ_TIMEOUT_MS,
+    .rest_ms = 1, /* each connection that waits gives its memory back */
     .handle = handle,
     .refuse = refuse,
 };
