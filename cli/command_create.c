@@ -46,7 +46,7 @@ static int find_password(struct creation *creation, char *argument, struct error
         return take_argument(creation, argument, ret_error);
     if (creation->password_file)
         return password_read(creation->password_file, creation->password, ret_error);
-    int r = password_ask(creation->name, creation->password, ret_error);
+    int r = password_ask(creation->name, true, creation->password, ret_error);
     if (r == -ENOTTY)
         return error_set(ret_error, EINVAL,
             "--user %s: there is no terminal to ask for the password: use --password-file FILE or --user "

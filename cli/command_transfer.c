@@ -1,5 +1,6 @@
 /* export, import and backup: by the daemon when one runs, else by this process. */
 #include "commands.h"
+#include "command_remote.h"
 
 #include "control.h"
 #include "database.h"
@@ -111,25 +112,53 @@ static int run_transfer(
     return EXIT_GOOD;
 }
 
+/* The options that only a URL takes were given for a database. */
+static int refuse_login(const char *command, const struct remote_login *login)
+{
+    return login->user || login->password_file || login->ca_file || login->skip_verify
+               ? usage_error(command, "--user, --password-file, --cacert and --skip-verify are for a URL: no "
+                                      "log-in is needed for a database")
+               : EXIT_GOOD;
+}
+
 int command_export(int argc, char **argv)
 {
     long threads = 0;
+    struct transfer_options transfer_options = {0};
+    struct remote_login login = {0};
     const struct option_entry options[] = {
         {"threads", 'j', OPTION_NUMBER, "N", "streams written at once; default: one for each processor",
             &threads, 1, THREADS_MAX},
+        {"resume", 0, OPTION_FLAG, NULL, "URL: goes on with an export that was interrupted",
+            &transfer_options.resume, 0, 0},
+        {"user", 0, OPTION_TEXT, "NAME", "URL: logs in as this user", &login.user, 0, 0},
+        {"password-file", 0, OPTION_TEXT, "FILE", "URL: the password is its first line", &login.password_file,
+            0, 0},
+        {"cacert", 0, OPTION_TEXT, "FILE", "URL: certificates to verify the server by", &login.ca_file, 0, 0},
     };
-    const struct command_line line = {"export DB DIR [PATH...]",
+    const struct command_line line = {"export DB|URL DIR [PATH...]",
         "Writes one moment of the database into the new folder DIR: a file of JSON datapoints for every\n"
         "stream, with their descriptions, passwords (hashed) and API keys. connectordb import reads it.\n"
         "Works while a server runs on DB and without. PATH (user, user/device, user/device/stream): only\n"
-        "these and what is above and below them.",
-        options, 1, 2, -1};
-    struct transfer_options transfer_options = {0};
+        "these and what is above and below them.\n"
+        "URL (https://db.example): exports over the REST API of that server what the account may read. The\n"
+        "password comes from --password-file, from CONNECTORDB_PASSWORD, or is asked for; or the API key of "
+        "a\n"
+        "device from CONNECTORDB_APIKEY. Such a folder has no password hashes.",
+        options, sizeof(options) / sizeof(options[0]), 2, -1};
     char **arguments;
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
-    return run_transfer(CONTROL_EXPORT, arguments, &transfer_options, threads);
+    if (remote_is_url(arguments[0]))
+        return run_remote(false, arguments, &login, &transfer_options, threads);
+    exit_code = refuse_login(argv[0], &login);
+    if (exit_code == EXIT_GOOD && transfer_options.resume)
+        exit_code =
+            usage_error(argv[0], "--resume is for a URL: an export of a database that was interrupted "
+                                 "leaves nothing to go on with");
+    return exit_code != EXIT_GOOD ? exit_code
+                                  : run_transfer(CONTROL_EXPORT, arguments, &transfer_options, threads);
 }
 
 int command_backup(int argc, char **argv)
@@ -152,6 +181,7 @@ int command_import(int argc, char **argv)
 {
     long threads = 0;
     struct transfer_options transfer_options = {0};
+    struct remote_login login = {0};
     const struct option_entry options[] = {
         {"resume", 0, OPTION_FLAG, NULL, "goes on with an import that was interrupted; keeps what is read",
             &transfer_options.resume, 0, 0},
@@ -163,16 +193,32 @@ int command_import(int argc, char **argv)
             &transfer_options.skip_meta, 0, 0},
         {"threads", 'j', OPTION_NUMBER, "N", "streams read at once; default: one for each processor",
             &threads, 1, THREADS_MAX},
+        {"user", 0, OPTION_TEXT, "NAME", "URL: logs in as this user, an administrator", &login.user, 0, 0},
+        {"password-file", 0, OPTION_TEXT, "FILE", "URL: the password is its first line", &login.password_file,
+            0, 0},
+        {"cacert", 0, OPTION_TEXT, "FILE", "URL: certificates to verify the server by", &login.ca_file, 0, 0},
+        {"skip-verify", 0, OPTION_FLAG, NULL, "URL: compares lengths only, not a checksum of all datapoints",
+            &login.skip_verify, 0, 0},
     };
-    const struct command_line line = {"import DB DIR [PATH...]",
+    const struct command_line line = {"import DB|URL DIR [PATH...]",
         "Reads the export folder DIR (of connectordb export, of ConnectorDB 0.3, or of its Python client)\n"
         "into the database. Its users must be new to the database; each comes completely or not at all.\n"
         "Works while a server runs on DB and without. PATH (user, user/device, user/device/stream): only\n"
-        "these and what is above and below them.",
+        "these and what is above and below them.\n"
+        "URL (https://db.example): makes the users over the REST API of that server and inserts their data.\n"
+        "The password of each new user is its name. Log-ins as for export.",
         options, sizeof(options) / sizeof(options[0]), 2, -1};
     char **arguments;
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
+        return exit_code;
+    if (remote_is_url(arguments[0]) &&
+        (transfer_options.restart || transfer_options.sort || transfer_options.skip_meta))
+        return usage_error(argv[0], "--restart, --sort and --skip-meta are for a database, not for a URL");
+    if (remote_is_url(arguments[0]))
+        return run_remote(true, arguments, &login, &transfer_options, threads);
+    exit_code = refuse_login(argv[0], &login);
+    if (exit_code != EXIT_GOOD)
         return exit_code;
     if (transfer_options.resume && transfer_options.restart)
         return usage_error(argv[0], "--resume and --restart exclude each other");

@@ -63,7 +63,7 @@ static int find_password(struct account_command *command, struct error *ret_erro
     }
     if (command->password_file)
         return password_read(command->password_file, command->password, ret_error);
-    int r = password_ask(command->request.name, command->password, ret_error);
+    int r = password_ask(command->request.name, true, command->password, ret_error);
     return r == -ENOTTY ? error_set(ret_error, EINVAL,
                               "there is no terminal to ask for the password: use --password-file FILE")
                         : r;

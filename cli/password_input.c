@@ -53,7 +53,8 @@ static int ask(
     return r;
 }
 
-int password_ask(const char *user, char password[PASSWORD_INPUT_BYTES_MAX + 1], struct error *ret_error)
+int password_ask(
+    const char *user, bool is_new, char password[PASSWORD_INPUT_BYTES_MAX + 1], struct error *ret_error)
 {
     char again[PASSWORD_INPUT_BYTES_MAX + 1];
     struct termios shown, hidden;
@@ -64,9 +65,9 @@ int password_ask(const char *user, char password[PASSWORD_INPUT_BYTES_MAX + 1], 
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) < 0)
         return error_set(ret_error, errno, "the terminal: %s", strerrordesc_np(errno));
     int r = ask(user, "Password", password, ret_error);
-    if (r == 0)
+    if (r == 0 && is_new)
         r = ask(user, "The same again", again, ret_error);
-    if (r == 0 && strcmp(password, again) != 0)
+    if (r == 0 && is_new && strcmp(password, again) != 0)
         r = error_set(ret_error, EINVAL, "the two passwords differ: nothing was made");
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
     explicit_bzero(again, sizeof(again));

@@ -19,6 +19,7 @@ endmacro()
 
 connectordb_library(CRYPTO libcrypto)
 connectordb_library(SSL libssl)
+connectordb_library(CURL libcurl)
 connectordb_library(JANSSON jansson)
 connectordb_library(MSGPACK msgpack)
 connectordb_library(PCRE2 libpcre2-8)

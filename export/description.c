@@ -39,9 +39,10 @@ static int print_object(struct sink *sink, const struct object_kind *kind, const
     return print_text(sink, "\n}"); /* a sink keeps its first failure */
 }
 
-int description_print_folder(struct sink *sink)
+int description_print_folder(struct sink *sink, unsigned version)
 {
-    return print_text(sink, "{\n\t\"Version\": 2,\n\t\"ConnectorDB\": \"" CONNECTORDB_VERSION "\"\n}");
+    (void)print_text(sink, version == LAYOUT_VERSION ? "{\n\t\"Version\": 2" : "{\n\t\"Version\": 1");
+    return print_text(sink, ",\n\t\"ConnectorDB\": \"" CONNECTORDB_VERSION "\"\n}");
 }
 
 int description_print_user(struct sink *sink, const struct user *user)

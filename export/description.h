@@ -30,7 +30,7 @@ int description_read_stream(
     const char *path, const char *name, struct stream *ret_stream, struct error *ret_error);
 
 /* 0 or the sink's -errno. */
-int description_print_folder(struct sink *sink);
+int description_print_folder(struct sink *sink, unsigned version);
 int description_print_user(struct sink *sink, const struct user *user);
 int description_print_device(struct sink *sink, const struct device *device);
 int description_print_stream(struct sink *sink, const struct stream *stream);

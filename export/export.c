@@ -49,7 +49,7 @@ struct job {
 static int describe_folder(struct sink *sink, const void *object)
 {
     (void)object;
-    return description_print_folder(sink);
+    return description_print_folder(sink, LAYOUT_VERSION);
 }
 
 static int describe_user(struct sink *sink, const void *object)

@@ -126,7 +126,7 @@ class Configuration(Folder):
 
     def test_everything_that_is_missing_is_said_at_once(self):
         printed = self.configure(PKG_CONFIG_LIBDIR=self.folder, exit_code=1)
-        self.assertIn("Missing: libcrypto, libssl, jansson, msgpack, libpcre2-8, sqlite3, liburing, libxcrypt, libxxhash, "
+        self.assertIn("Missing: libcrypto, libssl, libcurl, jansson, msgpack, libpcre2-8, sqlite3, liburing, libxcrypt, libxxhash, "
                       "zlib, libzstd.", " ".join(printed.split()))
         self.assertIn("./tools/install-dependencies build", printed)
         self.assertEqual(printed.count("CMake Error"), 1, printed)
