@@ -3,18 +3,11 @@
  * point reads are a share of it. What is measured plainly and over TLS takes turns, so that both see the same
  * machine; the client's part of TLS is on the same processors. */
 #include "bench_common.h"
-#include "certificate.h"
 #include "generate.h"
 
-#include "configuration.h"
-#include "database.h"
 #include "json_points.h"
-#include "log.h"
-#include "server.h"
+#include "rest_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -25,13 +18,11 @@
 
 enum {
     CONNECTIONS_MAX = 32,
-    PATH_BYTES = 4096,
     RECEIVE_BYTES = 1 << 20,
     RANGE_POINTS = 1000,
     BATCH_POINTS = 1000,
 };
 
-static const char KEY[] = "bench-key";
 static const double RANGE_MARGIN = 0.5; /* of a second: beyond the jitter of the times */
 
 struct client {
@@ -47,89 +38,12 @@ struct client {
 };
 
 struct bench {
-    char directory[PATH_BYTES];
-    struct configuration configuration;
-    struct database *database;
-    struct server *server;
-    char certificate[PATH_BYTES + 8], key[PATH_BYTES + 8];
-    SSL_CTX *tls; /* of the clients; NULL: plain HTTP */
+    struct rest_server server;
     unsigned connections;
     struct client clients[CONNECTIONS_MAX];
 };
 
-/* ---- the server ---- */
-
-static void close_server(struct bench *bench)
-{
-    struct error error = {0};
-    if (!bench->server)
-        return;
-    server_stop(bench->server);
-    bench->server = NULL;
-    bench_must(database_close(bench->database, &error), &error);
-    bench_remove(bench->directory);
-}
-
-static void make_objects(struct catalog *catalog, unsigned streams)
-{
-    struct error error = {0};
-    struct user user = {.name = "bench",
-        .nickname = "",
-        .email = "bench@localhost",
-        .description = "",
-        .icon = "",
-        .role = "admin"};
-    struct device device = {.name = "data",
-        .nickname = "",
-        .description = "",
-        .icon = "",
-        .apikey = (char *)KEY,
-        .role = "none",
-        .enabled = true};
-    bench_must(catalog_create_user(catalog, &user, "bench", &device.user_id, &error), &error);
-    struct stream stream = {.nickname = "", .description = "", .icon = "", .schema = "{}", .datatype = ""};
-    bench_must(catalog_create_device(catalog, &device, &stream.device_id, &error), &error);
-    for (unsigned i = 0; i < streams; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "s%u", i);
-        stream.name = name;
-        bench_must(catalog_create_stream(catalog, &stream, NULL, &error), &error);
-    }
-}
-
-/* An empty database with a server before every run. */
-static void open_server(void *context)
-{
-    struct bench *bench = context;
-    struct error error = {0};
-    close_server(bench);
-    bench_must(database_create(bench->directory, NULL, &error), &error);
-    bench_must(database_open(bench->directory, NULL, &bench->database, &error), &error);
-    make_objects(bench->database->catalog, bench->connections);
-    bench_must(server_start(bench->database, &bench->configuration, &bench->server, &error), &error);
-}
-
 /* ---- a client ---- */
-
-static int dial(const struct bench *bench)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(server_port(bench->server))};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int on = 1;
-    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (file < 0 || connect(file, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-        bench_fail("cannot connect to port %u", server_port(bench->server));
-    return file;
-}
-
-static SSL *shake_hands(const struct bench *bench, int file)
-{
-    SSL *tls = SSL_new(bench->tls);
-    if (!tls || SSL_set_fd(tls, file) != 1 || SSL_connect(tls) != 1)
-        bench_fail("no TLS with port %u", server_port(bench->server));
-    return tls;
-}
 
 /* As recv. */
 static ssize_t receive_some(struct client *client, void *to, size_t size)
@@ -219,12 +133,20 @@ static void *run_client(void *argument)
     return NULL;
 }
 
+/* An empty database with a server before every run. */
+static void open_empty(void *context)
+{
+    struct bench *bench = context;
+    bench->server.streams = bench->connections;
+    rest_server_open(&bench->server);
+}
+
 static void run_clients(void *context)
 {
     struct bench *bench = context;
     for (unsigned i = 0; i < bench->connections; i++) {
-        bench->clients[i].socket = dial(bench);
-        bench->clients[i].tls = bench->tls ? shake_hands(bench, bench->clients[i].socket) : NULL;
+        bench->clients[i].socket = rest_server_dial(&bench->server);
+        bench->clients[i].tls = rest_server_shake_hands(&bench->server, bench->clients[i].socket);
         if (pthread_create(&bench->clients[i].thread, NULL, run_client, &bench->clients[i]) != 0)
             bench_fail("no thread");
     }
@@ -268,8 +190,8 @@ static void print_insert(struct sink *sink, unsigned stream, const struct batch 
     json_points_print(&body, batch, true);
     sink_write(&body, "]", 1);
     int length = snprintf(head, sizeof(head),
-        "POST /api/v1/crud/bench/data/s%u/data HTTP/1.1\r\nHost: localhost\r\n"
-        "Authorization: Basic OmJlbmNoLWtleQ==\r\nContent-Length: %zu\r\n\r\n",
+        "POST /api/v1/crud/bench/data/s%u/data HTTP/1.1\r\nHost: localhost\r\n" REST_SERVER_LOGIN
+        "Content-Length: %zu\r\n\r\n",
         stream, body.used);
     sink_write(sink, head, (size_t)length);
     if (sink_write(sink, body.buffer, body.used) < 0)
@@ -313,8 +235,7 @@ static void make_reads(struct bench *bench, size_t request_count,
         uint64_t most = points > RANGE_POINTS ? points - RANGE_POINTS : 1;
         query(parameters, sizeof(parameters), (random >> 33) % most);
         int length = snprintf(head, sizeof(head),
-            "GET /api/v1/crud/bench/data/s0/data?%s HTTP/1.1\r\nHost: localhost\r\n"
-            "Authorization: Basic OmJlbmNoLWtleQ==\r\n\r\n",
+            "GET /api/v1/crud/bench/data/s0/data?%s HTTP/1.1\r\nHost: localhost\r\n" REST_SERVER_LOGIN "\r\n",
             parameters);
         if (sink_write(&sink, head, (size_t)length) < 0)
             bench_fail("no memory for requests");
@@ -373,7 +294,7 @@ static void bench_insert(struct bench *bench, unsigned connections, uint64_t poi
         make_inserts(bench, i, requests, batch_points);
         bytes += bench->clients[i].ends[requests - 1];
     }
-    struct bench_result result = bench_run(1, 5, open_server, run_clients, bench);
+    struct bench_result result = bench_run(1, 5, open_empty, run_clients, bench);
     snprintf(work, sizeof(work), "REST insert, synced, %u point%s at once, %u connection%s", batch_points,
         batch_points == 1 ? "" : "s", connections, connections == 1 ? "" : "s");
     bench_row(work, (uint64_t)requests * batch_points * connections, bytes, 0, &result);
@@ -388,19 +309,21 @@ static void fill_stream(struct bench *bench, enum generate_kind kind, uint64_t p
     struct batch batch;
     struct error error = {0};
     bench->connections = 1;
-    open_server(bench);
-    bench_must(catalog_stream_place(bench->database->catalog, "bench", "data", "s0", &place, &error), &error);
+    open_empty(bench);
+    bench_must(
+        catalog_stream_place(bench->server.database->catalog, "bench", "data", "s0", &place, &error), &error);
     generator_init(&generator, kind, 0);
     batch_init(&batch);
     for (uint64_t done = 0; done < points;) {
         uint32_t part = points - done < 10000 ? (uint32_t)(points - done) : 10000;
         batch_clear(&batch);
         bench_must(generator_fill(&generator, &batch, part), &error);
-        bench_must(store_append(bench->database->store, place.series_id, &batch, 0, NULL, &error), &error);
+        bench_must(
+            store_append(bench->server.database->store, place.series_id, &batch, 0, NULL, &error), &error);
         done += part;
     }
     batch_free(&batch);
-    bench_must(store_seal(bench->database->store, true, &error), &error);
+    bench_must(store_seal(bench->server.database->store, true, &error), &error);
 }
 
 static void bench_read(struct bench *bench, const char *work, size_t requests, uint64_t points,
@@ -416,18 +339,6 @@ static void bench_read(struct bench *bench, const char *work, size_t requests, u
 }
 
 /* ---- with TLS and without ---- */
-
-static void set_tls(struct bench *bench, bool on)
-{
-    static SSL_CTX *context;
-    if (!context)
-        context = SSL_CTX_new(TLS_client_method()); /* it verifies nothing: the certificate is its own */
-    if (!context)
-        bench_fail("no TLS");
-    bench->tls = on ? context : NULL;
-    bench->configuration.tls_cert = on ? bench->certificate : NULL;
-    bench->configuration.tls_key = on ? bench->key : NULL;
-}
 
 static int compare_results(const void *a, const void *b)
 {
@@ -445,13 +356,13 @@ static void compare_tls(struct bench *bench, const char *work, uint64_t points, 
     char name[160];
     for (int round = 0; round < ROUNDS; round++) {
         for (int on = 0; on < 2; on++) {
-            set_tls(bench, on);
-            results[on][round] = bench_run(0, 1, open_server, run_clients, bench);
+            rest_server_set_tls(&bench->server, on);
+            results[on][round] = bench_run(0, 1, open_empty, run_clients, bench);
         }
         ratios[round] = results[1][round].seconds / results[0][round].seconds;
         cpu_ratios[round] = results[1][round].cpu_seconds / results[0][round].cpu_seconds;
     }
-    set_tls(bench, false);
+    rest_server_set_tls(&bench->server, false);
     for (int on = 0; on < 2; on++) {
         qsort(results[on], ROUNDS, sizeof(struct bench_result), compare_results);
         snprintf(name, sizeof(name), "%s, %s", work, on ? "over TLS" : "plain");
@@ -483,10 +394,6 @@ static void bench_tls_inserts(
 
 static void bench_tls(struct bench *bench, uint64_t points)
 {
-    snprintf(bench->certificate, sizeof(bench->certificate), "%s/cert", bench_directory());
-    snprintf(bench->key, sizeof(bench->key), "%s/key", bench_directory());
-    if (!certificate_make("localhost", bench->certificate, bench->key))
-        bench_fail("cannot make a certificate");
     bench_tls_inserts(bench, 1, points / 200, 1);
     bench_tls_inserts(bench, CONNECTIONS_MAX, points / 20, 1);
     bench_tls_inserts(bench, 1, points, BATCH_POINTS);
@@ -496,13 +403,9 @@ static void bench_tls(struct bench *bench, uint64_t points)
 int main(int argc, char **argv)
 {
     static struct bench bench;
-    struct error error = {0};
     uint64_t points = bench_points(argc, argv, 2000000);
     size_t reads = points / 100 > 0 ? (size_t)(points / 100) : 1;
-    snprintf(bench.directory, sizeof(bench.directory), "%s/database", bench_directory());
-    bench_must(log_open(NULL, LOG_ERROR, &error), &error);
-    bench_must(configuration_read(NULL, true, &bench.configuration, &error), &error);
-    bench.configuration.port = 0;
+    rest_server_init(&bench.server);
     bench_insert(&bench, 1, points / 200, 1);
     bench_insert(&bench, CONNECTIONS_MAX, points / 20, 1);
     bench_insert(&bench, 1, points, BATCH_POINTS);
@@ -515,7 +418,6 @@ int main(int argc, char **argv)
     bench_read(
         &bench, "REST random range of 1000 points, G", reads / 4 + 1, points, RANGE_POINTS, query_range);
     bench_tls(&bench, points / 2);
-    close_server(&bench);
-    configuration_free(&bench.configuration);
+    rest_server_destroy(&bench.server);
     return 0;
 }
