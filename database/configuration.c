@@ -468,6 +468,41 @@ static int read_acme_challenge(
 }
 
 /* authkey and encryptionkey of 0.3 mean nothing: the server draws its own key. */
+/* The buffers of ConnectorDB 0.3 mean nothing here. */
+static int read_websocket(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    const struct {
+        const char *name;
+        uint32_t *to;
+        int64_t smallest, largest;
+    } numbers[] = {
+        {"message_limit_bytes", &configuration->websocket_message_bytes_max, 1024, 64 << 20},
+        {"ping_period", &configuration->websocket_ping_s, 1, 3600},
+        {"pong_wait", &configuration->websocket_pong_s, 1, 7200},
+    };
+    const char *key;
+    json_t *member;
+    if (!json_is_object(value))
+        return wrong(context, "an object");
+    json_object_foreach((json_t *)value, key, member)
+    {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "websocket.%.40s", key);
+        const struct key_context inner = {context->file, context->text, name, context->error};
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+            int64_t number = 0;
+            if (strcmp(key, numbers[i].name) != 0)
+                continue;
+            int r = read_integer(member, numbers[i].smallest, numbers[i].largest, &number, &inner);
+            if (r < 0)
+                return r;
+            *numbers[i].to = (uint32_t)number;
+        }
+    }
+    return 0;
+}
+
 static int read_cookie(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
@@ -528,7 +563,7 @@ static const struct {
     {"watch", read_watch},
     {"query_display_timer", NULL},
     {"stats_display_timer", NULL},
-    {"websocket", NULL},
+    {"websocket", read_websocket},
     {"minify", NULL},
     {"cache_static", NULL},
     {"cache_static_maxage", NULL},
@@ -576,6 +611,9 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .acme_challenge = strdup(""),
         .connections_max = 1024,
         .session_max_age_s = SESSION_S_DEFAULT,
+        .websocket_message_bytes_max = 1 << 20,
+        .websocket_ping_s = 54,
+        .websocket_pong_s = 60,
         .session_remember = true,
     };
     if (!configuration->hostname || !configuration->siteurl || !configuration->permissions ||

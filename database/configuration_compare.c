@@ -41,6 +41,9 @@ static const struct setting {
     {"acme_challenge", TEXT, PLACE(acme_challenge), false},
     {"cookie.maxage", NUMBER_32, PLACE(session_max_age_s), true},
     {"cookie.remember", FLAG, PLACE(session_remember), true},
+    {"websocket.message_limit_bytes", NUMBER_32, PLACE(websocket_message_bytes_max), true},
+    {"websocket.ping_period", NUMBER_32, PLACE(websocket_ping_s), true},
+    {"websocket.pong_wait", NUMBER_32, PLACE(websocket_pong_s), true},
     {"fsync", FSYNC, PLACE(store), false},
     {"journal_bytes", NUMBER_64, PLACE(store.journal_bytes), false},
 };

@@ -253,6 +253,8 @@ static void server_free(struct server *server)
     redirect_stop(server->redirect);
     file_watch_stop(server->tls_watch);
     http_stop(server->http);
+    live_stop(server->live);
+    ephemeral_close(server->ephemeral);
     limiter_free(server->auth.limiter);
     sessions_close(server->auth.sessions);
     idempotency_close(server->idempotency);
@@ -306,6 +308,10 @@ static int begin(struct server *server, struct error *ret_error)
         r = idempotency_open(server->database->store, &server->idempotency, ret_error);
     if (r == 0)
         r = load_permissions(server, ret_error);
+    if (r == 0)
+        r = live_start(server->database->store, &server->live, ret_error);
+    if (r == 0 && !(server->ephemeral = ephemeral_open()))
+        r = error_set(ret_error, ENOMEM, "out of memory");
     if (r == 0)
         r = set_tls(server, &options, ret_error);
     if (r < 0)

@@ -37,6 +37,8 @@ struct configuration {
     uint32_t connections_max; /* new: HTTP connections served at once (a thread each); 1024 */
     /* limits of one script, 0 = the script library's default */
     uint32_t script_split_max, script_string_max, script_peek_max;
+    uint32_t websocket_message_bytes_max;        /* websocket.message_limit_bytes: 1048576 */
+    uint32_t websocket_ping_s, websocket_pong_s; /* websocket.ping_period, pong_wait: 54, 60 */
     /* tls: files in PEM; both NULL = plain HTTP. Relative paths begin in the database's directory. */
     char *tls_key, *tls_cert;
     bool tls_acme;              /* an acme section of 0.3 is there and enabled; it means nothing */

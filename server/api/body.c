@@ -142,7 +142,7 @@ static bool parse(
         return problem_set(problem, 413, "The body has more than %d values", OBJECT_VALUES_MAX);
     if (json_arena_open(&body->arena, size, &measure) < 0)
         return problem_later(problem, 503, "The server has no memory left for the body, try again");
-    body->object = json_arena_load(&body->arena, text, size, &failed);
+    body->object = json_arena_load(&body->arena, text, size, 0, &failed);
     if (!body->object)
         return parse_problem(&failed, kind, text, size, problem);
     return (is_array ? json_is_array(body->object) : json_is_object(body->object)) ||

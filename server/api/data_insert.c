@@ -61,8 +61,10 @@ static bool store(const struct request *request, const struct stream_place *plac
     struct batch *batch, unsigned flags, struct idempotent_request *keyed, struct problem *problem)
 {
     struct error error = {0};
-    if (place->ephemeral)
+    if (place->ephemeral) {
+        ephemeral_publish(request->server->ephemeral, series_id, batch);
         return true;
+    }
     int r = append(request, series_id, batch, flags, keyed, &error);
     if (r == -ENOENT)
         return append_again(request, place, series_id, batch, flags, keyed, &error, problem);

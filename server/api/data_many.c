@@ -316,6 +316,16 @@ static bool look_up_again(struct insert *insert, struct target *target)
     return false;
 }
 
+/* Points that are not stored go to subscribers only, once the others are stored. */
+static void publish_ephemeral(const struct insert *insert)
+{
+    for (size_t i = 0; i < insert->count; i++) {
+        const struct target *target = insert->targets[i];
+        if (target->place.ephemeral)
+            ephemeral_publish(insert->request->server->ephemeral, target->series_id, &target->batch);
+    }
+}
+
 static bool store_targets(struct insert *insert)
 {
     struct target **sorted = malloc((insert->count + 1) * sizeof(struct target *));
@@ -330,6 +340,8 @@ static bool store_targets(struct insert *insert)
             break;
         done = look_up_again(insert, gone);
     }
+    if (done)
+        publish_ephemeral(insert);
     free(sorted);
     free(parts);
     return done;

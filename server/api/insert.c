@@ -166,8 +166,8 @@ bool insert_check(const struct request *request, const struct stream_place *plac
         return problem_set(problem, 403, "A datapoint cannot have a negative time (before 1970)");
     if (!check_ahead(batch, flags, request->server->configuration->time_ahead_max_s, problem))
         return false;
-    if (place->ephemeral)
-        return check_order(batch, problem);
+    if (place->ephemeral && !check_order(batch, problem))
+        return false;
     int r = set_sender(request, place, batch);
     return r == 0 || request_failed(request, r, &error, problem);
 }

@@ -101,6 +101,10 @@ int json_arena_open(struct json_arena *arena, size_t size, const struct json_mea
     (void)pthread_once(&once, set_functions);
     size_t bytes = FIXED_BYTES + measure->values * VALUE_BYTES + size * STRING_COPIES +
                    measure->longest * TOKEN_BUFFER_TIMES;
+    arena->used = 0;
+    if (bytes <= arena->size)
+        return 0;
+    json_arena_close(arena);
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return -ENOMEM;
@@ -109,10 +113,10 @@ int json_arena_open(struct json_arena *arena, size_t size, const struct json_mea
 }
 
 const json_t *json_arena_load(
-    struct json_arena *arena, const char *text, size_t size, json_error_t *ret_error)
+    struct json_arena *arena, const char *text, size_t size, size_t flags, json_error_t *ret_error)
 {
     loading = arena;
-    const json_t *document = json_loadb(text, size, 0, ret_error);
+    const json_t *document = json_loadb(text, size, flags, ret_error);
     loading = NULL;
     return document;
 }

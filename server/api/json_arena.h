@@ -24,12 +24,13 @@ struct json_arena {
     size_t size, used;
 };
 
-/* Allocates room for the documents of texts of this size and measure. 0 or -ENOMEM. */
+/* Makes room for the document of a text of this size and measure. Accepts a zeroed arena, or an open one,
+ * whose document is freed and whose memory is used again if it is large enough. 0 or -ENOMEM. */
 int json_arena_open(struct json_arena *arena, size_t size, const struct json_measure *measure);
-/* Parses the text that the arena was made for, as json_loadb does. The document lives as long as the arena:
- * no json_decref. It may be read, not changed. */
+/* Parses the text that the arena was made for, as json_loadb does with these flags. The document lives as
+ * long as the arena: no json_decref. It may be read, not changed. */
 const json_t *json_arena_load(
-    struct json_arena *arena, const char *text, size_t size, json_error_t *ret_error);
+    struct json_arena *arena, const char *text, size_t size, size_t flags, json_error_t *ret_error);
 /* Frees the document. Accepts a zeroed arena. */
 void json_arena_close(struct json_arena *arena);
 

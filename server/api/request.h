@@ -7,8 +7,10 @@
 #include "catalog.h"
 #include "configuration.h"
 #include "database.h"
+#include "ephemeral.h"
 #include "body_budget.h"
 #include "http.h"
+#include "live.h"
 #include "permissions_file.h"
 #include "problem.h"
 #include "schema_cache.h"
@@ -30,6 +32,9 @@ struct server {
     struct body_budget bodies; /* of the requests under way */
     struct schema_cache schemas;
     struct idempotency *idempotency;
+    struct live *live;           /* of the store */
+    struct ephemeral *ephemeral; /* datapoints that are not stored */
+    atomic_uint websockets;      /* open now */
 };
 
 struct request {
@@ -124,6 +129,7 @@ bool data_many_post(struct request *request, struct problem *problem); /* data_m
 bool data_many_put(struct request *request, struct problem *problem);
 bool query_merge(struct request *request, struct problem *problem); /* query.c */
 bool query_dataset(struct request *request, struct problem *problem);
-bool feed_get(struct request *request, struct problem *problem); /* feed.c */
+bool feed_get(struct request *request, struct problem *problem);      /* feed.c */
+bool websocket_get(struct request *request, struct problem *problem); /* websocket.c */
 
 #endif

@@ -43,6 +43,7 @@ static const struct route ROUTES[] = {
     {HTTP_POST, "query/merge", query_merge, false},
     {HTTP_POST, "query/dataset", query_dataset, false},
     {HTTP_GET, "feed/:user/:device/:stream", feed_get, false},
+    {HTTP_GET, "websocket", websocket_get, false},
     {HTTP_GET, "login", login_get, false},
     {HTTP_GET, "logout", logout_get, true},
     {HTTP_GET, "meta/version", meta_version, true},

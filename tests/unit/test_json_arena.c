@@ -25,7 +25,7 @@ static size_t load(const char *text, bool valid)
     json_error_t error;
     struct json_measure measure = json_measure(text, strlen(text));
     assert_int_equal(json_arena_open(&arena, strlen(text), &measure), 0);
-    const json_t *document = json_arena_load(&arena, text, strlen(text), &error);
+    const json_t *document = json_arena_load(&arena, text, strlen(text), 0, &error);
     if (valid != (document != NULL))
         fail_msg("%.60s: %s", text, document ? "valid" : error.text);
     if (!valid)
