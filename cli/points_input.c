@@ -492,7 +492,7 @@ int points_input_next(void *context, const struct batch **ret_batch, struct erro
     batch_clear(&input->batch);
     int r = json_points_read(input->reader, &input->batch, POINTS_AT_ONCE, ret_error);
     if (r == -EBADMSG && ret_error && strncmp(ret_error->message, input->name, strlen(input->name)) != 0)
-        (void)error_prefix(ret_error, input->name);
+        (void)error_prefix(ret_error, "%s", input->name);
     if (r < 0)
         return r;
     input->done = r == 0;
