@@ -17,6 +17,8 @@
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
+enum { READ_BYTES = 64 << 10 }; /* from the socket at once: some records */
+
 struct http_tls {
     pthread_mutex_t lock; /* of `context` */
     SSL_CTX *context;
@@ -170,6 +172,7 @@ static void context_configure(SSL_CTX *context)
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_read_ahead(context, 1);
+    SSL_CTX_set_default_read_buffer_len(context, READ_BYTES);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 }
 
