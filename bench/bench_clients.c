@@ -26,6 +26,7 @@ enum {
     ANSWER_BYTES = 4096,
     DISK_APPENDS = 1000,
     EVENTS = 64,
+    NS_PER_SECOND = 1000000000,
 };
 
 struct client {
@@ -123,9 +124,9 @@ static void take_answers(struct fleet *fleet, double until)
 {
     struct epoll_event events[EVENTS];
     double left = until - bench_now();
-    struct timespec timeout = {0};
-    if (left > 0)
-        timeout = (struct timespec){.tv_sec = (time_t)left, .tv_nsec = (long)((left - (long)left) * 1e9)};
+    uint64_t left_ns = left > 0 ? (uint64_t)(left * 1e9) : 0;
+    struct timespec timeout = {
+        .tv_sec = (time_t)(left_ns / NS_PER_SECOND), .tv_nsec = (long)(left_ns % NS_PER_SECOND)};
     int count = epoll_pwait2(fleet->epoll, events, EVENTS, &timeout, NULL);
     for (int i = 0; i < count; i++) {
         struct client *client = &fleet->clients[events[i].data.u32];
