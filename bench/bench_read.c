@@ -79,7 +79,7 @@ static void run_script(void *context)
     struct error error = {0};
     bench_must(script_compile(reading->script, strlen(reading->script), NULL, &script, &error), &error);
     bench_must(store_snapshot_open(reading->store, &range.snapshot, &error), &error);
-    bench_must(series_print(&sink, &range, script, 0, &error), &error);
+    bench_must(series_print(&sink, &range, script, 0, &(struct points_text){0}, &error), &error);
     bench_must(sink_flush(&sink), &sink.error);
     store_snapshot_close(range.snapshot);
     script_free(script);

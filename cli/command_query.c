@@ -5,7 +5,7 @@
 #include "control.h"
 #include "database_paths.h"
 #include "job.h"
-#include "json_points.h"
+
 #include "options.h"
 #include "points_input.h"
 #include "script.h"
@@ -81,21 +81,25 @@ static int query_stream(
 
 /* ---- standard input ---- */
 
-static int print_run(struct script_run *run, uint64_t limit, struct sink *output, struct error *ret_error)
+static int print_run(struct script_run *run, uint64_t limit, enum points_format format, struct sink *output,
+    struct error *ret_error)
 {
     const struct batch *batch;
     struct batch part;
     uint64_t count = 0;
-    int r = sink_write(output, "[", 1);
+    struct points_text text = {.format = format};
+    int r = points_text_begin(output, &text);
     while (r == 0 && (limit == 0 || count < limit) && (r = script_run_next(run, &batch, ret_error)) == 0 &&
            batch) {
         uint64_t left = limit > 0 ? limit - count : batch->count;
         batch_slice(batch, 0, left < batch->count ? (uint32_t)left : batch->count, &part);
-        r = json_points_print(output, &part, count == 0);
+        r = points_text_print(output, &text, &part);
         count += part.count;
     }
     if (r == 0)
-        r = sink_write(output, "]\n", 2);
+        r = points_text_end(output, &text);
+    if (r == 0 && format == POINTS_JSON)
+        r = sink_write(output, "\n", 1);
     if (r == 0)
         r = sink_flush(output);
     return r < 0 && output->failed ? error_set(ret_error, output->error.code, "%s", output->error.message)
@@ -117,7 +121,7 @@ static int query_input(const struct stream_query *query, struct sink *output, st
     if (r == 0 && script_run_open(script, points_input_next, input, &run) < 0)
         r = error_set(ret_error, ENOMEM, "out of memory for a script");
     if (r == 0)
-        r = print_run(run, range.limit, output, ret_error);
+        r = print_run(run, range.limit, query->format, output, ret_error);
     script_run_close(run);
     points_input_close(input);
     script_free(script);
@@ -142,9 +146,24 @@ static int check_arguments(char **arguments, const struct stream_query *query)
     return EXIT_GOOD;
 }
 
+static bool find_format(const char *name, enum points_format *ret_format)
+{
+    static const char *const NAMES[] = {
+        [POINTS_JSON] = "json", [POINTS_NDJSON] = "ndjson", [POINTS_CSV] = "csv"};
+    for (unsigned i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (strcmp(name, NAMES[i]) == 0) {
+            *ret_format = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 int command_query(int argc, char **argv)
 {
     struct stream_query query = {0};
+    const char *format = "json";
+
     const struct option_entry options[] = {
         {"transform", 't', OPTION_TEXT, "SCRIPT", "what is made of the datapoints, in PipeScript",
             &query.transform, 0, 0},
@@ -154,9 +173,11 @@ int command_query(int argc, char **argv)
         {"i2", 0, OPTION_TEXT, "N", "up to the index before N", &query.i2, 0, 0},
         {"limit", 0, OPTION_TEXT, "N", "at most N results; not with an index", &query.limit, 0, 0},
         {"downlink", 0, OPTION_FLAG, NULL, "of the stream's downlink", &query.downlink, 0, 0},
+        {"format", 'f', OPTION_TEXT, "FORMAT", "json (default), ndjson or csv", &format, 0, 0},
     };
     const struct command_line line = {"query DB PATH",
-        "Prints the datapoints of the stream PATH (user/device/stream) as a JSON array, or what a script "
+        "Prints the datapoints of the stream PATH (user/device/stream) as JSON, NDJSON or CSV, or what a "
+        "script "
         "makes\n"
         "of them. Works while a server runs on DB and without. With - instead of DB and PATH the datapoints "
         "come\n"
@@ -169,6 +190,8 @@ int command_query(int argc, char **argv)
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
+    if (!find_format(format, &query.format))
+        return usage_error(argv[0], "--format must be json, ndjson or csv, not '%s'", format);
     exit_code = check_arguments(arguments, &query);
     if (exit_code != EXIT_GOOD)
         return exit_code;

@@ -191,9 +191,9 @@ int control_query(struct control_connection *connection, const struct stream_que
 {
     json_t *answer = NULL;
     struct error error;
-    json_t *request = json_pack("{s:s,s:s,s:b,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "command", "query", "path",
-        query->path, "downlink", query->downlink, "transform", query->transform, "i1", query->i1, "i2",
-        query->i2, "t1", query->t1, "t2", query->t2, "limit", query->limit);
+    json_t *request = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "command", "query", "path",
+        query->path, "downlink", query->downlink, "format", (int)query->format, "transform", query->transform,
+        "i1", query->i1, "i2", query->i2, "t1", query->t1, "t2", query->t2, "limit", query->limit);
     if (!request)
         return error_set(ret_error, EINVAL, "the path or the script is no UTF-8");
     int r = control_send(connection, request);

@@ -8,7 +8,7 @@
  *           "downlink": b, "dry_run": b}
  *   server  the same, with {"cut": {...}} as the result
  *
- *   client  {"command": "query", "path": "user/device/stream", "downlink": b,
+ *   client  {"command": "query", "path": "user/device/stream", "downlink": b, "format": enum points_format,
  *           "transform", "i1", "i2", "t1", "t2", "limit": each a string, if there is one}
  *   server  any number of times {"bytes": n} and behind the line n bytes of output, then {"printed": true} or
  *           the error

@@ -127,12 +127,15 @@ static bool is_query(const struct control_request *request)
 
 static int read_query(struct control_request *request, struct error *ret_error)
 {
-    int downlink;
+    int downlink, format;
     struct stream_query *query = &request->query;
-    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:b,s?s,s?s,s?s,s?s,s?s,s?s}", "command",
-            &request->command, "path", &query->path, "downlink", &downlink, "transform", &query->transform,
-            "i1", &query->i1, "i2", &query->i2, "t1", &query->t1, "t2", &query->t2, "limit", &query->limit))
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:b,s:i,s?s,s?s,s?s,s?s,s?s,s?s}",
+            "command", &request->command, "path", &query->path, "downlink", &downlink, "format", &format,
+            "transform", &query->transform, "i1", &query->i1, "i2", &query->i2, "t1", &query->t1, "t2",
+            &query->t2, "limit", &query->limit) ||
+        format < POINTS_JSON || format > POINTS_CSV)
         return bad_request(ret_error);
+    query->format = (enum points_format)format;
     query->downlink = downlink;
     return 0;
 }

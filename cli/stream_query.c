@@ -74,12 +74,14 @@ static int resolve(const struct range *range, bool script, uint64_t length, stru
 }
 
 static int print_series(const struct series_range *series, const struct script *script, uint64_t limit,
-    struct sink *sink, struct error *ret_error)
+    struct points_text text, struct sink *sink, struct error *ret_error)
 {
-    (void)sink_write(sink, "[", 1);
-    int r = series_print(sink, series, script, limit, ret_error);
+    (void)points_text_begin(sink, &text);
+    int r = series_print(sink, series, script, limit, &text, ret_error);
     if (r == 0)
-        (void)sink_write(sink, "]\n", 2);
+        (void)points_text_end(sink, &text);
+    if (r == 0 && text.format == POINTS_JSON)
+        (void)sink_write(sink, "\n", 1);
     if (r == 0)
         r = sink_flush(sink);
     return r < 0 && sink->failed ? error_set(ret_error, sink->error.code, "%s", sink->error.message) : r;
@@ -104,7 +106,8 @@ int stream_query_print(
     if (r == 0)
         r = resolve(&range, script, state.length, &series, ret_error);
     if (r == 0)
-        r = print_series(&series, script, range.by_index ? 0 : range.limit, sink, ret_error);
+        r = print_series(&series, script, range.by_index ? 0 : range.limit,
+            (struct points_text){.format = query->format, .senders = query->downlink}, sink, ret_error);
     store_snapshot_close(series.snapshot);
     script_free(script);
     return r;

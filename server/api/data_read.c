@@ -1,6 +1,7 @@
 #include "data.h"
 
 #include "log.h"
+#include "points_format.h"
 #include "range_query.h"
 #include "series_print.h"
 #include "data_transform.h"
@@ -142,6 +143,7 @@ static int resolve_times(const struct range *range, const struct reading *readin
 struct selection {
     struct range range;
     struct script *script; /* NULL: the points as they are */
+    struct points_text text;
 };
 
 /* An error of the script is the client's, and told to it while nothing has been sent. */
@@ -159,17 +161,18 @@ static bool printing_failed(const struct request *request, const struct selectio
 }
 
 static bool send_points(struct request *request, struct reading *reading, uint64_t from, uint64_t to,
-    const struct selection *selection, struct problem *problem)
+    struct selection *selection, struct problem *problem)
 {
     struct error error = {0};
     request->exchange->no_store = true;
-    struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
-    (void)sink_write(sink, "[", 1);
+    struct sink *sink =
+        http_answer_open(request->exchange, 200, points_format_content(selection->text.format));
+    (void)points_text_begin(sink, &selection->text);
     const struct series_range range = {reading->snapshot, reading->series_id, from, to};
-    int r = series_print(
-        sink, &range, selection->script, selection->range.by_index ? 0 : selection->range.limit, &error);
+    int r = series_print(sink, &range, selection->script,
+        selection->range.by_index ? 0 : selection->range.limit, &selection->text, &error);
     if (r == 0)
-        r = sink_write(sink, "]", 1);
+        r = points_text_end(sink, &selection->text);
     bool client_left = sink->failed;
     reading_close(reading); /* before the last bytes wait for the client */
     if (!http_answer_close(request->exchange, r == 0)) {
@@ -201,8 +204,11 @@ static bool select_range(const struct request *request, struct selection *select
     const char *transform = query_value(&request->query, "transform");
     if (range_parse_query(&request->query, &selection->range, &error) < 0)
         return problem_set(problem, 400, "%s", error.message);
-    return !*transform ||
-           data_transform_compile(request, transform, strlen(transform), &selection->script, problem);
+    selection->text.senders =
+        query_flag(&request->query, "downlink") || query_flag(&request->query, "senders");
+    return points_format_find(request, &selection->text.format, problem) &&
+           (!*transform ||
+               data_transform_compile(request, transform, strlen(transform), &selection->script, problem));
 }
 
 static bool answer_range(struct request *request, struct problem *problem)

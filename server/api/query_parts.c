@@ -4,6 +4,7 @@
 #include "data_transform.h"
 #include "json_points.h"
 #include "log.h"
+#include "points_format.h"
 #include "range.h"
 
 #include <errno.h>
@@ -285,18 +286,20 @@ static int print_batch(struct sink *sink, const struct batch *batch, bool first,
     return r;
 }
 
-static int print_all(
-    struct sink *sink, struct sequence sequence, bool without_zero_times, struct error *ret_error)
+static int print_all(struct sink *sink, struct sequence sequence, enum points_format format,
+    bool without_zero_times, struct error *ret_error)
 {
+    struct points_text text = {.format = format};
     const struct batch *batch;
     bool first = true;
-    int r = sink_write(sink, "[", 1);
+    int r = points_text_begin(sink, &text);
     while (r == 0 && (r = sequence.next(sequence.context, &batch, ret_error)) == 0 && batch &&
            batch->count > 0) {
-        r = print_batch(sink, batch, first, without_zero_times);
+        r = format == POINTS_JSON ? print_batch(sink, batch, first, without_zero_times)
+                                  : points_text_print(sink, &text, batch);
         first = false;
     }
-    return r == 0 ? sink_write(sink, "]", 1) : r;
+    return r == 0 ? points_text_end(sink, &text) : r;
 }
 
 bool query_answered(struct request *request, int r, const struct error *error, struct problem *problem)
@@ -318,8 +321,11 @@ bool query_answer(
     struct request *request, struct sequence sequence, bool without_zero_times, struct problem *problem)
 {
     struct error error = {0};
+    enum points_format format;
+    if (!points_format_find(request, &format, problem))
+        return false;
     request->exchange->no_store = true;
-    struct sink *sink = http_answer_open(request->exchange, 200, HTTP_JSON);
-    int r = print_all(sink, sequence, without_zero_times, &error);
+    struct sink *sink = http_answer_open(request->exchange, 200, points_format_content(format));
+    int r = print_all(sink, sequence, format, without_zero_times, &error);
     return query_answered(request, r, &error, problem);
 }

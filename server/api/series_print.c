@@ -1,8 +1,6 @@
 #include "series_print.h"
 #include "series_aggregate.h"
 
-#include "json_points.h"
-
 #include <errno.h>
 
 static int next_stored(void *cursor, const struct batch **ret_batch, struct error *ret_error)
@@ -11,22 +9,21 @@ static int next_stored(void *cursor, const struct batch **ret_batch, struct erro
     return cursor ? store_cursor_next(cursor, ret_batch, ret_error) : 0;
 }
 
-static int print_stored(struct sink *sink, struct store_cursor *cursor, struct error *ret_error)
+static int print_stored(
+    struct sink *sink, struct store_cursor *cursor, struct points_text *text, struct error *ret_error)
 {
     const struct batch *batch;
-    bool first = true;
     int r;
     while ((r = next_stored(cursor, &batch, ret_error)) == 0 && batch) {
-        r = json_points_print(sink, batch, first);
+        r = points_text_print(sink, text, batch);
         if (r < 0)
             break;
-        first = false;
     }
     return r;
 }
 
 static int print_results(struct sink *sink, struct store_cursor *cursor, const struct script *script,
-    uint64_t limit, struct error *ret_error)
+    uint64_t limit, struct points_text *text, struct error *ret_error)
 {
     struct script_run *run = NULL;
     const struct batch *batch;
@@ -38,7 +35,7 @@ static int print_results(struct sink *sink, struct store_cursor *cursor, const s
     while ((limit == 0 || count < limit) && (r = script_run_next(run, &batch, ret_error)) == 0 && batch) {
         uint64_t left = limit > 0 ? limit - count : batch->count;
         batch_slice(batch, 0, left < batch->count ? (uint32_t)left : batch->count, &part);
-        r = json_points_print(sink, &part, count == 0);
+        r = points_text_print(sink, text, &part);
         if (r < 0)
             break;
         count += part.count;
@@ -48,7 +45,7 @@ static int print_results(struct sink *sink, struct store_cursor *cursor, const s
 }
 
 static int print_value(struct sink *sink, struct store_cursor *cursor, const struct series_aggregate *known,
-    struct error *ret_error)
+    struct points_text *text, struct error *ret_error)
 {
     const struct batch *last;
     struct batch result;
@@ -59,13 +56,13 @@ static int print_value(struct sink *sink, struct store_cursor *cursor, const str
     r = known->integral ? batch_push_integer(&result, batch_time(last, 0), (int64_t)known->value)
                         : batch_push_double(&result, batch_time(last, 0), known->value);
     r = r < 0 ? error_set(ret_error, -r, "out of memory for a result")
-              : json_points_print(sink, &result, true);
+              : points_text_print(sink, text, &result);
     batch_free(&result);
     return r;
 }
 
 int series_print(struct sink *sink, const struct series_range *range, const struct script *script,
-    uint64_t limit, struct error *ret_error)
+    uint64_t limit, struct points_text *text, struct error *ret_error)
 {
     struct store_cursor *cursor = NULL;
     struct series_range read = *range;
@@ -74,10 +71,10 @@ int series_print(struct sink *sink, const struct series_range *range, const stru
     if (r == 0 && read.from < read.to)
         r = store_cursor_open(read.snapshot, read.series_id, read.from, read.to, false, &cursor, ret_error);
     if (r == 0 && known.found)
-        r = print_value(sink, cursor, &known, ret_error);
+        r = print_value(sink, cursor, &known, text, ret_error);
     else if (r == 0)
-        r = script ? print_results(sink, cursor, script, limit, ret_error)
-                   : print_stored(sink, cursor, ret_error);
+        r = script ? print_results(sink, cursor, script, limit, text, ret_error)
+                   : print_stored(sink, cursor, text, ret_error);
     store_cursor_close(cursor);
     return r;
 }

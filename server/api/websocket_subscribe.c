@@ -164,6 +164,7 @@ static int send_range(struct subscription *subscription, uint64_t from, uint64_t
 {
     struct websocket *websocket = subscription->websocket;
     struct series_range range = {.series_id = subscription->series_id, .from = from, .to = to};
+    struct points_text text = {.format = POINTS_JSON};
     struct sink sink;
     if (sink_memory_init(&sink, MESSAGE_BYTES_MAX) < 0)
         return error_set(ret_error, ENOMEM, "out of memory for a message");
@@ -171,7 +172,7 @@ static int send_range(struct subscription *subscription, uint64_t from, uint64_t
     size_t head_bytes = sink.used;
     int r = store_snapshot_open(websocket->request->server->database->store, &range.snapshot, ret_error);
     if (r == 0)
-        r = series_print(&sink, &range, subscription->script, 0, ret_error);
+        r = series_print(&sink, &range, subscription->script, 0, &text, ret_error);
     store_snapshot_close(range.snapshot);
     if (sink.failed)
         r = sink.failed;

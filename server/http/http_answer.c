@@ -173,7 +173,9 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
         [HTTP_HTML] = "Content-Type: text/html; charset=utf-8\r\n",
         [HTTP_SCRIPT] = "Content-Type: text/javascript; charset=utf-8\r\n",
         [HTTP_STYLE] = "Content-Type: text/css; charset=utf-8\r\n",
-        [HTTP_SVG] = "Content-Type: image/svg+xml\r\n"};
+        [HTTP_SVG] = "Content-Type: image/svg+xml\r\n",
+        [HTTP_NDJSON] = "Content-Type: application/x-ndjson; charset=utf-8\r\n",
+        [HTTP_CSV] = "Content-Type: text/csv; charset=utf-8; header=present\r\n"};
     if (exchange->content != HTTP_NO_CONTENT)
         put(&text, TYPES[exchange->content]);
     if (exchange->varies)

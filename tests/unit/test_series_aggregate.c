@@ -110,7 +110,7 @@ static int print(const struct series_range *range, const char *text, char **ret_
     struct sink sink = {.buffer = buffer, .capacity = sizeof(buffer), .flush = put_text, .context = file};
     struct error error = {0};
     struct script *script = compile(text);
-    int r = series_print(&sink, range, script, 0, &error);
+    int r = series_print(&sink, range, script, 0, &(struct points_text){0}, &error);
     script_free(script);
     assert_int_equal(sink_flush(&sink), 0);
     (void)fclose(file);

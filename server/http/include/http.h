@@ -78,6 +78,8 @@ enum http_content {
     HTTP_SCRIPT,
     HTTP_STYLE,
     HTTP_SVG,
+    HTTP_NDJSON,
+    HTTP_CSV,
 };
 
 struct http;
