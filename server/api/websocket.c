@@ -64,9 +64,10 @@ bool websocket_still_logged_in(struct websocket *websocket)
         (!login.authenticated || login.identity.device_id == request->login.identity.device_id);
     if (same)
         request->login = login;
-    else
-        http_socket_close(websocket->socket, 1008, "the log-in is not valid any more");
-    return same;
+    if (same || problem.status == 429 || problem.status == 503)
+        return true; /* or it cannot be judged now */
+    http_socket_close(websocket->socket, 1008, "the log-in is not valid any more");
+    return false;
 }
 
 /* ---- answers ---- */
@@ -279,6 +280,16 @@ static bool check_origin(const struct request *request, const char *apikey, stru
                           request->server->auth.site, problem);
 }
 
+static bool hold(void *context, size_t bytes)
+{
+    struct websocket *websocket = context;
+    struct body_budget *budget = &websocket->request->server->bodies;
+    if (bytes > 0)
+        return body_budget_take(budget, &websocket->message_share, bytes) == 0;
+    body_budget_give(budget, &websocket->message_share);
+    return true;
+}
+
 static bool open_socket(struct websocket *websocket, struct problem *problem)
 {
     struct request *request = websocket->request;
@@ -287,6 +298,8 @@ static bool open_socket(struct websocket *websocket, struct problem *problem)
         .message_bytes_max = configuration->websocket_message_bytes_max,
         .ping_ms = configuration->websocket_ping_s * 1000,
         .pong_ms = configuration->websocket_pong_s * 1000,
+        .hold = hold,
+        .context = websocket,
     };
     int status;
     const char *text;
@@ -301,6 +314,8 @@ bool websocket_get(struct request *request, struct problem *problem)
     struct server *server = request->server;
     struct websocket websocket = {.request = request, .apikey = query_value(&request->query, "apikey")};
     struct http_counts counts;
+    websocket.message_share.account = websocket.insert_share.account =
+        request->login.authenticated ? request->login.identity.user_id : 0;
     http_count(server->http, &counts);
     if (!check_origin(request, websocket.apikey, problem))
         return false;
@@ -322,6 +337,8 @@ bool websocket_get(struct request *request, struct problem *problem)
         http_socket_free(websocket.socket);
     }
     websocket_inserts_free(&websocket);
+    body_budget_give(&server->bodies, &websocket.message_share);
+    body_budget_give(&server->bodies, &websocket.insert_share);
     buffer_free(&websocket.text);
     json_arena_close(&websocket.arena);
     if (websocket.wake_file >= 0)

@@ -65,8 +65,9 @@ struct websocket {
     struct pending_insert *inserts; /* WEBSOCKET_INSERTS_MAX of them, made with the first insert */
     unsigned insert_count;
     size_t insert_bytes;
-    struct buffer text;      /* of the message that is being made */
-    struct json_arena arena; /* of the command that is being read */
+    struct buffer text;                            /* of the message that is being made */
+    struct json_arena arena;                       /* of the command that is being read */
+    struct body_share message_share, insert_share; /* of the server's budget for bodies */
 };
 
 /* Splits "user/device/stream" or "user/device/stream/downlink". False: it is no such path. */

@@ -62,6 +62,15 @@ static uint64_t waiting_bytes(const struct websocket *websocket, int64_t device_
     return bytes;
 }
 
+/* Counts the datapoints of the insert that is being read among the bodies of all requests. */
+static bool hold(struct websocket *websocket, size_t size, struct problem *problem)
+{
+    uint64_t bytes = websocket->insert_bytes + size;
+    return bytes <= BODY_UNCOUNTED_BYTES ||
+           body_budget_take(&websocket->request->server->bodies, &websocket->insert_share, bytes) == 0 ||
+           problem_later(problem, 503, "Too many datapoints are under way, try again");
+}
+
 /* Everything before the commit. */
 static bool prepare(struct websocket *websocket, struct pending_insert *insert, const char *arg,
     const char *points, size_t size)
@@ -72,7 +81,7 @@ static bool prepare(struct websocket *websocket, struct pending_insert *insert, 
             problem, 400, "arg must be user/device/stream or user/device/stream/downlink, not '%.100s'", arg);
     const struct request request = websocket_request(websocket, &insert->path);
     return insert_allowed(&request, &insert->place, &insert->series_id, problem) &&
-           read_points(points, size, &insert->batch, problem) &&
+           hold(websocket, size, problem) && read_points(points, size, &insert->batch, problem) &&
            insert_check(&request, &insert->place, &insert->batch, FLAGS,
                waiting_bytes(websocket, insert->place.device_id), problem);
 }
@@ -214,6 +223,7 @@ void websocket_commit(struct websocket *websocket)
     http_socket_uncork(websocket->socket);
     websocket->insert_count = 0;
     websocket->insert_bytes = 0;
+    body_budget_give(&websocket->request->server->bodies, &websocket->insert_share);
 }
 
 void websocket_inserts_free(struct websocket *websocket)

@@ -12,10 +12,10 @@
 #include <strings.h>
 
 enum {
-    STEP_BYTES = 16 << 10,  /* received at once */
-    KEEP_BYTES = 64 << 10,  /* of a buffer; what a large message needed more is given back */
-    LOOK_MS = 1000,         /* how late it is noticed at most that the server stops */
-    FRAGMENTS_MAX = 100000, /* of one message */
+    STEP_BYTES = 16 << 10,                   /* received at once */
+    KEEP_BYTES = HTTP_SOCKET_FREE_BYTES / 2, /* of a buffer; what a large message needed more is given back */
+    LOOK_MS = 1000,                          /* how late it is noticed at most that the server stops */
+    FRAGMENTS_MAX = 100000,                  /* of one message */
     CORKED_BYTES_MAX = 64 << 10,
 };
 
@@ -31,7 +31,9 @@ struct http_socket {
     bool corked;
     unsigned fragments; /* 0 = no message has begun */
     bool closed;        /* a close frame was sent, or the connection failed */
-    bool pinged;        /* since the client was heard last */
+    bool pinged;        /* since the client was heard last, */
+    uint64_t pinged_ns; /* then */
+    bool holds;         /* options.hold was asked */
     uint64_t heard_ns;  /* when the client was heard last */
 };
 
@@ -85,6 +87,8 @@ static bool send_all(struct http_socket *socket, const void *data, size_t size)
             socket->closed = true;
             break;
         }
+        if (sent > 0)
+            begun_ns = clock_monotonic_ns(); /* a large message may take its time */
         at += sent;
         size -= (size_t)sent;
         exchange->sent_bytes += (uint64_t)sent;
@@ -218,6 +222,27 @@ void http_socket_free(struct http_socket *socket)
 
 /* ---- frames in ---- */
 
+/* Enlarges one of the two buffers of what comes. False: the connection is closed. */
+static bool enlarge(struct http_socket *socket, uint8_t **data, size_t *capacity, size_t needed)
+{
+    const struct http_socket_options *options = &socket->options;
+    if (needed <= *capacity)
+        return true;
+    size_t larger = 2 * *capacity > needed ? 2 * *capacity : needed;
+    size_t total = socket->capacity + socket->message_capacity - *capacity + larger;
+    if (total > HTTP_SOCKET_FREE_BYTES && options->hold) {
+        socket->holds = true;
+        if (!options->hold(options->context, total)) {
+            http_socket_close(socket, 1013, "the server is busy, try again");
+            return false;
+        }
+    }
+    if (reserve(data, capacity, needed))
+        return true;
+    http_socket_close(socket, 1011, "no memory");
+    return false;
+}
+
 /* Receives what is there. False: nothing; then the connection may be closed. */
 static bool receive(struct http_socket *socket)
 {
@@ -226,10 +251,8 @@ static bool receive(struct http_socket *socket)
         socket->end -= socket->begin;
         socket->begin = 0;
     }
-    if (!reserve(&socket->input, &socket->capacity, socket->end + STEP_BYTES)) {
-        http_socket_close(socket, 1011, "no memory");
+    if (!enlarge(socket, &socket->input, &socket->capacity, socket->end + STEP_BYTES))
         return false;
-    }
     long count = http_client_receive(
         socket->exchange->client, socket->input + socket->end, socket->capacity - socket->end);
     if (count <= 0) {
@@ -246,10 +269,8 @@ static bool receive(struct http_socket *socket)
 /* A fragment of a message that is not given from `input`. */
 static bool add_fragment(struct http_socket *socket, const uint8_t *data, size_t size)
 {
-    if (!reserve(&socket->message, &socket->message_capacity, socket->message_size + size + 1)) {
-        http_socket_close(socket, 1011, "no memory");
+    if (!enlarge(socket, &socket->message, &socket->message_capacity, socket->message_size + size + 1))
         return false;
-    }
     memcpy(socket->message + socket->message_size, data, size);
     socket->message_size += size;
     socket->message[socket->message_size] = '\0';
@@ -324,17 +345,20 @@ static void give_back(struct http_socket *socket)
         socket->message = NULL;
         socket->message_capacity = 0;
     }
-    if (socket->capacity <= KEEP_BYTES || socket->end - socket->begin > STEP_BYTES)
-        return;
-    uint8_t *smaller = malloc(STEP_BYTES);
-    if (!smaller)
-        return;
-    memcpy(smaller, socket->input + socket->begin, socket->end - socket->begin);
-    free(socket->input);
-    socket->input = smaller;
-    socket->capacity = STEP_BYTES;
-    socket->end -= socket->begin;
-    socket->begin = 0;
+    size_t rest = socket->end - socket->begin;
+    uint8_t *smaller = socket->capacity > KEEP_BYTES && rest <= STEP_BYTES ? malloc(STEP_BYTES) : NULL;
+    if (smaller) {
+        memcpy(smaller, socket->input + socket->begin, rest);
+        free(socket->input);
+        socket->input = smaller;
+        socket->capacity = STEP_BYTES;
+        socket->begin = 0;
+        socket->end = rest;
+    }
+    if (socket->holds && socket->capacity + socket->message_capacity <= HTTP_SOCKET_FREE_BYTES) {
+        socket->holds = false;
+        (void)socket->options.hold(socket->options.context, 0);
+    }
 }
 
 /* ---- waiting ---- */
@@ -343,15 +367,20 @@ static void give_back(struct http_socket *socket)
 static int keep_alive(struct http_socket *socket)
 {
     uint64_t quiet_ms = http_elapsed_ms(socket->heard_ns);
-    if (quiet_ms >= socket->options.pong_ms) {
+    const struct http_socket_options *options = &socket->options;
+    uint64_t answer_ms = options->pong_ms > options->ping_ms ? options->pong_ms - options->ping_ms : LOOK_MS;
+    if (quiet_ms >= options->ping_ms && !socket->pinged) {
+        socket->pinged = true;
+        socket->pinged_ns = clock_monotonic_ns();
+        (void)send_frame(socket, WEBSOCKET_PING, "", 0);
+    }
+    uint64_t waited_ms = socket->pinged ? http_elapsed_ms(socket->pinged_ns) : quiet_ms;
+    uint64_t limit_ms = socket->pinged ? answer_ms : options->ping_ms;
+    if (socket->pinged && waited_ms >= limit_ms) {
         http_socket_close(socket, 1001, "no pong came");
         return 0;
     }
-    if (quiet_ms >= socket->options.ping_ms && !socket->pinged) {
-        socket->pinged = true;
-        (void)send_frame(socket, WEBSOCKET_PING, "", 0);
-    }
-    uint64_t next_ms = (socket->pinged ? socket->options.pong_ms : socket->options.ping_ms) - quiet_ms;
+    uint64_t next_ms = waited_ms < limit_ms ? limit_ms - waited_ms : 0;
     return next_ms < LOOK_MS ? (int)next_ms : LOOK_MS;
 }
 

@@ -347,6 +347,28 @@ class Protocol(WebSocketTest):
         self.insert("x", [{"d": 1}])
         clients[0].abort()
 
+    def test_unfinished_messages_hold_a_bounded_part_of_the_memory(self):
+        """As bodies of requests: what nobody's sockets hold leaves room for others."""
+        clients = [WebSocket(self.port) for _ in range(60)]
+        unfinished = frame(b"x" * 1000000, length=1 << 20)
+        for client in clients:
+            self.addCleanup(client.abort)
+            try:
+                client.socket.sendall(unfinished)
+            except OSError:
+                pass  # it was closed meanwhile
+        self.insert("x", [{"d": "y" * 500000}])
+        codes = set()
+        for client in clients:
+            client.socket.settimeout(0.01)
+            try:
+                client.receive()
+            except Closed as closed:
+                codes.add(closed.args[0])
+            except TimeoutError:
+                codes.add("open")
+        self.assertTrue(codes & {1013, "lost"} and codes <= {1013, "lost", "open"}, codes)
+
     def test_a_client_that_goes_away(self):
         for _ in range(20):
             client = self.connect()

@@ -9,10 +9,17 @@
 
 struct http_socket;
 
+enum { HTTP_SOCKET_FREE_BYTES = 64 << 10 };
+
 struct http_socket_options {
     size_t message_bytes_max; /* of a message in; the connection is closed with 1009 beyond */
     uint32_t ping_ms;         /* a ping is sent after so long without anything from the client, */
     uint32_t pong_ms;         /* and without anything for so long the connection is closed */
+    /* Asked before the socket keeps so many bytes of messages that have come, once they are more than
+     * HTTP_SOCKET_FREE_BYTES, and told 0 when it keeps less again. False: they may not be kept, and the
+     * connection is closed with 1013. May be NULL. */
+    bool (*hold)(void *context, size_t bytes);
+    void *context;
 };
 
 /* Answers the request with 101. True: *ret_socket is open; http_socket_free it before the handler returns.
