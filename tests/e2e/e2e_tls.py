@@ -225,11 +225,11 @@ class Tls(TlsTest):
         if harness.program_has_sanitizer():
             self.skipTest("a sanitizer has an allocator of its own")
         self.start_tls()
-        self.check_idle_connections(self.connect, 38)
+        self.check_idle_connections(self.connect, 40)
         self.stop()
         self.start("--http")
         self.check_idle_connections(lambda: http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=harness.COMMAND_SECONDS_MAX), 15)
+            "127.0.0.1", self.port, timeout=harness.COMMAND_SECONDS_MAX), 20)
 
     def test_redirects(self):
         port = free_port()
