@@ -3,6 +3,7 @@
 #include "log.h"
 #include "points_format.h"
 #include "range_query.h"
+#include "series_buckets.h"
 #include "series_print.h"
 #include "data_transform.h"
 
@@ -142,7 +143,8 @@ static int resolve_times(const struct range *range, const struct reading *readin
 /* The parameters of a read. */
 struct selection {
     struct range range;
-    struct script *script; /* NULL: the points as they are */
+    struct script *script;  /* NULL: the points as they are */
+    struct buckets buckets; /* of `every` */
     struct points_text text;
 };
 
@@ -152,7 +154,7 @@ static bool printing_failed(const struct request *request, const struct selectio
 {
     if (selection->script && r == -EINVAL)
         return problem_set(problem, 400, "%s", error->message);
-    if (selection->script && r == -E2BIG)
+    if ((selection->script || selection->buckets.unit != BUCKET_NONE) && r == -E2BIG)
         return problem_set(problem, 413, "%s", error->message);
     if (r == -ENOMEM)
         return request_failed(request, r, error, problem);
@@ -169,8 +171,10 @@ static bool send_points(struct request *request, struct reading *reading, uint64
         http_answer_open(request->exchange, 200, points_format_content(selection->text.format));
     (void)points_text_begin(sink, &selection->text);
     const struct series_range range = {reading->snapshot, reading->series_id, from, to};
-    int r = series_print(sink, &range, selection->script,
-        selection->range.by_index ? 0 : selection->range.limit, &selection->text, &error);
+    uint64_t limit = selection->range.by_index ? 0 : selection->range.limit;
+    int r = selection->buckets.unit != BUCKET_NONE
+                ? series_buckets_print(sink, &range, &selection->buckets, limit, &selection->text, &error)
+                : series_print(sink, &range, selection->script, limit, &selection->text, &error);
     if (r == 0)
         r = points_text_end(sink, &selection->text);
     bool client_left = sink->failed;
@@ -183,13 +187,13 @@ static bool send_points(struct request *request, struct reading *reading, uint64
     return r == 0 || printing_failed(request, selection, r, &error, problem);
 }
 
-/* The indices [*ret_from, *ret_to) of the range. The limit of a script counts its results. */
+/* The indices [*ret_from, *ret_to) of the range. The limit of a script or of buckets counts results. */
 static bool resolve(const struct request *request, const struct selection *selection,
     const struct reading *reading, uint64_t *ret_from, uint64_t *ret_to, struct problem *problem)
 {
     struct error error = {0};
     struct range range = selection->range;
-    if (selection->script)
+    if (selection->script || selection->buckets.unit != BUCKET_NONE)
         range.limit = 0;
     if (range.by_index)
         return range_resolve(&range, reading->length, ret_from, ret_to) == 0 ||
@@ -206,6 +210,10 @@ static bool select_range(const struct request *request, struct selection *select
         return problem_set(problem, 400, "%s", error.message);
     selection->text.senders =
         query_flag(&request->query, "downlink") || query_flag(&request->query, "senders");
+    if (!buckets_parse(&request->query, &selection->buckets, problem))
+        return false;
+    if (*transform && selection->buckets.unit != BUCKET_NONE)
+        return problem_set(problem, 400, "every and transform exclude each other");
     return points_format_find(request, &selection->text.format, problem) &&
            (!*transform ||
                data_transform_compile(request, transform, strlen(transform), &selection->script, problem));
@@ -221,6 +229,7 @@ static bool answer_range(struct request *request, struct problem *problem)
                 send_points(request, &reading, from, to, &selection, problem);
     reading_close(&reading);
     script_free(selection.script);
+    buckets_free(&selection.buckets);
     return done;
 }
 
