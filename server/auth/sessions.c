@@ -26,6 +26,7 @@ enum {
     TOKEN_BYTES = NONCE_BYTES + PLAIN_BYTES + TAG_BYTES,
     RECORD_BYTES = SESSION_ID_BYTES + 8, /* of an ended session: id, when it expires */
     VERSION = 1,
+    ENDED_CAPACITY_MIN = 16,
 };
 
 struct ended {
@@ -37,7 +38,7 @@ struct sessions {
     pthread_mutex_t lock; /* of all that follows but the path */
     uint8_t key[KEY_BYTES];
     struct ended *ended; /* ascending ids */
-    size_t ended_count;
+    size_t ended_count, ended_capacity;
     int file;    /* to append to; -1 */
     bool behind; /* the file lacks what is here, or may have a part of a record: it is to be written anew */
     char *path;
@@ -71,13 +72,18 @@ static int add_ended(struct sessions *sessions, const uint8_t *id, int64_t expir
     size_t at = find_ended(sessions, id, &found);
     if (found)
         return 0;
-    struct ended *ended = realloc(sessions->ended, (sessions->ended_count + 1) * sizeof(*ended));
-    if (!ended)
-        return -ENOMEM;
+    if (sessions->ended_count == sessions->ended_capacity) {
+        size_t capacity = sessions->ended_capacity ? 2 * sessions->ended_capacity : ENDED_CAPACITY_MIN;
+        struct ended *grown = realloc(sessions->ended, capacity * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        sessions->ended = grown;
+        sessions->ended_capacity = capacity;
+    }
+    struct ended *ended = sessions->ended;
     memmove(ended + at + 1, ended + at, (sessions->ended_count - at) * sizeof(*ended));
     memcpy(ended[at].id, id, SESSION_ID_BYTES);
     ended[at].expires_s = expires_s;
-    sessions->ended = ended;
     sessions->ended_count++;
     return 0;
 }
