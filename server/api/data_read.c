@@ -154,6 +154,8 @@ static bool printing_failed(const struct request *request, const struct selectio
 {
     if (selection->script && r == -EINVAL)
         return problem_set(problem, 400, "%s", error->message);
+    if (selection->buckets.unit != BUCKET_NONE && r == -ERANGE)
+        return problem_set(problem, 400, "%s", error->message);
     if ((selection->script || selection->buckets.unit != BUCKET_NONE) && r == -E2BIG)
         return problem_set(problem, 413, "%s", error->message);
     if (r == -ENOMEM)

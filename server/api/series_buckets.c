@@ -9,6 +9,8 @@
 enum { DAY_S = 86400, WEEK_DAYS = 7 };
 
 static const double SECONDS_MIN = 0.001, SECONDS_MAX = 1e10;
+/* A calendar has days up to here, about a million years either way: beyond it a time is a mistake. */
+static const double CALENDAR_MAX = 3e13;
 
 /* ---- what is asked for ---- */
 
@@ -179,14 +181,19 @@ static int add_result(const struct series_range *range, const struct buckets *bu
     return r < 0 ? error_set(ret_error, -r, "out of memory for a result") : 0;
 }
 
-/* Whether there cannot be too many buckets: by the points, and by the time from the first to the last. */
-static int check_count(
+/* Whether all times are in the calendar, and there cannot be too many buckets: by the points, and by the time
+ * from the first to the last. */
+static int check_range(
     const struct series_range *range, const struct buckets *buckets, double first, struct error *ret_error)
 {
     double last;
     uint64_t points = range->to - range->from;
     int r = read_point(range, range->to - 1, &last, 0, NULL, ret_error);
     double seconds = buckets->unit == BUCKET_SECONDS ? buckets->seconds : DAY_S;
+    if (r == 0 && !(first >= -CALENDAR_MAX && last <= CALENDAR_MAX))
+        return error_set(ret_error, ERANGE,
+            "every= cannot place a datapoint at t = %g in a calendar: ask for times from %g to %g",
+            first < -CALENDAR_MAX ? first : last, -CALENDAR_MAX, CALENDAR_MAX);
     if (r < 0 || points <= BUCKETS_MAX || (last - first) / seconds <= BUCKETS_MAX)
         return r;
     return error_set(ret_error, E2BIG,
@@ -206,7 +213,7 @@ int series_buckets_print(struct sink *sink, const struct series_range *range, co
     if (from < range->to)
         r = read_point(range, from, &time, 0, NULL, ret_error);
     if (r == 0 && from < range->to)
-        r = check_count(range, buckets, time, ret_error);
+        r = check_range(range, buckets, time, ret_error);
     while (r == 0 && from < range->to && (limit == 0 || text->printed + results.count < limit)) {
         struct bucket bucket = bucket_at(buckets, time);
         uint64_t to = 0;

@@ -109,6 +109,19 @@ class Buckets(RestTest):
         csv = self.request("GET", f"{DATA}/m/data?i1=0&every=10&fn=count&format=csv", login="test:test").body
         self.assertEqual(csv, b"t,d\r\n0,3\r\n10,1\r\n20,1\r\n")
 
+    def test_times_beyond_the_calendar(self):
+        self.stop()
+        self.configuration["time_ahead_max"] = 0  # no limit
+        self.database += "2"
+        self.create("--user", "test:test")
+        self.start()
+        self.make("far", [{"t": 5, "d": 3}, {"t": 3e13, "d": 2}, {"t": 1e300, "d": 4}])
+        for every in ("day", "week", "month", 60, 7):
+            with self.subTest(every=every):
+                self.assertIn("t = 1e+300 in a calendar", self.ask("far", status=400, i1=0, every=every)["msg"])
+                counts = self.ask("far", i1=0, i2=2, every=every, fn="count", tz=BERLIN)
+                self.assertEqual([point["d"] for point in counts], [1, 1])
+
     def test_refusals(self):
         self.make("n", [{"t": 1 + i, "d": i} for i in range(100002)])
         for query, status, message in (({"every": "x"}, 400, "every must be"), ({"every": 0}, 400, "every must be"), ({"every": -5}, 400, "every must be"),

@@ -68,6 +68,7 @@ class Formats(RestTest):
     def test_scripts_and_queries(self):
         self.assertEqual(self.get(f"{DATA}/n/data?i1=0&format=csv&transform=count%7Cif%20last").text, "t,d\r\n1500001249.75,5000\r\n")
         self.assertEqual(self.get(f"{DATA}/n/data?i1=0&i2=2&format=csv&transform=d%2F0").text, "t,d\r\n1500000000,\r\n1500000000.25,\r\n")
+        self.assertEqual(self.get(f"{DATA}/n/data?i1=0&i2=1&format=csv&senders=true&transform=d%2F0").text, "t,d,o\r\n1500000000,,\r\n")
         merged = self.request("POST", "/api/v1/query/merge?format=csv", [{"stream": "test/user/m", "i2": 2}, {"stream": "test/user/b", "i2": 1}], login="test:test")
         self.assertEqual(merged.body.decode(), 't,d\r\n1,"5"\r\n1,false\r\n2,5\r\n')
         rows = self.request("POST", "/api/v1/query/dataset?format=ndjson", {"t1": 0, "t2": 2, "dt": 1, "dataset": {
