@@ -191,6 +191,15 @@ struct store_aggregate {
  * stored aggregate is used; only blocks at the edges, blocks with doubles, and journals are read. */
 int store_snapshot_aggregate(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
     struct store_aggregate *ret_aggregate, struct error *ret_error);
+struct store_extremes {
+    uint64_t numbers;              /* points whose value is a number; if there are none, the indices are 0 */
+    uint64_t min_index, max_index; /* the first point with the smallest, with the largest number */
+};
+/* Finds the extremes of the numbers among points [from, to), clipped to the length of the series. Reads what
+ * store_snapshot_aggregate reads, and the block of each extreme. 0, -ENOMEM, errors of store_cursor_next.
+ * Blocks on the device. */
+int store_snapshot_extremes(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
+    struct store_extremes *ret_extremes, struct error *ret_error);
 /* Opens a cursor on points [from, to) of the series, clipped to its length. The snapshot must outlive the
  * cursor.
  * forget  let the kernel drop pages that were read; for export and other full scans */

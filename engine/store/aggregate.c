@@ -25,17 +25,35 @@ static void add_exact(struct store_aggregate *to, int128 sum, uint8_t exponent)
     to->exponent = target;
 }
 
-static void add_range(struct store_aggregate *to, uint64_t count, double min, double max, double sum)
+/* Indices [from, to) in which something lies. */
+struct span {
+    uint64_t from, to;
+};
+
+/* An aggregate, and where its extremes are: the first point that has each lies in the span. */
+struct located {
+    struct store_aggregate *values;
+    struct span min, max;
+};
+
+/* Adds `count` numbers that lie at the indices of the span. */
+static void add_range(
+    struct located *to, struct span span, uint64_t count, double min, double max, double sum)
 {
-    if (to->numbers == 0 || min < to->min)
-        to->min = min;
-    if (to->numbers == 0 || max > to->max)
-        to->max = max;
-    to->numbers += count;
-    to->approximate_sum += sum;
+    struct store_aggregate *values = to->values;
+    if (values->numbers == 0 || min < values->min) {
+        values->min = min;
+        to->min = span;
+    }
+    if (values->numbers == 0 || max > values->max) {
+        values->max = max;
+        to->max = span;
+    }
+    values->numbers += count;
+    values->approximate_sum += sum;
 }
 
-static void add_decimals(struct store_aggregate *to, const struct numbers *numbers, uint32_t count)
+static void add_decimals(struct located *to, struct span span, const struct numbers *numbers, uint32_t count)
 {
     int64_t min = numbers->integers[0], max = min;
     int128 sum = 0;
@@ -45,12 +63,12 @@ static void add_decimals(struct store_aggregate *to, const struct numbers *numbe
         sum += numbers->integers[i];
     }
     double power = POWERS_OF_TEN[numbers->exponent];
-    add_range(to, count, (double)min / power, (double)max / power, (double)sum / power);
-    if (to->exact)
-        add_exact(to, sum, numbers->exponent);
+    add_range(to, span, count, (double)min / power, (double)max / power, (double)sum / power);
+    if (to->values->exact)
+        add_exact(to->values, sum, numbers->exponent);
 }
 
-static void add_doubles(struct store_aggregate *to, const double *doubles, uint32_t count)
+static void add_doubles(struct located *to, struct span span, const double *doubles, uint32_t count)
 {
     double min = doubles[0], max = min, sum = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -58,8 +76,8 @@ static void add_doubles(struct store_aggregate *to, const double *doubles, uint3
         max = doubles[i] > max ? doubles[i] : max;
         sum += doubles[i];
     }
-    add_range(to, count, min, max, sum);
-    to->exact = false;
+    add_range(to, span, count, min, max, sum);
+    to->values->exact = false;
 }
 
 static uint64_t big_endian(const uint8_t *from, unsigned bytes)
@@ -71,7 +89,7 @@ static uint64_t big_endian(const uint8_t *from, unsigned bytes)
 }
 
 /* Adds the value if it is a number; it is canonical msgpack (batch.h). */
-static void add_msgpack(struct store_aggregate *to, const uint8_t *value)
+static void add_msgpack(struct located *to, struct span span, const uint8_t *value)
 {
     int64_t integer;
     double real;
@@ -82,7 +100,7 @@ static void add_msgpack(struct store_aggregate *to, const uint8_t *value)
         uint64_t found = big_endian(value + 1, 1u << (type - 0xcc));
         if (found > INT64_MAX) {
             real = (double)found;
-            add_doubles(to, &real, 1);
+            add_doubles(to, span, &real, 1);
             return;
         }
         integer = (int64_t)found;
@@ -92,33 +110,35 @@ static void add_msgpack(struct store_aggregate *to, const uint8_t *value)
     } else {
         if (type == 0xcb) {
             real = bits_double(big_endian(value + 1, 8));
-            add_doubles(to, &real, 1);
+            add_doubles(to, span, &real, 1);
         }
         return;
     }
-    add_decimals(to, &(struct numbers){.kind = NUMBERS_AS_DECIMALS, .integers = &integer}, 1);
+    add_decimals(to, span, &(struct numbers){.kind = NUMBERS_AS_DECIMALS, .integers = &integer}, 1);
 }
 
-static void add_points(struct store_aggregate *to, const struct batch *batch)
+/* first  the index of the batch's first point */
+static void add_points(struct located *to, uint64_t first, const struct batch *batch)
 {
-    to->points += batch->count;
+    const struct span span = {first, first + batch->count};
+    to->values->points += batch->count;
     if (batch->count == 0 || batch->form == VALUES_BOOLEANS)
         return;
     if (batch->form == VALUES_NUMBERS && batch->numbers.kind == NUMBERS_AS_DECIMALS) {
-        add_decimals(to, &batch->numbers, batch->count);
+        add_decimals(to, span, &batch->numbers, batch->count);
     } else if (batch->form == VALUES_NUMBERS) {
-        add_doubles(to, batch->numbers.doubles, batch->count);
+        add_doubles(to, span, batch->numbers.doubles, batch->count);
     } else {
         for (uint32_t i = 0; i < batch->count; i++) {
             uint8_t scratch[9];
             size_t size;
-            add_msgpack(to, batch_value(batch, i, scratch, &size));
+            add_msgpack(to, (struct span){first + i, first + i + 1}, batch_value(batch, i, scratch, &size));
         }
     }
 }
 
 static int add_by_cursor(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
-    struct store_aggregate *aggregate, struct error *ret_error)
+    struct located *aggregate, struct error *ret_error)
 {
     struct store_cursor *cursor;
     const struct batch *batch;
@@ -127,8 +147,10 @@ static int add_by_cursor(struct store_snapshot *snapshot, uint64_t series_id, ui
         return r;
     do {
         r = store_cursor_next(cursor, &batch, ret_error);
-        if (r == 0 && batch)
-            add_points(aggregate, batch);
+        if (r == 0 && batch) {
+            add_points(aggregate, from, batch);
+            from += batch->count;
+        }
     } while (r == 0 && batch);
     store_cursor_close(cursor);
     return r;
@@ -136,7 +158,7 @@ static int add_by_cursor(struct store_snapshot *snapshot, uint64_t series_id, ui
 
 /* The range [*position, to) within one part that is in a segment. */
 static int add_segment_part(struct store_snapshot *snapshot, const struct part *part, uint64_t position,
-    uint64_t to, struct store_aggregate *aggregate, struct error *ret_error)
+    uint64_t to, struct located *aggregate, struct error *ret_error)
 {
     uint32_t number;
     int r = segment_block_by_index(part->segment, &part->series, position, &number, ret_error);
@@ -150,11 +172,11 @@ static int add_segment_part(struct store_snapshot *snapshot, const struct part *
             return r;
         uint64_t end = block.first_index + block.count < to ? block.first_index + block.count : to;
         if (known.valid && position == block.first_index && end == block.first_index + block.count) {
-            aggregate->points += known.count;
-            add_range(aggregate, known.count, known.min, known.max,
+            aggregate->values->points += known.count;
+            add_range(aggregate, (struct span){position, end}, known.count, known.min, known.max,
                 (double)known.sum / POWERS_OF_TEN[known.exponent]);
-            if (aggregate->exact)
-                add_exact(aggregate, known.sum, known.exponent);
+            if (aggregate->values->exact)
+                add_exact(aggregate->values, known.sum, known.exponent);
         } else {
             r = add_by_cursor(snapshot, part->series.series_id, position, end, aggregate, ret_error);
         }
@@ -164,10 +186,9 @@ static int add_segment_part(struct store_snapshot *snapshot, const struct part *
     return r;
 }
 
-int store_snapshot_aggregate(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
-    struct store_aggregate *ret_aggregate, struct error *ret_error)
+static int aggregate_range(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
+    struct located *aggregate, struct error *ret_error)
 {
-    struct store_aggregate aggregate = {.exact = true};
     struct parts parts;
     int r = parts_find(snapshot, series_id, &parts, ret_error);
     for (uint32_t i = 0; r == 0 && i < parts.count; i++) {
@@ -177,12 +198,79 @@ int store_snapshot_aggregate(struct store_snapshot *snapshot, uint64_t series_id
         if (begin >= end)
             continue;
         if (part->segment)
-            r = add_segment_part(snapshot, part, begin, end, &aggregate, ret_error);
+            r = add_segment_part(snapshot, part, begin, end, aggregate, ret_error);
         else
-            r = add_by_cursor(snapshot, series_id, begin, end, &aggregate, ret_error);
+            r = add_by_cursor(snapshot, series_id, begin, end, aggregate, ret_error);
     }
     free(parts.list);
+    return r;
+}
+
+int store_snapshot_aggregate(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
+    struct store_aggregate *ret_aggregate, struct error *ret_error)
+{
+    struct store_aggregate values = {.exact = true};
+    int r = aggregate_range(snapshot, series_id, from, to, &(struct located){.values = &values}, ret_error);
     if (r == 0)
-        *ret_aggregate = aggregate;
+        *ret_aggregate = values;
+    return r;
+}
+
+/* Whether point i is that number. */
+static bool is_number(const struct batch *batch, uint32_t i, double value)
+{
+    if (batch->form == VALUES_BOOLEANS)
+        return false;
+    if (batch->form == VALUES_NUMBERS)
+        return numbers_double(&batch->numbers, i) == value;
+    struct store_aggregate one = {.exact = false};
+    uint8_t scratch[9];
+    size_t size;
+    add_msgpack(&(struct located){.values = &one}, (struct span){0}, batch_value(batch, i, scratch, &size));
+    return one.numbers == 1 && one.min == value;
+}
+
+/* The index of the first number in the span that is equal to `value`, the smallest or largest of them. */
+static int find_number(struct store_snapshot *snapshot, uint64_t series_id, struct span span, double value,
+    uint64_t *ret_index, struct error *ret_error)
+{
+    struct store_cursor *cursor;
+    const struct batch *batch = NULL;
+    bool found = span.to - span.from == 1;
+    uint64_t index = span.from;
+    int r = found ? 0 : store_cursor_open(snapshot, series_id, span.from, span.to, false, &cursor, ret_error);
+    if (found || r < 0) {
+        *ret_index = index;
+        return r;
+    }
+    while (r == 0 && !found && (r = store_cursor_next(cursor, &batch, ret_error)) == 0 && batch) {
+        for (uint32_t i = 0; i < batch->count && !found; i++) {
+            found = is_number(batch, i, value);
+            index += !found;
+        }
+    }
+    store_cursor_close(cursor);
+    if (r == 0 && !found)
+        return error_set(ret_error, EBADMSG,
+            "no datapoint from %llu to %llu has the value %.17g of their block",
+            (unsigned long long)span.from, (unsigned long long)span.to, value);
+    *ret_index = index;
+    return r;
+}
+
+int store_snapshot_extremes(struct store_snapshot *snapshot, uint64_t series_id, uint64_t from, uint64_t to,
+    struct store_extremes *ret_extremes, struct error *ret_error)
+{
+    struct store_aggregate values = {.exact = false};
+    struct located located = {.values = &values};
+    struct store_extremes extremes = {0};
+    int r = aggregate_range(snapshot, series_id, from, to, &located, ret_error);
+    extremes.numbers = values.numbers;
+    if (r == 0 && values.numbers > 0)
+        r = find_number(snapshot, series_id, located.min, values.min, &extremes.min_index, ret_error);
+    if (r == 0 && values.numbers > 0)
+        r = find_number(snapshot, series_id, located.max, values.max, &extremes.max_index, ret_error);
+    if (r == 0)
+        *ret_extremes = extremes;
     return r;
 }

@@ -4,6 +4,7 @@
 #include "points_format.h"
 #include "range_query.h"
 #include "series_buckets.h"
+#include "series_downsample.h"
 #include "series_print.h"
 #include "data_transform.h"
 
@@ -145,6 +146,7 @@ struct selection {
     struct range range;
     struct script *script;  /* NULL: the points as they are */
     struct buckets buckets; /* of `every` */
+    uint64_t points;        /* of `points`: 0, or downsample to so many */
     struct points_text text;
 };
 
@@ -174,9 +176,13 @@ static bool send_points(struct request *request, struct reading *reading, uint64
     (void)points_text_begin(sink, &selection->text);
     const struct series_range range = {reading->snapshot, reading->series_id, from, to};
     uint64_t limit = selection->range.by_index ? 0 : selection->range.limit;
-    int r = selection->buckets.unit != BUCKET_NONE
-                ? series_buckets_print(sink, &range, &selection->buckets, limit, &selection->text, &error)
-                : series_print(sink, &range, selection->script, limit, &selection->text, &error);
+    int r = 0;
+    if (selection->buckets.unit != BUCKET_NONE)
+        r = series_buckets_print(sink, &range, &selection->buckets, limit, &selection->text, &error);
+    else if (selection->points)
+        r = series_downsample_print(sink, &range, selection->points, &selection->text, &error);
+    else
+        r = series_print(sink, &range, selection->script, limit, &selection->text, &error);
     if (r == 0)
         r = points_text_end(sink, &selection->text);
     bool client_left = sink->failed;
@@ -216,6 +222,10 @@ static bool select_range(const struct request *request, struct selection *select
         return false;
     if (*transform && selection->buckets.unit != BUCKET_NONE)
         return problem_set(problem, 400, "every and transform exclude each other");
+    if (!downsample_parse(&request->query, &selection->points, problem))
+        return false;
+    if (selection->points && (*transform || selection->buckets.unit != BUCKET_NONE))
+        return problem_set(problem, 400, "points excludes every and transform");
     return points_format_find(request, &selection->text.format, problem) &&
            (!*transform ||
                data_transform_compile(request, transform, strlen(transform), &selection->script, problem));

@@ -26,6 +26,18 @@ static struct store_aggregate aggregate(struct store *store, uint64_t series, ui
     return result;
 }
 
+static struct store_extremes extremes(struct store *store, uint64_t series, uint64_t from, uint64_t to)
+{
+    struct store_snapshot *snapshot;
+    struct store_extremes result;
+    struct error error = {0};
+    assert_int_equal(store_snapshot_open(store, &snapshot, &error), 0);
+    if (store_snapshot_extremes(snapshot, series, from, to, &result, &error) < 0)
+        fail_msg("%s", error.message);
+    store_snapshot_close(snapshot);
+    return result;
+}
+
 static int64_t cents(uint64_t index)
 {
     return (int64_t)(index * 7919 % 20011) - 10000;
@@ -34,9 +46,13 @@ static int64_t cents(uint64_t index)
 static void check_range(struct store *store, uint64_t from, uint64_t to)
 {
     struct store_aggregate got = aggregate(store, 1, from, to);
+    struct store_extremes found_at = extremes(store, 1, from, to);
     int64_t sum = 0, min = INT64_MAX, max = INT64_MIN;
+    uint64_t min_index = 0, max_index = 0;
     for (uint64_t i = from; i < to && i < POINTS; i++) {
         sum += cents(i);
+        min_index = cents(i) < min ? i : min_index;
+        max_index = cents(i) > max ? i : max_index;
         min = cents(i) < min ? cents(i) : min;
         max = cents(i) > max ? cents(i) : max;
     }
@@ -51,6 +67,9 @@ static void check_range(struct store *store, uint64_t from, uint64_t to)
         found *= 10;
     assert_true(found == expected);
     assert_true(got.min == (double)min / 100 && got.max == (double)max / 100);
+    assert_int_equal(found_at.numbers, got.numbers);
+    assert_int_equal(found_at.min_index, min_index);
+    assert_int_equal(found_at.max_index, max_index);
 }
 
 /* Any range, whatever part of it lies in whole blocks, in parts of blocks and in the journal. */
@@ -108,6 +127,10 @@ static void other_values_are_points_but_no_numbers(void **state)
     assert_int_equal(batch_push_msgpack(&batch, 5, NIL, sizeof(NIL)), 0);
     assert_int_equal(batch_push_msgpack(&batch, 6, HALF, sizeof(HALF)), 0);
     assert_int_equal(store_append(store, 1, &batch, 0, NULL, &error), 0);
+    assert_int_equal(extremes(store, 1, 0, 10).min_index, 1);
+    assert_int_equal(extremes(store, 1, 0, 10).max_index, 2);
+    assert_int_equal(extremes(store, 1, 3, 5).numbers, 0);
+    assert_int_equal(extremes(store, 1, 4, 6).max_index, 5);
     got = aggregate(store, 1, 4, 6);
     assert_int_equal(got.numbers, 1);
     assert_true(got.approximate_sum == 0.5);
