@@ -183,18 +183,6 @@ struct preference {
     int gzip, identity, any; /* in thousandths; -1 = not named */
 };
 
-/* "0", "1", "0.5", at most three digits; 1000 for what is none of them. */
-static int parse_weight(const char *text, size_t length)
-{
-    int weight = 0, unit = 1000;
-    if (length == 0 || (text[0] != '0' && text[0] != '1') || (length > 1 && text[1] != '.'))
-        return 1000;
-    weight = (text[0] - '0') * unit;
-    for (size_t i = 2; i < length && i < 5 && text[i] >= '0' && text[i] <= '9'; i++)
-        weight += (text[i] - '0') * (unit /= 10);
-    return weight < 1000 ? weight : 1000;
-}
-
 /* One entry, like "gzip;q=0.8". */
 static void take_entry(struct preference *preference, const char *entry, size_t length)
 {
@@ -202,17 +190,7 @@ static void take_entry(struct preference *preference, const char *entry, size_t 
     size_t name = 0;
     while (name < length && entry[name] != ';' && !strchr(BLANKS, entry[name]))
         name++;
-    const char *weight = memchr(entry, ';', length);
-    int thousandths = 1000;
-    if (weight) {
-        weight++;
-        weight += strspn(weight, BLANKS);
-        if (weight + 2 <= entry + length && (*weight == 'q' || *weight == 'Q') && weight[1] == '=') {
-            size_t rest = (size_t)(entry + length - (weight + 2));
-            size_t digits = strspn(weight + 2, "0123456789.");
-            thousandths = parse_weight(weight + 2, digits < rest ? digits : rest);
-        }
-    }
+    int thousandths = (int)http_weight(entry, length);
     if ((name == 4 && strncasecmp(entry, "gzip", 4) == 0) ||
         (name == 6 && strncasecmp(entry, "x-gzip", 6) == 0))
         preference->gzip = thousandths;

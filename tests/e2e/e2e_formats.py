@@ -41,6 +41,18 @@ class Formats(RestTest):
             self.assertEqual(answer.text[-1:], "\n" if name != "e" else "")
             self.assertEqual(self.get(f"{DATA}/{name}/data?i1=0", "text/html, application/x-ndjson;q=0.9").text, answer.text)
 
+    def test_accept(self):
+        for accept, wanted in (("*/*", "json"), ("text/csv", "csv"), ("TEXT/CSV ; q=0.5", "csv"), ("text/*", "csv"),
+                               ("text/csv;q=0.4, application/x-ndjson;q=0.7", "x-ndjson"), ("text/csv, application/json", "json"),
+                               ("text/csv;q=0.9, application/json;q=0.91", "json"), ("text/csv;q=1.0, */*;q=0.1", "csv"), ("text/csv, */*", "csv"),
+                               ("text/csv;q=0, */*", "json"), ("text/csv;q=0.000", "json"), ("application/*, text/csv;q=0.999", "json"),
+                               ("text/html, application/xhtml+xml, */*;q=0.8", "json"), ("text/csvx, nottext/csv", "json"), ("image/png", "json"),
+                               ("application/x-ndjson;charset=utf-8;q=0.2, text/csv;header=present;Q=0.3", "csv"), (",,;q=, text/csv;q=0.001", "csv")):
+            with self.subTest(accept=accept):
+                content = self.get(f"{DATA}/n/data?i1=0", accept).headers["Content-Type"]
+                self.assertEqual(content.split(";")[0].split("/")[1], wanted)
+        self.assertIn("application/json", self.get(f"{DATA}/n/data?i1=0&format=json", "text/csv").headers["Content-Type"])
+
     def rows(self, text):
         self.assertEqual(text.count("\n") - text.count("\r\n"), 0)
         return list(csv.reader(io.StringIO(text, newline="")))

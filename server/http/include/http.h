@@ -197,6 +197,11 @@ const char *http_request_header(const struct http_exchange *exchange, const char
 /* The same of the last field with this name: what a proxy appended stands behind what the client sent. */
 const char *http_request_header_last(const struct http_exchange *exchange, const char *name);
 
+/* The weight of one entry of Accept, Accept-Encoding and the like, such as "text/csv;q=0.5" (RFC
+ * 9110, 12.4.2), in thousandths: 0 = not acceptable; 1000 if the entry has none in due form. The entry ends
+ * before entry[length], which can be read. Any thread. */
+unsigned http_weight(const char *entry, size_t length);
+
 /* Sets the limit of the body. 0, or -EFBIG when it announces more. Call it before http_body_read. */
 int http_body_limit(struct http_exchange *exchange, uint64_t limit, struct error *ret_error);
 /* Who sends the body, so that one owner cannot hold all slots for large bodies: any number that is the same
