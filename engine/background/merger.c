@@ -236,9 +236,9 @@ static int merge_block(
         r = segment_writer_copy_block(merge->writer, source->segment, series, number, ret_error);
     } else {
         r = segment_read_block(source->segment, series, &block, merge->scratch->columns, false,
-            &merge->scratch->batch, ret_error);
+            &merge->scratch->slots[0].batch, ret_error);
         if (r == 0)
-            r = segment_writer_append(merge->writer, &merge->scratch->batch, ret_error);
+            r = segment_writer_append(merge->writer, &merge->scratch->slots[0].batch, ret_error);
     }
     segment_forget(source->segment, &block);
     return r;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct store_cursor {
-    struct scratch_pool *pool;
+    struct store_snapshot *snapshot;
     struct parts parts;
     uint32_t part;     /* the part that holds `position` */
     uint64_t position; /* index of the next point */
@@ -15,7 +15,8 @@ struct store_cursor {
     bool number_known;
     const struct segment *prefetched; /* the last one whose blocks were */
     struct read_scratch *scratch;
-    struct batch frame; /* view of the large frame being handed out in slices */
+    struct block_slot *slot; /* what was handed out last; NULL before the first */
+    struct batch frame;      /* view of the large frame being handed out in slices */
     uint64_t frame_first;
     const struct part *lent; /* a journal's part: what was handed out last is in its file; NULL = it is not */
     struct batch slice;      /* what the caller looks at */
@@ -27,8 +28,8 @@ int store_cursor_open(struct store_snapshot *snapshot, uint64_t series_id, uint6
     struct store_cursor *cursor = calloc(1, sizeof(*cursor));
     if (!cursor)
         return error_set(ret_error, ENOMEM, "out of memory for a read");
-    cursor->pool = snapshot->scratch;
-    cursor->scratch = scratch_take(cursor->pool);
+    cursor->snapshot = snapshot;
+    cursor->scratch = snapshot_scratch_take(snapshot);
     int r = cursor->scratch ? parts_find(snapshot, series_id, &cursor->parts, ret_error)
                             : error_set(ret_error, ENOMEM, "out of memory for a read");
     if (r < 0) {
@@ -47,7 +48,7 @@ void store_cursor_close(struct store_cursor *cursor)
 {
     if (!cursor)
         return;
-    scratch_give(cursor->pool, cursor->scratch);
+    snapshot_scratch_give(cursor->snapshot, cursor->scratch);
     free(cursor->parts.list);
     free(cursor);
 }
@@ -78,6 +79,29 @@ static void prefetch(
     segment_prefetch(part->segment, block->offset, bytes < PREFETCH_BYTES_MAX ? bytes : PREFETCH_BYTES_MAX);
 }
 
+/* Sets the slot to one that has the block: decoded before, or now. A scan decodes into one slot, so that the
+ * others keep what they have. */
+static int decode_block(struct store_cursor *cursor, const struct part *part,
+    const struct segment_block *block, struct error *ret_error)
+{
+    struct block_slot *slot = scratch_find(cursor->scratch, part->segment, block->offset);
+    if (slot) {
+        cursor->slot = slot;
+        return 0;
+    }
+    if (!cursor->slot)
+        cursor->slot = scratch_oldest(cursor->scratch);
+    slot = cursor->slot;
+    slot->segment = NULL;
+    int r = segment_read_block(
+        part->segment, &part->series, block, cursor->scratch->columns, false, &slot->batch, ret_error);
+    if (r == 0) {
+        slot->segment = part->segment;
+        slot->offset = block->offset;
+    }
+    return r;
+}
+
 static int next_from_segment(struct store_cursor *cursor, const struct part *part, struct error *ret_error)
 {
     struct segment_block block;
@@ -92,8 +116,7 @@ static int next_from_segment(struct store_cursor *cursor, const struct part *par
         prefetch(cursor, part, &block);
     }
     if (r == 0)
-        r = segment_read_block(part->segment, &part->series, &block, cursor->scratch->columns, false,
-            &cursor->scratch->batch, ret_error);
+        r = decode_block(cursor, part, &block, ret_error);
     if (r < 0)
         return r;
     if (cursor->position < block.first_index || cursor->position >= block.first_index + block.count)
@@ -101,7 +124,7 @@ static int next_from_segment(struct store_cursor *cursor, const struct part *par
             "%s: the block at offset %llu does not hold index %llu of series %llu",
             segment_path(part->segment), (unsigned long long)block.offset,
             (unsigned long long)cursor->position, (unsigned long long)part->series.series_id);
-    hand_out(cursor, &cursor->scratch->batch, block.first_index);
+    hand_out(cursor, &cursor->slot->batch, block.first_index);
     cursor->number++;
     cursor->number_known = true;
     if (cursor->forget)
@@ -125,7 +148,10 @@ static uint32_t frame_of_index(const struct part *part, uint64_t index)
 /* Small frames are gathered into one batch; large ones are handed out in slices of themselves. */
 static int gather_frames(struct store_cursor *cursor, const struct part *part, struct error *ret_error)
 {
-    struct batch *batch = &cursor->scratch->batch;
+    if (!cursor->slot)
+        cursor->slot = scratch_oldest(cursor->scratch);
+    cursor->slot->segment = NULL;
+    struct batch *batch = &cursor->slot->batch;
     uint64_t first = cursor->position;
     uint64_t position = first;
     batch_clear(batch);

@@ -39,14 +39,23 @@ struct read_scratch *scratch_take(struct scratch_pool *pool)
         free(scratch);
         return NULL;
     }
-    batch_init(&scratch->batch);
+    for (unsigned i = 0; i < SCRATCH_SLOTS; i++)
+        batch_init(&scratch->slots[i].batch);
     return scratch;
+}
+
+static void empty_slot(struct block_slot *slot)
+{
+    batch_free(&slot->batch);
+    batch_init(&slot->batch);
+    *slot = (struct block_slot){.batch = slot->batch};
 }
 
 static void scratch_free(struct read_scratch *scratch)
 {
     columns_close(scratch->columns);
-    batch_free(&scratch->batch);
+    for (unsigned i = 0; i < SCRATCH_SLOTS; i++)
+        batch_free(&scratch->slots[i].batch);
     free(scratch);
 }
 
@@ -54,10 +63,14 @@ void scratch_give(struct scratch_pool *pool, struct read_scratch *scratch)
 {
     if (!scratch)
         return;
-    bool keep = scratch->batch.msgpack.capacity <= SCRATCH_BYTES_KEPT &&
-                scratch->batch.capacity <= 2 * BLOCK_POINTS_MAX;
+    scratch_trim(scratch);
+    for (unsigned i = 1; i < SCRATCH_SLOTS; i++) /* most reads need one */
+        empty_slot(&scratch->slots[i]);
+    scratch->slots[0].segment = NULL;
+    scratch->slots[0].used = 0;
+    scratch->clock = 0;
     (void)pthread_mutex_lock(&pool->lock);
-    keep = keep && pool->count < SCRATCH_POOL;
+    bool keep = pool->count < SCRATCH_POOL;
     if (keep) {
         scratch->next = pool->first;
         pool->first = scratch;
@@ -79,4 +92,37 @@ void scratch_pool_free(struct scratch_pool *pool)
     }
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool);
+}
+
+struct block_slot *scratch_find(struct read_scratch *scratch, const struct segment *segment, uint64_t offset)
+{
+    for (unsigned i = 0; i < SCRATCH_SLOTS; i++) {
+        struct block_slot *slot = &scratch->slots[i];
+        if (slot->segment == segment && slot->offset == offset) {
+            slot->used = ++scratch->clock;
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+struct block_slot *scratch_oldest(struct read_scratch *scratch)
+{
+    struct block_slot *oldest = &scratch->slots[0];
+    for (unsigned i = 1; i < SCRATCH_SLOTS; i++) {
+        if (scratch->slots[i].used < oldest->used)
+            oldest = &scratch->slots[i];
+    }
+    oldest->segment = NULL;
+    oldest->used = ++scratch->clock;
+    return oldest;
+}
+
+void scratch_trim(struct read_scratch *scratch)
+{
+    for (unsigned i = 0; i < SCRATCH_SLOTS; i++) {
+        const struct batch *batch = &scratch->slots[i].batch;
+        if (batch->msgpack.capacity > SCRATCH_BYTES_KEPT || batch->capacity > 2 * BLOCK_POINTS_MAX)
+            empty_slot(&scratch->slots[i]);
+    }
 }

@@ -2,6 +2,7 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* ---- life ---- */
@@ -24,8 +25,23 @@ void store_snapshot_close(struct store_snapshot *snapshot)
 {
     if (!snapshot)
         return;
+    scratch_give(snapshot->scratch, atomic_load(&snapshot->kept));
     files_moment_free(snapshot->moment);
     free(snapshot);
+}
+
+struct read_scratch *snapshot_scratch_take(struct store_snapshot *snapshot)
+{
+    struct read_scratch *scratch = atomic_exchange(&snapshot->kept, NULL);
+    return scratch ? scratch : scratch_take(snapshot->scratch);
+}
+
+void snapshot_scratch_give(struct store_snapshot *snapshot, struct read_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    scratch_trim(scratch);
+    scratch_give(snapshot->scratch, atomic_exchange(&snapshot->kept, scratch));
 }
 
 /* ---- parts ---- */
@@ -174,23 +190,28 @@ static uint32_t count_until(const struct batch *batch, double time)
     return low;
 }
 
-static int index_in_segment(struct scratch_pool *pool, const struct part *part, double time,
+static int index_in_segment(struct store_snapshot *snapshot, const struct part *part, double time,
     uint64_t *ret_index, struct error *ret_error)
 {
     struct segment_block block;
     uint32_t number;
-    struct read_scratch *scratch = scratch_take(pool);
+    struct read_scratch *scratch = snapshot_scratch_take(snapshot);
+    struct block_slot *slot = NULL;
     if (!scratch)
         return error_set(ret_error, ENOMEM, "out of memory for a read");
     int r = segment_block_after_time(part->segment, &part->series, time, &number, ret_error);
     if (r == 0)
         r = segment_block(part->segment, &part->series, number, &block, ret_error);
     if (r == 0)
+        slot = scratch_find(scratch, part->segment, block.offset);
+    if (r == 0 && !slot) {
+        slot = scratch_oldest(scratch);
         r = segment_read_block(
-            part->segment, &part->series, &block, scratch->columns, true, &scratch->batch, ret_error);
+            part->segment, &part->series, &block, scratch->columns, true, &slot->batch, ret_error);
+    }
     if (r == 0)
-        *ret_index = block.first_index + count_until(&scratch->batch, time);
-    scratch_give(pool, scratch);
+        *ret_index = block.first_index + count_until(&slot->batch, time);
+    snapshot_scratch_give(snapshot, scratch);
     return r;
 }
 
@@ -230,7 +251,7 @@ int store_snapshot_index_of_time(struct store_snapshot *snapshot, uint64_t serie
     if (i == parts.count)
         *ret_index = parts.count > 0 ? parts.list[parts.count - 1].end_index : 0;
     else if (parts.list[i].segment)
-        r = index_in_segment(snapshot->scratch, &parts.list[i], time, ret_index, ret_error);
+        r = index_in_segment(snapshot, &parts.list[i], time, ret_index, ret_error);
     else
         r = index_in_journal(&parts.list[i], time, ret_index, ret_error);
     free(parts.list);

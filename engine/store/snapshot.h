@@ -12,11 +12,17 @@ struct store_snapshot {
     struct files *files;
     struct scratch_pool *scratch;
     struct files_moment *moment;
+    _Atomic(struct read_scratch *) kept; /* of the last reader, with the blocks that it decoded; or NULL */
 };
 
 /* What store_snapshot_open promises (store.h). All are borrowed. */
 int snapshot_open(struct io *io, struct files *files, struct scratch_pool *scratch,
     struct store_snapshot **ret_snapshot, struct error *ret_error);
+
+/* Working memory for one reader of the snapshot, with blocks that an earlier one decoded if no other reader
+ * has it now. To be given back before the snapshot is closed. Any thread. NULL = no memory. */
+struct read_scratch *snapshot_scratch_take(struct store_snapshot *snapshot);
+void snapshot_scratch_give(struct store_snapshot *snapshot, struct read_scratch *scratch); /* accepts NULL */
 
 struct part {
     struct segment *segment; /* NULL: the part is in a journal */

@@ -147,6 +147,9 @@ static void test_cursors_do_not_disturb_each_other(void **state)
         done = 0;
         for (int i = 0; i < 2; i++)
             assert_int_equal(store_cursor_next(cursors[i], &batches[i], NULL), 0);
+        /* others read at the same time, and what they decoded stays with the snapshot */
+        assert_index(snapshot, &points, points.times[at[1] % points.count]);
+        test_range_equal(snapshot, 5, &points, points.count, at[0] / 2, at[0] / 2 + 20);
         for (int i = 0; i < 2; i++) {
             if (!batches[i]) {
                 done++;
