@@ -70,7 +70,7 @@ static void print_text(void *context, const char *text)
 
 int command_inspect(int argc, char **argv)
 {
-    const struct command_line line = {"inspect DB [FILE]",
+    const struct command_line line = {"inspect DB [NAME]",
         "Prints what is in the database's data directory, or in one of its files: a journal, a segment or "
         "the\n"
         "MANIFEST, by its name in DB/data.",

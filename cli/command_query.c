@@ -173,7 +173,7 @@ int command_query(int argc, char **argv)
         {"i2", 0, OPTION_TEXT, "N", "up to the index before N", &query.i2, 0, 0},
         {"limit", 0, OPTION_TEXT, "N", "at most N results; not with an index", &query.limit, 0, 0},
         {"downlink", 0, OPTION_FLAG, NULL, "of the stream's downlink", &query.downlink, 0, 0},
-        {"format", 'f', OPTION_TEXT, "FORMAT", "json (default), ndjson or csv", &format, 0, 0},
+        {"format", 'f', OPTION_TEXT, "json|ndjson|csv", "how they are printed; default json", &format, 0, 0},
     };
     const struct command_line line = {"query DB PATH",
         "Prints the datapoints of the stream PATH (user/device/stream) as JSON, NDJSON or CSV, or what a "

@@ -158,7 +158,7 @@ int command_stream(int argc, char **argv)
     struct cut_options cut_options = {0};
     const char *after = NULL, *keep = NULL;
     const struct option_entry options[] = {
-        {"after", 0, OPTION_TEXT, "T", "cuts the points with a time > T: unix seconds, or now", &after, 0, 0},
+        {"after", 0, OPTION_TEXT, "now|T", "cuts the points with a time > T, in unix seconds", &after, 0, 0},
         {"downlink", 0, OPTION_FLAG, NULL, "cuts the stream's downlink instead", &cut_options.downlink, 0, 0},
         {"keep", 0, OPTION_TEXT, "DIR", "the new folder for what is cut; default: beside DB", &keep, 0, 0},
         {"dry-run", 0, OPTION_FLAG, NULL, "only says what would be cut", &cut_options.dry_run, 0, 0},

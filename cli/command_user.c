@@ -163,8 +163,8 @@ int command_user(int argc, char **argv)
     const struct option_entry options[] = {
         {"email", 0, OPTION_TEXT, "ADDRESS", "of a new user; default NAME@localhost", &command.request.email,
             0, 0},
-        {"role", 0, OPTION_TEXT, "ROLE", "of the user: user (default), admin, or another of the permissions",
-            &command.request.role, 0, 0},
+        {"role", 0, OPTION_TEXT, "user|admin|ROLE",
+            "of the user; default user. ROLE: another one of the permissions", &command.request.role, 0, 0},
         {"password-file", 0, OPTION_TEXT, "FILE", "takes the password from the first line of FILE",
             &command.password_file, 0, 0},
         {"json", 0, OPTION_FLAG, NULL, "lists as JSON", &command.json, 0, 0},

@@ -2,6 +2,17 @@
 #ifndef CONNECTORDB_COMMANDS_H
 #define CONNECTORDB_COMMANDS_H
 
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary; /* one line, which continues "connectordb NAME ..." */
+};
+
+/* In the order of the help; the last one has no name. */
+extern const struct command commands[];
+/* NULL: there is none of this name. */
+const struct command *commands_find(const char *name);
+
 /* Each runs the command of its name as docs/COMMANDS.md describes it, writes results to standard output and
  * errors to standard error, and blocks until it is done. */
 int command_create(int argc, char **argv);

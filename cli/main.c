@@ -10,49 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary;
-};
-
-static const struct command COMMANDS[] = {
-    {"create", command_create, "makes a database directory"},
-    {"start", command_start, "serves a database as a daemon"},
-    {"stop", command_stop, "stops the daemon"},
-    {"run", command_run, "serves a database in the foreground"},
-    {"import", command_import, "reads an export folder into a database"},
-    {"export", command_export, "writes a database to a folder of JSON files"},
-    {"backup", command_backup, "copies a database, also while it is being served"},
-    {"stream", command_stream, "removes points of a stream that are too far ahead"},
-    {"query", command_query, "prints datapoints, or what a script makes of them"},
-    {"user", command_user, "lists, adds and deletes users, changes passwords and roles"},
-    {"passwd", command_passwd, "changes the password of a user"},
-    {"shell", command_shell, "changes a password, as ConnectorDB 0.3 was called for it"},
-    {"check", command_check, "verifies every checksum and invariant of a database"},
-    {"repair", command_repair, "rebuilds a damaged database from what of it is sound"},
-    {"inspect", command_inspect, "prints what is in a database's files"},
-    {"write", command_write, "writes the default configuration or permissions to a file"},
-};
-
-enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
-
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (!strcmp(COMMANDS[i].name, name))
-            return &COMMANDS[i];
-    }
-    return NULL;
-}
-
 static void print_help(void)
 {
     printf("ConnectorDB %s keeps datapoints of sensors, phones and people.\n\n"
            "connectordb COMMAND ...\n\nCommands:\n",
         CONNECTORDB_VERSION);
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        printf("  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+    for (const struct command *command = commands; command->name; command++)
+        printf("  %-10s %s\n", command->name, command->summary);
     printf("\nconnectordb COMMAND --help says more about one of them.\n"
            "connectordb --version and --semver print the version.\n");
 }
@@ -105,7 +69,7 @@ int main(int argc, char **argv)
     int index = find_command_index(argc, argv);
     if (index >= argc)
         return usage_error(NULL, "unknown option '%s'", argv[1]);
-    const struct command *command = find_command(argv[index]);
+    const struct command *command = commands_find(argv[index]);
     if (!command)
         return usage_error(NULL, "unknown command '%s'", argv[index]);
     /* The command first, then the options that stood before it. */

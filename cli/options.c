@@ -12,14 +12,16 @@
 struct common_options common_options;
 
 static bool help_wanted;
+static command_line_observer *observer;
+static void *observer_context;
 
 static const struct option_entry COMMON[] = {
     {.name = "help", .letter = 'h', .type = OPTION_FLAG, .help = "shows this", .target = &help_wanted},
     {.name = "loglevel",
         .letter = 'l',
         .type = OPTION_TEXT,
-        .value = "LEVEL",
-        .help = "debug, info, warn or error",
+        .value = "debug|info|warn|error",
+        .help = "logs lines of this severity and above; default info",
         .target = &common_options.loglevel},
     {.name = "logfile",
         .type = OPTION_TEXT,
@@ -44,17 +46,22 @@ enum {
     CODE_BASE = 256, /* getopt's code of the first option: above all letters */
 };
 
-static bool is_obsolete(const struct option_entry *entry)
+bool option_is_obsolete(const struct option_entry *entry)
 {
     return entry->type == OPTION_OBSOLETE || entry->type == OPTION_OBSOLETE_TEXT;
 }
 
-static bool takes_value(const struct option_entry *entry)
+bool option_takes_value(const struct option_entry *entry)
 {
     return entry->type == OPTION_TEXT || entry->type == OPTION_NUMBER || entry->type == OPTION_OBSOLETE_TEXT;
 }
 
-static const struct option_entry *entry_at(const struct command_line *line, size_t i)
+size_t command_line_option_count(const struct command_line *line)
+{
+    return line->option_count + COMMON_COUNT;
+}
+
+const struct option_entry *command_line_option(const struct command_line *line, size_t i)
 {
     return i < line->option_count ? &line->options[i] : &COMMON[i - line->option_count];
 }
@@ -63,15 +70,18 @@ static void print_help(const struct command_line *line)
 {
     enum { COLUMN = 28 };
     printf("connectordb %s\n\n%s\n\nOptions:\n", line->usage, line->about);
-    for (size_t i = 0; i < line->option_count + COMMON_COUNT; i++) {
-        const struct option_entry *entry = entry_at(line, i);
+    for (size_t i = 0; i < command_line_option_count(line); i++) {
+        const struct option_entry *entry = command_line_option(line, i);
         char left[COLUMN + 64];
-        if (is_obsolete(entry))
+        if (option_is_obsolete(entry))
             continue;
         (void)snprintf(left, sizeof(left), "%c%c%c --%s%s%s", entry->letter ? '-' : ' ',
             entry->letter ? entry->letter : ' ', entry->letter ? ',' : ' ', entry->name,
             entry->value ? " " : "", entry->value ? entry->value : "");
-        printf("  %-*s %s\n", COLUMN, left, entry->help);
+        if (strlen(left) > COLUMN)
+            printf("  %s\n  %-*s %s\n", left, COLUMN, "", entry->help);
+        else
+            printf("  %-*s %s\n", COLUMN, left, entry->help);
     }
 }
 
@@ -112,14 +122,14 @@ static int set_option(const char *command, const struct option_entry *entry, con
 static void fill_getopt(const struct command_line *line, struct option *long_options, char *letters)
 {
     *letters++ = ':';
-    for (size_t i = 0; i < line->option_count + COMMON_COUNT; i++) {
-        const struct option_entry *entry = entry_at(line, i);
-        *long_options++ = (struct option){
-            entry->name, takes_value(entry) ? required_argument : no_argument, NULL, CODE_BASE + (int)i};
+    for (size_t i = 0; i < command_line_option_count(line); i++) {
+        const struct option_entry *entry = command_line_option(line, i);
+        *long_options++ = (struct option){entry->name,
+            option_takes_value(entry) ? required_argument : no_argument, NULL, CODE_BASE + (int)i};
         if (!entry->letter)
             continue;
         *letters++ = entry->letter;
-        if (takes_value(entry))
+        if (option_takes_value(entry))
             *letters++ = ':';
     }
     *long_options = (struct option){0};
@@ -129,10 +139,10 @@ static void fill_getopt(const struct command_line *line, struct option *long_opt
 static const struct option_entry *find_entry(const struct command_line *line, int code)
 {
     if (code >= CODE_BASE)
-        return entry_at(line, (size_t)(code - CODE_BASE));
-    for (size_t i = 0; i < line->option_count + COMMON_COUNT; i++) {
-        if (entry_at(line, i)->letter == (char)code)
-            return entry_at(line, i);
+        return command_line_option(line, (size_t)(code - CODE_BASE));
+    for (size_t i = 0; i < command_line_option_count(line); i++) {
+        if (command_line_option(line, i)->letter == (char)code)
+            return command_line_option(line, i);
     }
     return NULL;
 }
@@ -156,6 +166,12 @@ static const char *option_value(int code, const char *text)
     return code < CODE_BASE && text && *text == '=' ? text + 1 : text;
 }
 
+void command_line_observe(command_line_observer *function, void *context)
+{
+    observer = function;
+    observer_context = context;
+}
+
 bool command_line_parse(
     const struct command_line *line, int argc, char **argv, char ***ret_arguments, int *ret_exit_code)
 {
@@ -163,8 +179,12 @@ bool command_line_parse(
     char letters[2 * OPTIONS_MAX + 2];
     const char *command = argv[0];
     int code;
-    fill_getopt(line, long_options, letters);
     *ret_exit_code = EXIT_GOOD;
+    if (observer) {
+        observer(observer_context, line);
+        return false;
+    }
+    fill_getopt(line, long_options, letters);
     optind = 0; /* glibc: start anew */
     opterr = 0;
     while (
