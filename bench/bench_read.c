@@ -3,7 +3,7 @@
 #include "bench_common.h"
 #include "generate.h"
 
-#include "json_points.h"
+#include "points_output.h"
 #include "series_print.h"
 #include "store.h"
 
@@ -25,6 +25,7 @@ struct reading {
     uint64_t series_id;
     uint64_t points; /* of each series */
     const char *script;
+    struct points_output output; /* how datapoints are printed */
     uint32_t lookup_points;
     uint64_t lookups;
     uint64_t random_state;
@@ -46,21 +47,22 @@ static void read_range(struct reading *reading, uint64_t from, uint64_t to)
     struct store_cursor *cursor;
     const struct batch *batch;
     struct error error = {0};
-    uint64_t count = 0;
+    struct points_text *text = &reading->output.text;
+    text->printed = 0;
     bench_must(store_snapshot_open(reading->store, &snapshot, &error), &error);
     bench_must(store_cursor_open(snapshot, reading->series_id, from, to, false, &cursor, &error), &error);
     for (;;) {
         bench_must(store_cursor_next(cursor, &batch, &error), &error);
         if (!batch)
             break;
-        bench_must(json_points_print(&sink, batch, count == 0), &sink.error);
-        count += batch->count;
+        bench_must(points_text_print(&sink, text, batch), &sink.error);
     }
     bench_must(sink_flush(&sink), &sink.error);
     store_cursor_close(cursor);
     store_snapshot_close(snapshot);
-    if (count != to - from)
-        bench_fail("read %llu of %llu points", (unsigned long long)count, (unsigned long long)(to - from));
+    if (text->printed != to - from)
+        bench_fail(
+            "read %llu of %llu points", (unsigned long long)text->printed, (unsigned long long)(to - from));
     reading->text_bytes = sink.total;
 }
 
@@ -68,6 +70,28 @@ static void read_series(void *context)
 {
     struct reading *reading = context;
     read_range(reading, 0, reading->points);
+}
+
+static void bench_formats(struct reading *reading)
+{
+    static const struct {
+        const char *name;
+        enum points_format format;
+        struct points_output_texts texts;
+    } FORMATS[] = {{"NDJSON", POINTS_NDJSON, {0}}, {"CSV", POINTS_CSV, {0}},
+        {"CSV with RFC 3339 times", POINTS_CSV, {.time = "rfc3339", .tz = "Europe/Berlin"}}};
+    char work[128];
+    struct error error = {0};
+    reading->series_id = (uint64_t)GENERATE_SENSOR + 1;
+    for (size_t i = 0; i < sizeof(FORMATS) / sizeof(FORMATS[0]); i++) {
+        struct points_output *output = &reading->output;
+        bench_must(points_output_open(FORMATS[i].format, false, &FORMATS[i].texts, output, &error), &error);
+        struct bench_result result = bench_run(1, 5, NULL, read_series, reading);
+        snprintf(
+            work, sizeof(work), "read a series as %s, %s", FORMATS[i].name, generate_name(GENERATE_SENSOR));
+        bench_row(work, reading->points, reading->text_bytes, 0, &result);
+        points_output_close(output); /* JSON again */
+    }
 }
 
 static void run_script(void *context)
@@ -184,6 +208,7 @@ int main(int argc, char **argv)
         snprintf(work, sizeof(work), "read a series as JSON, %s", generate_name(kind));
         bench_row(work, reading.points, reading.text_bytes, 0, &result);
     }
+    bench_formats(&reading);
     bench_scripts(&reading, GENERATE_SENSOR);
     bench_scripts(&reading, GENERATE_COUNTER);
     reading.series_id = 1;

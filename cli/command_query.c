@@ -81,24 +81,23 @@ static int query_stream(
 
 /* ---- standard input ---- */
 
-static int print_run(struct script_run *run, uint64_t limit, enum points_format format, struct sink *output,
+static int print_run(struct script_run *run, uint64_t limit, struct points_text *text, struct sink *output,
     struct error *ret_error)
 {
     const struct batch *batch;
     struct batch part;
     uint64_t count = 0;
-    struct points_text text = {.format = format};
-    int r = points_text_begin(output, &text);
+    int r = points_text_begin(output, text);
     while (r == 0 && (limit == 0 || count < limit) && (r = script_run_next(run, &batch, ret_error)) == 0 &&
            batch) {
         uint64_t left = limit > 0 ? limit - count : batch->count;
         batch_slice(batch, 0, left < batch->count ? (uint32_t)left : batch->count, &part);
-        r = points_text_print(output, &text, &part);
+        r = points_text_print(output, text, &part);
         count += part.count;
     }
     if (r == 0)
-        r = points_text_end(output, &text);
-    if (r == 0 && format == POINTS_JSON)
+        r = points_text_end(output, text);
+    if (r == 0 && text->format == POINTS_JSON)
         r = sink_write(output, "\n", 1);
     if (r == 0)
         r = sink_flush(output);
@@ -112,8 +111,11 @@ static int query_input(const struct stream_query *query, struct sink *output, st
     struct points_input *input = NULL;
     struct script *script = NULL;
     struct script_run *run = NULL;
+    struct points_output printed = {0};
     struct range range;
     int r = stream_query_range(query, &range, ret_error);
+    if (r == 0)
+        r = points_output_open(query->format, false, &query->output, &printed, ret_error);
     if (r == 0)
         r = script_compile(text, strlen(text), NULL, &script, ret_error);
     if (r == 0)
@@ -121,10 +123,11 @@ static int query_input(const struct stream_query *query, struct sink *output, st
     if (r == 0 && script_run_open(script, points_input_next, input, &run) < 0)
         r = error_set(ret_error, ENOMEM, "out of memory for a script");
     if (r == 0)
-        r = print_run(run, range.limit, query->format, output, ret_error);
+        r = print_run(run, range.limit, &printed.text, output, ret_error);
     script_run_close(run);
     points_input_close(input);
     script_free(script);
+    points_output_close(&printed);
     return r;
 }
 
@@ -135,6 +138,11 @@ static int check_arguments(char **arguments, const struct stream_query *query)
     struct range range;
     struct error error = {0};
     bool input = !strcmp(arguments[0], "-");
+    struct points_output output;
+    int r = points_output_open(query->format, false, &query->output, &output, &error);
+    points_output_close(&output);
+    if (r < 0)
+        return usage_error("query", "%s", error.message);
     if (input && arguments[1])
         return usage_error("query", "reads standard input, which has no '%s'", arguments[1]);
     if (input && (query->i1 || query->i2 || query->t1 || query->t2 || query->downlink))
@@ -174,6 +182,12 @@ int command_query(int argc, char **argv)
         {"limit", 0, OPTION_TEXT, "N", "at most N results; not with an index", &query.limit, 0, 0},
         {"downlink", 0, OPTION_FLAG, NULL, "of the stream's downlink", &query.downlink, 0, 0},
         {"format", 'f', OPTION_TEXT, "json|ndjson|csv", "how they are printed; default json", &format, 0, 0},
+        {"time", 0, OPTION_TEXT, "unix|rfc3339", "CSV: how times are printed; default unix",
+            &query.output.time, 0, 0},
+        {"tz", 0, OPTION_TEXT, "ZONE", "CSV: the time zone of rfc3339, such as Europe/Berlin or Local; UTC",
+            &query.output.tz, 0, 0},
+        {"columns", 0, OPTION_TEXT, "NAMES", "CSV: these members of objects (a,b), each as a column",
+            &query.output.columns, 0, 0},
     };
     const struct command_line line = {"query DB PATH",
         "Prints the datapoints of the stream PATH (user/device/stream) as JSON, NDJSON or CSV, or what a "

@@ -124,6 +124,7 @@ static int refuse_login(const char *command, const struct remote_login *login)
 int command_export(int argc, char **argv)
 {
     long threads = 0;
+    const char *format = "json";
     struct transfer_options transfer_options = {0};
     struct remote_login login = {0};
     const struct option_entry options[] = {
@@ -135,6 +136,9 @@ int command_export(int argc, char **argv)
         {"password-file", 0, OPTION_TEXT, "FILE", "URL: the password is its first line", &login.password_file,
             0, 0},
         {"cacert", 0, OPTION_TEXT, "FILE", "URL: certificates to verify the server by", &login.ca_file, 0, 0},
+        {"format", 'f', OPTION_TEXT, "json|csv",
+            "default json; csv: for other programs, without passwords and keys; import refuses it", &format,
+            0, 0},
     };
     const struct command_line line = {"export DB|URL DIR [PATH...]",
         "Writes one moment of the database into the new folder DIR: a file of JSON datapoints for every\n"
@@ -150,6 +154,13 @@ int command_export(int argc, char **argv)
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
+    transfer_options.csv = !strcmp(format, "csv");
+    if (!transfer_options.csv && strcmp(format, "json") != 0)
+        return usage_error(argv[0], "--format must be json or csv, not '%s'", format);
+    if (remote_is_url(arguments[0]) && transfer_options.csv)
+        return usage_error(argv[0],
+            "--format csv is for a database, not for a URL: export to a folder, import "
+            "that into a database, and export it as CSV");
     if (remote_is_url(arguments[0]))
         return run_remote(false, arguments, &login, &transfer_options, threads);
     exit_code = refuse_login(argv[0], &login);

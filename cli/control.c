@@ -64,9 +64,10 @@ static json_t *pack_request(
         json_decref(filters);
         return NULL;
     }
-    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command", control_command_name(command),
+    return json_pack("{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b,s:b}", "command", control_command_name(command),
         "directory", directory, "filters", filters, "threads", (int)options->threads, "resume",
-        options->resume, "restart", options->restart, "sort", options->sort, "skip_meta", options->skip_meta);
+        options->resume, "restart", options->restart, "sort", options->sort, "skip_meta", options->skip_meta,
+        "csv", options->csv);
 }
 
 typedef bool (*unpack_result)(json_t *object, void *ret_result);
@@ -191,11 +192,12 @@ int control_query(struct control_connection *connection, const struct stream_que
 {
     json_t *answer = NULL;
     struct error error;
-    json_t *request = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "command", "query", "path",
-        query->path, "downlink", query->downlink, "format", (int)query->format, "transform", query->transform,
-        "i1", query->i1, "i2", query->i2, "t1", query->t1, "t2", query->t2, "limit", query->limit);
+    json_t *request = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "command",
+        "query", "path", query->path, "downlink", query->downlink, "format", (int)query->format, "transform",
+        query->transform, "i1", query->i1, "i2", query->i2, "t1", query->t1, "t2", query->t2, "limit",
+        query->limit, "time", query->output.time, "tz", query->output.tz, "columns", query->output.columns);
     if (!request)
-        return error_set(ret_error, EINVAL, "the path or the script is no UTF-8");
+        return error_set(ret_error, EINVAL, "the path, the script or a column is no UTF-8");
     int r = control_send(connection, request);
     if (r < 0)
         return error_set(ret_error, -r, "cannot talk to the server of the database: %s", strerrordesc_np(-r));

@@ -1,15 +1,16 @@
 /* The protocol of the control socket, DIR/connectordb.sock: one JSON object on each line.
  *
  *   client  {"command": "export" | "import" | "backup", "directory": an absolute path,
- *           "filters": [path, ...], "threads": n, "resume": b, "restart": b, "sort": b, "skip_meta": b}
- *   server  {"progress": {...}}, any number of times, then {"result": {...}} or
+ *           "filters": [path, ...], "threads": n, "resume": b, "restart": b, "sort": b, "skip_meta": b,
+ * "csv": b} server  {"progress": {...}}, any number of times, then {"result": {...}} or
  *           {"error": {"code": errno, "message": "..."}}
  *   client  {"command": "cut", "directory": an absolute path, "path": "user/device/stream", "after": seconds,
  *           "downlink": b, "dry_run": b}
  *   server  the same, with {"cut": {...}} as the result
  *
  *   client  {"command": "query", "path": "user/device/stream", "downlink": b, "format": enum points_format,
- *           "transform", "i1", "i2", "t1", "t2", "limit": each a string, if there is one}
+ *           "transform", "i1", "i2", "t1", "t2", "limit", "time", "tz", "columns": each a string, if there
+ *           is one}
  *   server  any number of times {"bytes": n} and behind the line n bytes of output, then {"printed": true} or
  *           the error
  *

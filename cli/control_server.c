@@ -129,10 +129,11 @@ static int read_query(struct control_request *request, struct error *ret_error)
 {
     int downlink, format;
     struct stream_query *query = &request->query;
-    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:b,s:i,s?s,s?s,s?s,s?s,s?s,s?s}",
-            "command", &request->command, "path", &query->path, "downlink", &downlink, "format", &format,
-            "transform", &query->transform, "i1", &query->i1, "i2", &query->i2, "t1", &query->t1, "t2",
-            &query->t2, "limit", &query->limit) ||
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT,
+            "{s:s,s:s,s:b,s:i,s?s,s?s,s?s,s?s,s?s,s?s,s?s,s?s,s?s}", "command", &request->command, "path",
+            &query->path, "downlink", &downlink, "format", &format, "transform", &query->transform, "i1",
+            &query->i1, "i2", &query->i2, "t1", &query->t1, "t2", &query->t2, "limit", &query->limit, "time",
+            &query->output.time, "tz", &query->output.tz, "columns", &query->output.columns) ||
         format < POINTS_JSON || format > POINTS_CSV)
         return bad_request(ret_error);
     query->format = (enum points_format)format;
@@ -143,10 +144,10 @@ static int read_query(struct control_request *request, struct error *ret_error)
 static int read_transfer(struct control_request *request, struct error *ret_error)
 {
     json_t *filters;
-    int threads, resume, restart, sort, skip_meta;
-    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b}", "command",
+    int threads, resume, restart, sort, skip_meta, csv;
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:o,s:i,s:b,s:b,s:b,s:b,s:b}", "command",
             &request->command, "directory", &request->directory, "filters", &filters, "threads", &threads,
-            "resume", &resume, "restart", &restart, "sort", &sort, "skip_meta", &skip_meta) ||
+            "resume", &resume, "restart", &restart, "sort", &sort, "skip_meta", &skip_meta, "csv", &csv) ||
         request->directory[0] != '/' || threads < 0)
         return bad_request(ret_error);
     request->options.threads = (unsigned)threads;
@@ -154,6 +155,7 @@ static int read_transfer(struct control_request *request, struct error *ret_erro
     request->options.restart = restart;
     request->options.sort = sort;
     request->options.skip_meta = skip_meta;
+    request->options.csv = csv;
     return read_filters(request, filters, ret_error);
 }
 

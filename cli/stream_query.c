@@ -74,13 +74,13 @@ static int resolve(const struct range *range, bool script, uint64_t length, stru
 }
 
 static int print_series(const struct series_range *series, const struct script *script, uint64_t limit,
-    struct points_text text, struct sink *sink, struct error *ret_error)
+    struct points_text *text, struct sink *sink, struct error *ret_error)
 {
-    (void)points_text_begin(sink, &text);
-    int r = series_print(sink, series, script, limit, &text, ret_error);
+    (void)points_text_begin(sink, text);
+    int r = series_print(sink, series, script, limit, text, ret_error);
     if (r == 0)
-        (void)points_text_end(sink, &text);
-    if (r == 0 && text.format == POINTS_JSON)
+        (void)points_text_end(sink, text);
+    if (r == 0 && text->format == POINTS_JSON)
         (void)sink_write(sink, "\n", 1);
     if (r == 0)
         r = sink_flush(sink);
@@ -93,8 +93,11 @@ int stream_query_print(
     struct series_range series = {0};
     struct store_series state = {0};
     struct script *script = NULL;
+    struct points_output output = {0};
     struct range range;
     int r = stream_query_range(query, &range, ret_error);
+    if (r == 0)
+        r = points_output_open(query->format, query->downlink, &query->output, &output, ret_error);
     if (r == 0 && query->transform)
         r = script_compile(query->transform, strlen(query->transform), NULL, &script, ret_error);
     if (r == 0)
@@ -106,9 +109,9 @@ int stream_query_print(
     if (r == 0)
         r = resolve(&range, script, state.length, &series, ret_error);
     if (r == 0)
-        r = print_series(&series, script, range.by_index ? 0 : range.limit,
-            (struct points_text){.format = query->format, .senders = query->downlink}, sink, ret_error);
+        r = print_series(&series, script, range.by_index ? 0 : range.limit, &output.text, sink, ret_error);
     store_snapshot_close(series.snapshot);
     script_free(script);
+    points_output_close(&output);
     return r;
 }

@@ -4,7 +4,7 @@
 
 #include "database.h"
 #include "error.h"
-#include "points_text.h"
+#include "points_output.h"
 #include "range.h"
 #include "sink.h"
 
@@ -15,6 +15,7 @@ struct stream_query {
     const char *path; /* user/device/stream */
     bool downlink;
     enum points_format format;
+    struct points_output_texts output; /* of CSV */
     const char *transform;
     const char *i1, *i2, *t1, *t2, *limit; /* as the REST API takes them; none of them: the whole stream */
 };

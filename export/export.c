@@ -7,9 +7,9 @@
 #include "file_writer.h"
 #include "filter.h"
 #include "folder.h"
-#include "json_points.h"
 #include "layout.h"
 #include "meter.h"
+#include "points_text.h"
 #include "pool.h"
 #include "walk.h"
 
@@ -29,6 +29,7 @@ struct exporter {
     int folder_file; /* of the directory, opened before anything was written: see seal_folder */
     struct database_snapshot snapshot; /* of the caller */
     const struct export_tail *tail;    /* NULL = everything */
+    bool csv;                          /* instead of JSON, and nothing that logs in */
     struct filters filters;
     struct meter meter;
     struct pool *pool;
@@ -107,9 +108,9 @@ static int finish_file(struct data_file *file, struct sink *sink, struct error *
 static int print_series(
     struct exporter *export, struct sink *sink, struct store_cursor *cursor, struct error *ret_error)
 {
-    bool first = true;
+    struct points_text text = {.format = export->csv ? POINTS_CSV : POINTS_JSON, .senders = export->csv};
     uint64_t counted = 0; /* bytes the meter knows of */
-    (void)sink_write(sink, "[", 1);
+    (void)points_text_begin(sink, &text);
     for (;;) {
         const struct batch *batch;
         int r = meter_check_cancelled(&export->meter, ret_error);
@@ -119,14 +120,13 @@ static int print_series(
             return r;
         if (!batch)
             break;
-        if (json_points_print(sink, batch, first) < 0)
+        if (points_text_print(sink, &text, batch) < 0)
             return error_set(ret_error, -sink->failed, "%s", sink->error.message);
-        first = false;
         uint64_t bytes = sink->total + sink->used;
         meter_add(&export->meter, batch->count, bytes - counted);
         counted = bytes;
     }
-    if (sink_write(sink, "]", 1) < 0)
+    if (points_text_end(sink, &text) < 0)
         return error_set(ret_error, -sink->failed, "%s", sink->error.message);
     meter_add(&export->meter, 0, sink->total + sink->used - counted);
     return 0;
@@ -178,11 +178,13 @@ static int run_job(void *context, unsigned worker, void *argument, struct error 
         r = file_write_new(
             path, LAYOUT_DESCRIPTION_MODE, job->description.buffer, job->description.used, false, ret_error);
     if (r == 0)
-        r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_DATA, ret_error);
+        r = layout_path(path, directory, job->user, job->device, job->stream,
+            export->csv ? LAYOUT_DATA_CSV : LAYOUT_DATA, ret_error);
     if (r == 0)
         r = write_series(export, export->buffers[worker], path, job->series_id, ret_error);
     if (r == 0 && job->downlink) {
-        r = layout_path(path, directory, job->user, job->device, job->stream, LAYOUT_DOWNLINK, ret_error);
+        r = layout_path(path, directory, job->user, job->device, job->stream,
+            export->csv ? LAYOUT_DOWNLINK_CSV : LAYOUT_DOWNLINK, ret_error);
         if (r == 0)
             r = write_series(export, export->buffers[worker], path, job->downlink_series_id, ret_error);
     }
@@ -244,8 +246,9 @@ static int export_user(void *context, const struct user *user, struct error *ret
     int r = layout_path(path, export->directory, user->name, NULL, NULL, NULL, ret_error);
     if (r == 0)
         r = folder_make_directory(path, ret_error);
-    if (r == 0)
-        r = layout_path(path, export->directory, user->name, NULL, NULL, LAYOUT_USER, ret_error);
+    if (r < 0 || export->csv)
+        return r;
+    r = layout_path(path, export->directory, user->name, NULL, NULL, LAYOUT_USER, ret_error);
     return r < 0 ? r : print_and_write(path, describe_user, user, ret_error);
 }
 
@@ -257,8 +260,9 @@ static int export_device(
     int r = layout_path(path, export->directory, user->name, device->name, NULL, NULL, ret_error);
     if (r == 0)
         r = folder_make_directory(path, ret_error);
-    if (r == 0)
-        r = layout_path(path, export->directory, user->name, device->name, NULL, LAYOUT_DEVICE, ret_error);
+    if (r < 0 || export->csv)
+        return r;
+    r = layout_path(path, export->directory, user->name, device->name, NULL, LAYOUT_DEVICE, ret_error);
     return r < 0 ? r : print_and_write(path, describe_device, device, ret_error);
 }
 
@@ -323,15 +327,10 @@ static int write_all(struct exporter *export, struct error *ret_error)
     return r;
 }
 
-/* Makes everything durable, then says so with connectordb.json, which is there complete or not at all. Small
- * files and directories are synced by one syncfs instead of one flush each: with thousands of streams that is
- * seconds instead of minutes. It reports any failed write since folder_file was opened (Linux 5.8 and later).
- */
-static int seal_folder(struct exporter *export, struct error *ret_error)
+/* Writes connectordb.json, which is there complete or not at all. */
+static int write_folder_file(const struct exporter *export, struct error *ret_error)
 {
     char path[PATH_MAX], new_path[PATH_MAX];
-    if (syncfs(export->folder_file) < 0)
-        return error_set(ret_error, errno, "%s: cannot sync: %s", export->directory, strerrordesc_np(errno));
     int r = layout_path(path, export->directory, NULL, NULL, NULL, LAYOUT_FOLDER, ret_error);
     if (r == 0)
         r = layout_path(new_path, export->directory, NULL, NULL, NULL, LAYOUT_FOLDER_NEW, ret_error);
@@ -341,6 +340,19 @@ static int seal_folder(struct exporter *export, struct error *ret_error)
         r = folder_sync_file(new_path, ret_error);
     if (r == 0 && rename(new_path, path) < 0)
         r = error_set(ret_error, errno, "%s: cannot make: %s", path, strerrordesc_np(errno));
+    return r;
+}
+
+/* Makes everything durable, then says so with connectordb.json (not of CSV). Small
+ * files and directories are synced by one syncfs instead of one flush each: with thousands of streams that is
+ * seconds instead of minutes. It reports any failed write since folder_file was opened (Linux 5.8 and later).
+ */
+static int seal_folder(struct exporter *export, struct error *ret_error)
+{
+    char path[PATH_MAX];
+    if (syncfs(export->folder_file) < 0)
+        return error_set(ret_error, errno, "%s: cannot sync: %s", export->directory, strerrordesc_np(errno));
+    int r = export->csv ? 0 : write_folder_file(export, ret_error);
     if (r == 0)
         r = folder_sync_directory(export->directory, ret_error);
     if (r == 0)
@@ -416,7 +428,7 @@ end:
 int export_database(struct database *database, const char *directory, const struct transfer_options *options,
     struct transfer_result *ret_result, struct error *ret_error)
 {
-    struct exporter export = {.directory = directory, .folder_file = -1};
+    struct exporter export = {.directory = directory, .folder_file = -1, .csv = options->csv};
     int r = database_snapshot_open(database, &export.snapshot, ret_error);
     if (r < 0)
         return r;

@@ -11,6 +11,8 @@ const char LAYOUT_DEVICE[] = "device.json";
 const char LAYOUT_STREAM[] = "stream.json";
 const char LAYOUT_DATA[] = "data.json";
 const char LAYOUT_DOWNLINK[] = "downlink.json";
+const char LAYOUT_DATA_CSV[] = "data.csv";
+const char LAYOUT_DOWNLINK_CSV[] = "downlink.csv";
 
 int layout_path(char path[PATH_MAX], const char *directory, const char *user, const char *device,
     const char *stream, const char *file, struct error *ret_error)

@@ -1,6 +1,8 @@
 /* The names of an export folder: the only place that knows them.
  *
- *   DIR/connectordb.json  DIR/U/user.json  DIR/U/D/device.json  DIR/U/D/S/{stream,data,downlink}.json */
+ *   DIR/connectordb.json  DIR/U/user.json  DIR/U/D/device.json  DIR/U/D/S/{stream,data,downlink}.json
+ *
+ * and of its CSV, which is for other programs: DIR/U/D/S/stream.json  DIR/U/D/S/{data,downlink}.csv */
 #ifndef CONNECTORDB_LAYOUT_H
 #define CONNECTORDB_LAYOUT_H
 
@@ -18,11 +20,13 @@ enum {
 extern const char LAYOUT_FOLDER[]; /* connectordb.json */
 extern const char
     LAYOUT_FOLDER_NEW[]; /* what it is called until it is on disk; hidden, so that import ignores it */
-extern const char LAYOUT_USER[];     /* user.json */
-extern const char LAYOUT_DEVICE[];   /* device.json */
-extern const char LAYOUT_STREAM[];   /* stream.json */
-extern const char LAYOUT_DATA[];     /* data.json */
-extern const char LAYOUT_DOWNLINK[]; /* downlink.json */
+extern const char LAYOUT_USER[];         /* user.json */
+extern const char LAYOUT_DEVICE[];       /* device.json */
+extern const char LAYOUT_STREAM[];       /* stream.json */
+extern const char LAYOUT_DATA[];         /* data.json */
+extern const char LAYOUT_DOWNLINK[];     /* downlink.json */
+extern const char LAYOUT_DATA_CSV[];     /* data.csv */
+extern const char LAYOUT_DOWNLINK_CSV[]; /* downlink.csv */
 
 /* "directory/user/device/stream/file" without the parts that are NULL. 0 or -ENAMETOOLONG. */
 int layout_path(char path[PATH_MAX], const char *directory, const char *user, const char *device,

@@ -6,11 +6,13 @@
 #include "sink.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum points_format {
     POINTS_JSON,   /* [{"t":1,"d":5},...], as json_points_print */
     POINTS_NDJSON, /* the same objects, one on each line */
-    POINTS_CSV,    /* RFC 4180 with a header: t,d or t,d,o; lines end in CR LF */
+    POINTS_CSV,    /* RFC 4180 with a header: t,d or t,d,o or t,columns; lines end in CR LF */
 };
 
 /* In CSV, numbers, true and false are as in JSON. null is an empty field. A text is always in quotes, so that
@@ -18,7 +20,15 @@ enum points_format {
  */
 struct points_text {
     enum points_format format;
-    bool senders;     /* CSV has the column o */
+    bool senders; /* CSV has the column o */
+    /* CSV has a column for each of these members of objects instead of d. It is empty where the value has no
+     * such member. */
+    const char *const *columns;
+    size_t column_count;
+    /* CSV has times as RFC 3339 with the offset that this returns, in seconds east of UTC, for a unix time.
+     * NULL: unix seconds. A time outside of the years 0 to 9999 stays unix seconds. */
+    int32_t (*utc_offset)(const void *zone, int64_t seconds);
+    const void *zone;
     uint64_t printed; /* datapoints so far */
 };
 

@@ -29,6 +29,8 @@ struct transfer_options {
     void *context;
     const atomic_bool
         *cancel; /* set by another thread or a signal handler: stop soon with -ECANCELED; may be NULL */
+    bool
+        csv; /* export only: CSV for analysis instead of a folder that can be imported, see export_database */
     /* import only */
     bool resume; /* go on after a killed or cancelled import: users that are there already are skipped, series
                     that were finished are kept; what this import finishes is kept when it fails */
@@ -45,7 +47,10 @@ struct transfer_result {
 
 /* Writes one moment of the database into the new folder `directory` (-EEXIST when it exists): files synced,
  * connectordb.json last. A failed or cancelled export removes what it made. Any thread; inserts go on
- * meanwhile. */
+ * meanwhile.
+ * csv  The datapoints are in data.csv and downlink.csv with the columns t, d and o (points_text.h), beside
+ *      stream.json. There is nothing that logs in: no user.json, no device.json. Without connectordb.json
+ * import refuses the folder. */
 int export_database(struct database *database, const char *directory, const struct transfer_options *options,
     struct transfer_result *ret_result, struct error *ret_error);
 

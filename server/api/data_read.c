@@ -147,7 +147,7 @@ struct selection {
     struct script *script;  /* NULL: the points as they are */
     struct buckets buckets; /* of `every` */
     uint64_t points;        /* of `points`: 0, or downsample to so many */
-    struct points_text text;
+    struct points_output output;
 };
 
 /* An error of the script is the client's, and told to it while nothing has been sent. */
@@ -172,19 +172,19 @@ static bool send_points(struct request *request, struct reading *reading, uint64
     struct error error = {0};
     request->exchange->no_store = true;
     struct sink *sink =
-        http_answer_open(request->exchange, 200, points_format_content(selection->text.format));
-    (void)points_text_begin(sink, &selection->text);
+        http_answer_open(request->exchange, 200, points_format_content(selection->output.text.format));
+    (void)points_text_begin(sink, &selection->output.text);
     const struct series_range range = {reading->snapshot, reading->series_id, from, to};
     uint64_t limit = selection->range.by_index ? 0 : selection->range.limit;
     int r = 0;
     if (selection->buckets.unit != BUCKET_NONE)
-        r = series_buckets_print(sink, &range, &selection->buckets, limit, &selection->text, &error);
+        r = series_buckets_print(sink, &range, &selection->buckets, limit, &selection->output.text, &error);
     else if (selection->points)
-        r = series_downsample_print(sink, &range, selection->points, &selection->text, &error);
+        r = series_downsample_print(sink, &range, selection->points, &selection->output.text, &error);
     else
-        r = series_print(sink, &range, selection->script, limit, &selection->text, &error);
+        r = series_print(sink, &range, selection->script, limit, &selection->output.text, &error);
     if (r == 0)
-        r = points_text_end(sink, &selection->text);
+        r = points_text_end(sink, &selection->output.text);
     bool client_left = sink->failed;
     reading_close(reading); /* before the last bytes wait for the client */
     if (!http_answer_close(request->exchange, r == 0)) {
@@ -216,8 +216,7 @@ static bool select_range(const struct request *request, struct selection *select
     const char *transform = query_value(&request->query, "transform");
     if (range_parse_query(&request->query, &selection->range, &error) < 0)
         return problem_set(problem, 400, "%s", error.message);
-    selection->text.senders =
-        query_flag(&request->query, "downlink") || query_flag(&request->query, "senders");
+    bool senders = query_flag(&request->query, "downlink") || query_flag(&request->query, "senders");
     if (!buckets_parse(&request->query, &selection->buckets, problem))
         return false;
     if (*transform && selection->buckets.unit != BUCKET_NONE)
@@ -226,7 +225,7 @@ static bool select_range(const struct request *request, struct selection *select
         return false;
     if (selection->points && (*transform || selection->buckets.unit != BUCKET_NONE))
         return problem_set(problem, 400, "points excludes every and transform");
-    return points_format_find(request, &selection->text.format, problem) &&
+    return points_format_find(request, senders, &selection->output, problem) &&
            (!*transform ||
                data_transform_compile(request, transform, strlen(transform), &selection->script, problem));
 }
@@ -242,6 +241,7 @@ static bool answer_range(struct request *request, struct problem *problem)
     reading_close(&reading);
     script_free(selection.script);
     buckets_free(&selection.buckets);
+    points_output_close(&selection.output);
     return done;
 }
 

@@ -1,5 +1,6 @@
 #include "points_format.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -68,7 +69,7 @@ static enum points_format accepted(const char *accept)
     return format;
 }
 
-bool points_format_find(
+static bool find_format(
     const struct request *request, enum points_format *ret_format, struct problem *problem)
 {
     const char *name = query_value(&request->query, "format");
@@ -81,6 +82,20 @@ bool points_format_find(
         }
     }
     return !*name || problem_set(problem, 400, "Unknown format; known are json, ndjson, csv");
+}
+
+bool points_format_find(
+    const struct request *request, bool senders, struct points_output *ret_output, struct problem *problem)
+{
+    const struct query *query = &request->query;
+    const struct points_output_texts texts = {
+        query_value(query, "time"), query_value(query, "tz"), query_value(query, "columns")};
+    struct error error = {0};
+    enum points_format format;
+    if (!find_format(request, &format, problem))
+        return false;
+    int r = points_output_open(format, senders, &texts, ret_output, &error);
+    return r == 0 || problem_set(problem, r == -EINVAL ? 400 : 503, "%s", error.message);
 }
 
 enum http_content points_format_content(enum points_format format)

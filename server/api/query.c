@@ -17,7 +17,7 @@ bool query_merge(struct request *request, struct problem *problem)
     struct sequence sequence;
     bool done = body_of_nobody(request, problem) && body_array_read(&body, request, problem) &&
                 query_parts_merge(&parts, body.object, NULL, &sequence, problem) &&
-                query_answer(request, sequence, false, problem);
+                query_answer(request, sequence, NULL, false, problem);
     query_parts_close(&parts);
     body_object_free(&body);
     return done;
@@ -185,6 +185,17 @@ static struct sequence rows_of(const struct dataset_request *dataset)
                         : (struct sequence){dataset_next, dataset->dataset};
 }
 
+/* What a row has: the value of the reference, and the elements. */
+static struct query_columns columns_of(const struct dataset_request *dataset)
+{
+    struct query_columns columns = {0};
+    if (dataset->options.reference.next)
+        columns.names[columns.count++] = "x";
+    for (size_t i = 0; i < dataset->options.element_count; i++)
+        columns.names[columns.count++] = dataset->elements[i].name;
+    return columns;
+}
+
 bool query_dataset(struct request *request, struct problem *problem)
 {
     struct dataset_request dataset = {.parts = {.request = request}};
@@ -192,7 +203,10 @@ bool query_dataset(struct request *request, struct problem *problem)
     bool done = body_of_nobody(request, problem) && body_object_read(&body, request, problem) &&
                 read_dataset(body.object, &dataset, problem) && open_dataset(&dataset, problem);
     bool at_times = dataset.options.reference.next == NULL;
-    done = done && query_answer(request, rows_of(&dataset), at_times, problem);
+    if (done) {
+        const struct query_columns columns = columns_of(&dataset);
+        done = query_answer(request, rows_of(&dataset), dataset.script ? NULL : &columns, at_times, problem);
+    }
     script_run_close(dataset.run);
     script_free(dataset.script);
     dataset_close(dataset.dataset);

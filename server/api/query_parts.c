@@ -286,20 +286,19 @@ static int print_batch(struct sink *sink, const struct batch *batch, bool first,
     return r;
 }
 
-static int print_all(struct sink *sink, struct sequence sequence, enum points_format format,
+static int print_all(struct sink *sink, struct sequence sequence, struct points_text *text,
     bool without_zero_times, struct error *ret_error)
 {
-    struct points_text text = {.format = format};
     const struct batch *batch;
     bool first = true;
-    int r = points_text_begin(sink, &text);
+    int r = points_text_begin(sink, text);
     while (r == 0 && (r = sequence.next(sequence.context, &batch, ret_error)) == 0 && batch &&
            batch->count > 0) {
-        r = format == POINTS_JSON ? print_batch(sink, batch, first, without_zero_times)
-                                  : points_text_print(sink, &text, batch);
+        r = text->format == POINTS_JSON ? print_batch(sink, batch, first, without_zero_times)
+                                        : points_text_print(sink, text, batch);
         first = false;
     }
-    return r == 0 ? points_text_end(sink, &text) : r;
+    return r == 0 ? points_text_end(sink, text) : r;
 }
 
 bool query_answered(struct request *request, int r, const struct error *error, struct problem *problem)
@@ -317,15 +316,23 @@ bool query_answered(struct request *request, int r, const struct error *error, s
     return request_failed(request, r, error, problem);
 }
 
-bool query_answer(
-    struct request *request, struct sequence sequence, bool without_zero_times, struct problem *problem)
+bool query_answer(struct request *request, struct sequence sequence, const struct query_columns *columns,
+    bool without_zero_times, struct problem *problem)
 {
     struct error error = {0};
-    enum points_format format;
-    if (!points_format_find(request, &format, problem))
-        return false;
-    request->exchange->no_store = true;
-    struct sink *sink = http_answer_open(request->exchange, 200, points_format_content(format));
-    int r = print_all(sink, sequence, format, without_zero_times, &error);
-    return query_answered(request, r, &error, problem);
+    struct points_output output = {0};
+    bool done = points_format_find(request, false, &output, problem);
+    if (done) {
+        struct points_text *text = &output.text;
+        if (text->format == POINTS_CSV && text->column_count == 0 && columns) {
+            text->columns = columns->names;
+            text->column_count = columns->count;
+        }
+        request->exchange->no_store = true;
+        struct sink *sink = http_answer_open(request->exchange, 200, points_format_content(text->format));
+        int r = print_all(sink, sequence, text, without_zero_times, &error);
+        done = query_answered(request, r, &error, problem);
+    }
+    points_output_close(&output);
+    return done;
 }

@@ -49,10 +49,18 @@ uint64_t query_parts_first_index(const struct query_parts *parts);
 /* Frees them; accepts zeroed ones. */
 void query_parts_close(struct query_parts *parts);
 
-/* Sends the datapoints as a JSON array. limit: 0 = none. without_zero_times: "t" is left out when it is 0.
+/* The members that all values have. */
+struct query_columns {
+    const char *names[DATASET_ELEMENTS_MAX + 1];
+    size_t count;
+};
+
+/* Sends the datapoints in the format that the request asks for.
+ * columns             of CSV, unless the request names others; NULL = the values in one column
+ * without_zero_times  JSON leaves "t" out when it is 0
  * False: *problem is set, nothing was sent. */
-bool query_answer(
-    struct request *request, struct sequence sequence, bool without_zero_times, struct problem *problem);
+bool query_answer(struct request *request, struct sequence sequence, const struct query_columns *columns,
+    bool without_zero_times, struct problem *problem);
 /* Ends an answer whose printing had the result r: what went wrong after the first byte cuts it off, what went
  * wrong before is a problem. As query_answer. */
 bool query_answered(struct request *request, int r, const struct error *error, struct problem *problem);

@@ -10,7 +10,6 @@ from rest import API
 from tls import TlsTest
 
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients")
-NPM_SECONDS_MAX = 120
 
 
 def needs(*programs):
@@ -32,28 +31,10 @@ class Clients(TlsTest):
         self.assertEqual(done.returncode, 0, f"{done.stdout}{done.stderr}")
         return done.stdout
 
-    def install_packages(self):
-        """The packages of clients/package-lock.json, whose hashes npm compares; the folder that holds them."""
-        folder = os.path.join(self.directory, "javascript")
-        os.mkdir(folder)
-        for name in ("package.json", "package-lock.json", "javascript.js"):
-            shutil.copy(os.path.join(CLIENTS, name), folder)
-        try:
-            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline",
-                                   "--fetch-retries=1", "--fetch-timeout=20000"], cwd=folder, capture_output=True, text=True,
-                                  timeout=NPM_SECONDS_MAX, stdin=subprocess.DEVNULL, check=False)
-        except subprocess.TimeoutExpired:
-            self.skipTest(f"npm did not fetch the package connectordb within {NPM_SECONDS_MAX} s")
-        self.assertNotIn("EINTEGRITY", done.stderr, "a package is not the one of package-lock.json")
-        self.assertNotIn("EUSAGE", done.stderr, "package.json and package-lock.json differ")
-        if done.returncode != 0:
-            self.skipTest(f"npm cannot fetch the package connectordb: {done.stderr[-500:]}")
-        return folder
-
     @needs("node", "npm")
     def test_javascript_client(self):
         """Each method of the npm package connectordb."""
-        folder = self.install_packages()
+        folder = self.npm_packages("clients", "javascript.js")
         self.start_tls()
         said = self.run_client("node", os.path.join(folder, "javascript.js"), self.url,
                                NODE_EXTRA_CA_CERTS=self.file("ca.pem"))

@@ -19,6 +19,7 @@ SOURCE = os.environ.get("CONNECTORDB_SOURCE_DIR") or os.path.dirname(os.path.dir
 SHARED = os.environ.get("CONNECTORDB_SHARED") or os.path.join(SOURCE, "..", "shared")
 SKIPPED = 77
 COMMAND_SECONDS_MAX = 120
+NPM_SECONDS_MAX = 120
 
 
 def program_has_sanitizer():
@@ -139,6 +140,28 @@ class DatabaseTest(unittest.TestCase):
                 if os.stat(folder).st_mode & 0o777 == 0o700:
                     os.chmod(folder, 0o755)
         return copy
+
+    def npm_packages(self, folder, *programs):
+        """The packages of FOLDER/package-lock.json, whose hashes npm compares; the folder that holds them, and the programs.
+        Skips the test where npm cannot fetch them."""
+        source, target = os.path.join(os.path.dirname(os.path.abspath(__file__)), folder), os.path.join(self.directory, folder)
+        missing = [program for program in ("node", "npm") if not shutil.which(program)]
+        if missing:
+            self.skipTest(f"not installed: {', '.join(missing)}")
+        os.mkdir(target)
+        for name in ("package.json", "package-lock.json", *programs):
+            shutil.copy(os.path.join(source, name), target)
+        try:
+            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1",
+                                   "--fetch-timeout=20000"], cwd=target, capture_output=True, text=True, timeout=NPM_SECONDS_MAX,
+                                  stdin=subprocess.DEVNULL, check=False)
+        except subprocess.TimeoutExpired:
+            self.skipTest(f"npm did not fetch the packages of {folder} within {NPM_SECONDS_MAX} s")
+        self.assertNotIn("EINTEGRITY", done.stderr, "a package is not the one of package-lock.json")
+        self.assertNotIn("EUSAGE", done.stderr, "package.json and package-lock.json differ")
+        if done.returncode != 0:
+            self.skipTest(f"npm cannot fetch the packages of {folder}: {done.stderr[-500:]}")
+        return target
 
     def request(self, method, path, body=None, login=None, status=200):
         """One request on its own connection. login: "user:password"; body: bytes, or anything else as JSON."""
