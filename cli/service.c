@@ -6,6 +6,7 @@
 #include "inherited.h"
 #include "log.h"
 #include "server.h"
+#include "service_manager.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -37,15 +38,16 @@ struct service {
 };
 
 /* Those that service_wait takes. SIGHUP reopens the log and reads configuration, permissions and certificate
- * again, and ends the service only when it has neither log nor certificate: then, and for SIGINT, it stays
- * ignored if it was ignored when this process was started (nohup, a job in the background of a script). */
+ * again, and ends the service only when it has neither log nor certificate nor service manager, which means
+ * it is in a terminal: then, and for SIGINT, it stays ignored if it was ignored when this process was started
+ * (nohup, a job in the background of a script). */
 static void fill_signals(sigset_t *signals, bool has_logfile)
 {
     (void)sigemptyset(signals);
     (void)sigaddset(signals, SIGTERM);
     if (!signal_is_ignored(SIGINT))
         (void)sigaddset(signals, SIGINT);
-    if (has_logfile || !signal_is_ignored(SIGHUP))
+    if (has_logfile || service_manager_listens() || !signal_is_ignored(SIGHUP))
         (void)sigaddset(signals, SIGHUP);
 }
 
@@ -178,9 +180,12 @@ static void configuration_changed(void *service)
 
 static void watch_configuration(struct service *service)
 {
+    char target[PATH_MAX]; /* where a symbolic link leads to: changes are seen in that directory */
     const char *path = service->options.paths->configuration;
     if (!service->configuration->watch)
         return;
+    if (realpath(path, target))
+        path = target;
     int r =
         file_watch_start(&path, 1, CONFIGURATION_SETTLE_MS, configuration_changed, service, &service->watch);
     if (r < 0)
@@ -235,6 +240,7 @@ int service_open(const struct service_options *options, struct service **ret_ser
     log_info("%s: %s, process %d, storage by %s", paths->directory, service->greeting, getpid(),
         store_io_name(service->database->store));
     watch_configuration(service);
+    service_manager_ready(service->greeting);
     *ret_service = service;
     return 0;
 failed:
@@ -256,11 +262,14 @@ void service_wait(struct service *service)
         if (sigwait(&signals, &number) != 0)
             continue;
         bool has_tls = service->options.configuration->tls_key != NULL;
-        if (number != SIGHUP || !(service->options.logfile || has_tls))
+        if (number != SIGHUP || !(service->options.logfile || has_tls || service_manager_listens()))
             break;
+        service_manager_reloading();
         reopen_log(service);
         reload(service);
+        service_manager_ready(service->greeting);
     }
+    service_manager_stopping();
     log_info("stopping: %s", strsignal(number));
 }
 

@@ -9,16 +9,23 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+/* Those of syslog(3), whose header has other meanings for our names. */
+enum { PRIORITY_ERROR = 3, PRIORITY_WARNING = 4, PRIORITY_INFO = 6, PRIORITY_DEBUG = 7 };
+
 static const char *const LEVEL_NAMES[] = {"debug", "info", "warn", "error"};
+static const int PRIORITIES[] = {PRIORITY_DEBUG, PRIORITY_INFO, PRIORITY_WARNING, PRIORITY_ERROR};
 
 static struct {
     pthread_rwlock_t lock; /* writers of lines share it; open and close take it alone */
     int file;
+    bool journal; /* the file leads to systemd's journal */
     atomic_int level;
 } state = {.lock = PTHREAD_RWLOCK_INITIALIZER, .file = STDERR_FILENO, .level = LOG_INFO};
 
@@ -33,11 +40,24 @@ bool log_level_parse(const char *name, enum log_level *ret_level)
     return false;
 }
 
+/* JOURNAL_STREAM has the device and inode number of the stream to the journal; standard error may have been
+ * redirected since. */
+static bool is_journal(int file)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat status;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(file, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
 static void replace_file(int file)
 {
+    bool journal = is_journal(file);
     pthread_rwlock_wrlock(&state.lock);
     int old = state.file;
     state.file = file;
+    state.journal = journal;
     pthread_rwlock_unlock(&state.lock);
     if (old != STDERR_FILENO)
         (void)close(old);
@@ -73,6 +93,8 @@ bool log_enabled(enum log_level level)
 
 static size_t put_prefix(char *line, size_t capacity, enum log_level level)
 {
+    if (state.journal)
+        return (size_t)snprintf(line, capacity, "<%d>", PRIORITIES[level]);
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     struct tm parts;
@@ -88,12 +110,12 @@ static void write_line(enum log_level level, const char *format, va_list argumen
     if (!log_enabled(level))
         return;
     char text[LOG_LINE_BYTES_MAX], line[LOG_LINE_BYTES_MAX];
-    size_t end = put_prefix(line, sizeof(line), level);
     int length = vsnprintf(text, sizeof(text), format, arguments);
+    pthread_rwlock_rdlock(&state.lock);
+    size_t end = put_prefix(line, sizeof(line), level);
     if (length >= 0)
         end += escape_text(line + end, sizeof(line) - end, text, strnlen(text, sizeof(text)));
     line[end++] = '\n';
-    pthread_rwlock_rdlock(&state.lock);
     /* A log that cannot be written has nowhere to say so. */
     ssize_t written = write(state.file, line, end);
     (void)written;

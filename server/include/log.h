@@ -1,5 +1,7 @@
-/* The log of the program: one line a call, with the time in ISO 8601 (UTC) and the level. Used by cli/ and
- * server/ only; libraries return errors instead. Never pass keys, passwords or hashes. */
+/* The log of the program: one line a call, with the time in ISO 8601 (UTC) and the level. If standard error
+ * leads to systemd's journal (JOURNAL_STREAM), which notes the time itself, a line there begins with the
+ * priority instead, as "<6>" (sd-daemon(3)). Used by cli/ and server/ only; libraries return errors
+ * instead. Never pass keys, passwords or hashes. */
 #ifndef CONNECTORDB_LOG_H
 #define CONNECTORDB_LOG_H
 

@@ -25,11 +25,13 @@ STUBS = {
     "cmake": f'[ "$1" != --install ] || exec env PATH="$REAL" cmake --install {BUILD} --prefix "$4" >/dev/null',
     # enable --now: runs what the unit says
     "systemctl": '''[ "$2" = --now ] || exit 0
-        $(sed -n 's/^ExecStart=//p' "$HOME/etc/systemd/system/$3.service") --port $PORT >"$HOME/service.log" 2>&1 &
+        unit=$HOME/usr/lib/systemd/system/$3.service
+        eval "$(sed -n "s|/var/lib|$HOME&|; s/^Environment=//p" "$unit")"
+        eval "exec $(sed -n 's/^ExecStart=//p' "$unit") --port $PORT" >"$HOME/service.log" 2>&1 &
         echo $! >"$HOME/service.pid"
         until grep -q "answers at" "$HOME/service.log"; do kill -0 $! || exit 1; sleep 0.02; done''',
 }
-PATHS = {"/var/lib/connectordb": "$HOME/var/lib/connectordb", "/etc/systemd": "$HOME/etc/systemd", "/usr/local": "$HOME/usr"}
+PATHS = {"/var/lib/connectordb": "$HOME/var/lib/connectordb", "/usr/local": "$HOME/usr"}
 
 
 def blocks(path):
@@ -52,7 +54,6 @@ class Pages(DatabaseTest):
         for name in ("samples", "docs"):
             os.symlink(os.path.join(SOURCE, name), os.path.join(self.directory, name))
         os.makedirs(self.file("bin"))
-        os.makedirs(self.file("etc", "systemd", "system"))
         os.makedirs(self.file("tools"))
         for name, text in {**STUBS, "../tools/install-dependencies": ":"}.items():
             self.script(self.file("bin", name), text)
