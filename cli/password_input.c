@@ -1,9 +1,13 @@
 #include "password_input.h"
 
+#include "output.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -32,12 +36,27 @@ static int read_line(
     return size == 0 ? error_set(ret_error, EINVAL, "%s: the password is empty", name) : 0;
 }
 
+/* Some systems give programs their passwords in files that all may read: it is not refused. */
+static void warn_if_others_read(int file, const char *path)
+{
+    char warning[PATH_MAX + 128];
+    struct stat status;
+    if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode) || !(status.st_mode & (S_IRGRP | S_IROTH)))
+        return;
+    (void)snprintf(warning, sizeof(warning),
+        "%s: other users of this machine can read the password (mode %03o): chmod 600 it", path,
+        (unsigned)status.st_mode & 0777);
+    print_warnings(warning);
+}
+
 int password_read(const char *path, char password[PASSWORD_INPUT_BYTES_MAX + 1], struct error *ret_error)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return error_set(ret_error, errno, "%s: %s", path, strerrordesc_np(errno));
     int r = read_line(file, path, password, ret_error);
+    if (r == 0)
+        warn_if_others_read(file, path);
     (void)close(file);
     if (r < 0)
         explicit_bzero(password, PASSWORD_INPUT_BYTES_MAX + 1);

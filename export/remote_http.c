@@ -204,21 +204,33 @@ int remote_send(
 
 /* ---- what answers mean ---- */
 
-int remote_refused(const struct remote_http *http, const char *method, long status, struct error *ret_error)
+/* What a status means; of ConnectorDB 0.3, where it says less, with a part of the message. */
+static int meaning(long status, const char *message)
 {
     static const struct {
         long status;
         int code;
-    } MEANINGS[] = {{401, EACCES}, {404, ENOENT}, {409, EEXIST}, {413, EFBIG}, {429, EBUSY}, {503, EBUSY}};
-    int code = EPROTO;
+        const char *part; /* NULL: whatever the message is */
+    } MEANINGS[] = {
+        {401, EACCES, NULL}, {404, ENOENT, NULL}, {409, EEXIST, NULL}, {413, EFBIG, NULL}, {429, EBUSY, NULL},
+        {503, EBUSY, NULL}, {400, EFBIG, "unexpected end of JSON input"}, /* 0.3 cuts a body at its limit */
+        {403, EEXIST, "UNIQUE constraint failed"},                        /* 0.3 with SQLite */
+        {403, EEXIST, "violates unique constraint"},                      /* 0.3 with PostgreSQL */
+    };
     for (size_t i = 0; i < sizeof(MEANINGS) / sizeof(MEANINGS[0]); i++) {
-        if (MEANINGS[i].status == status)
-            code = MEANINGS[i].code;
+        const char *part = MEANINGS[i].part;
+        if (MEANINGS[i].status == status && (!part || (message && strstr(message, part))))
+            return MEANINGS[i].code;
     }
+    return EPROTO;
+}
+
+int remote_refused(const struct remote_http *http, const char *method, long status, struct error *ret_error)
+{
     json_t *json = json_loadb((const char *)http->answer.data, http->answer.size, 0, NULL);
     const char *message = json_string_value(json_object_get(json, "msg"));
-    int r = error_set(ret_error, code, "%s %s: %ld%s%.400s", method, http->url, status, message ? ": " : "",
-        message ? message : "");
+    int r = error_set(ret_error, meaning(status, message), "%s %s: %ld%s%.400s", method, http->url, status,
+        message ? ": " : "", message ? message : "");
     json_decref(json);
     return r;
 }

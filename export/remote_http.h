@@ -43,8 +43,9 @@ struct remote_request {
  * larger than REMOTE_ANSWER_BYTES_MAX; -EACCES: the server's certificate is not trusted; -ECANCELED. */
 int remote_send(struct remote_http *http, const struct remote_request *request, long *ret_status,
     struct error *ret_error);
-/* Sets the error that an answer means: -EACCES for 401, -ENOENT for 404, -EEXIST for 409, -EBUSY for 429 and
- * 503, -EPROTO otherwise; the message has the request, the status and the server's message. */
+/* Sets the error that an answer means: -EACCES for 401, -ENOENT for 404, -EEXIST for 409, -EFBIG for 413,
+ * -EBUSY for 429 and 503, -EPROTO otherwise; where a server of 0.3 answers 400 or 403 instead of 413 or 409,
+ * its message decides. The message has the request, the status and the server's message. */
 int remote_refused(const struct remote_http *http, const char *method, long status, struct error *ret_error);
 /* Waits before the attempt of that number (from 1), or as long as the server asked for. False: too many
  * attempts, or the transfer is cancelled. */

@@ -9,6 +9,7 @@
 #include "layout.h"
 #include "meter.h"
 #include "pool.h"
+#include "remote_checksum.h"
 #include "tree.h"
 
 #include <errno.h>
@@ -23,8 +24,9 @@ enum {
     APIKEY_BYTES_MAX = 255,
     INSERT_POINTS_FIRST = 256,
     INSERT_POINTS_MOST = 200000,
-    INSERT_BYTES = 2 << 20,    /* of a body, aimed at */
-    KEYED_STREAMS_MAX = 20000, /* with more, inserts have no Idempotency-Key: a server remembers 75,000 */
+    INSERT_BYTES = 2 << 20,      /* of a body, aimed at */
+    INSERT_BYTES_MOST = 8 << 20, /* a larger one is sent in halves: 0.3 takes 10 MiB */
+    KEYED_STREAMS_MAX = 20000,   /* with more, inserts have no Idempotency-Key: a server remembers 75,000 */
 };
 
 struct importer {
@@ -59,24 +61,10 @@ struct series {
     struct json_points *reader;
     struct batch batch;
     uint64_t stored;   /* datapoints that the server has */
-    uint64_t checksum; /* of the datapoints from the first one on, see checksum_add */
+    uint64_t checksum; /* of the datapoints from the first one on, see remote_checksum */
     uint64_t metered;
+    size_t insert_bytes; /* of a body, aimed at: less than INSERT_BYTES where the server takes less */
 };
-
-/* The checksum of a sequence of datapoints, times and values: the same however they are cut into batches. */
-static uint64_t checksum_add(uint64_t sum, const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->count; i++) {
-        uint8_t scratch[9];
-        uint64_t bits;
-        size_t size;
-        double time = batch_time(batch, i);
-        const uint8_t *value = batch_value(batch, i, scratch, &size);
-        memcpy(&bits, &time, sizeof(bits));
-        sum = XXH3_64bits_withSeed(value, size, sum + bits);
-    }
-    return sum;
-}
 
 static long read_file(void *context, void *buffer, size_t size, struct error *ret_error)
 {
@@ -98,7 +86,7 @@ static int read_points(struct series *series, uint32_t most, struct error *ret_e
         (void)atomic_fetch_add(&series->import->senders_lost, lost);
         (void)batch_set_senders(&series->batch, NULL, 0);
     }
-    series->checksum = checksum_add(series->checksum, &series->batch);
+    series->checksum = remote_checksum(series->checksum, &series->batch);
     return r;
 }
 
@@ -165,7 +153,7 @@ static int add_stored(struct series *series, uint64_t from, uint64_t to, uint64_
     do {
         batch_clear(&batch);
         r = json_points_read(reader, &batch, INSERT_POINTS_FIRST * 16, ret_error);
-        *sum = checksum_add(*sum, &batch);
+        *sum = remote_checksum(*sum, &batch);
     } while (r == 1);
     batch_free(&batch);
     json_points_close(reader);
@@ -173,10 +161,10 @@ static int add_stored(struct series *series, uint64_t from, uint64_t to, uint64_
     return r < 0 ? error_prefix(ret_error, "%s", series->http->url) : 0;
 }
 
-/* A size of requests near INSERT_BYTES, from the last one's. */
-static uint32_t next_count(uint64_t points, size_t bytes)
+/* How many points make a request of about `aim` bytes, from the points and bytes of the last one. */
+static uint32_t next_count(size_t aim, uint64_t points, size_t bytes)
 {
-    double next = INSERT_BYTES / ((double)(bytes + 1) / (double)points), most = 8 * (double)points;
+    double next = (double)aim / ((double)(bytes + 1) / (double)points), most = 8 * (double)points;
     next = next < most ? next : most;
     if (next < 1)
         return 1;
@@ -200,7 +188,7 @@ static int verify(struct series *series, struct error *ret_error)
             r = 0;
             continue;
         }
-        count = next_count(to - from, bytes);
+        count = next_count(INSERT_BYTES, to - from, bytes);
         from = to;
     }
     if (r == 0 && sum != series->checksum)
@@ -249,7 +237,8 @@ static int post(struct series *series, const struct sink *body, uint32_t count, 
     return r;
 }
 
-/* Inserts the points of the batch, in halves where the server takes no body of that size. */
+/* Inserts the points of the batch, in halves where the server takes no body of that size. *ret_bytes: grows
+ * by those of the bodies that arrived. */
 static int insert(
     struct series *series, const struct batch *batch, size_t *ret_bytes, struct error *ret_error)
 {
@@ -259,16 +248,23 @@ static int insert(
     (void)sink_write(&body, "[", 1);
     (void)json_points_print(&body, batch, true);
     int r = sink_write(&body, "]", 1);
-    if (r == 0)
+    if ((r < 0 || body.used > INSERT_BYTES_MOST) && batch->count > 1)
+        r = -EFBIG;
+    else if (r < 0)
+        r = error_set(ret_error, -r, "%s: %s", series->path, body.error.message);
+    else
         r = post(series, &body, batch->count, ret_error);
-    *ret_bytes = body.used;
+    size_t bytes = body.used;
     sink_memory_free(&body);
     if (r == 0) {
+        *ret_bytes += bytes;
         series->stored += batch->count;
         meter_points(series, batch->count);
     }
     if (r != -EFBIG || batch->count == 1)
         return r;
+    if (bytes / 2 < series->insert_bytes)
+        series->insert_bytes = bytes / 2 + 1; /* of the requests that follow */
     struct batch half;
     batch_slice(batch, 0, batch->count / 2, &half);
     r = insert(series, &half, ret_bytes, ret_error);
@@ -295,7 +291,7 @@ static int skip_stored(struct series *series, struct error *ret_error)
         struct batch last;
         meter_points(series, series->stored);
         batch_slice(&series->batch, series->batch.count - 1, 1, &last);
-        ours = checksum_add(0, &last);
+        ours = remote_checksum(0, &last);
         int got = add_stored(series, series->stored - 1, series->stored, &theirs, &bytes, ret_error);
         if (got < 0)
             return got;
@@ -321,7 +317,7 @@ static int insert_all(struct series *series, struct error *ret_error)
         done = insert(series, &series->batch, &bytes, ret_error);
         if (done < 0)
             return done;
-        count = next_count(series->batch.count, bytes);
+        count = next_count(series->insert_bytes, series->batch.count, bytes);
     }
     return r < 0 ? r : 0;
 }
@@ -363,10 +359,11 @@ static int run_job(void *context, unsigned worker, void *argument, struct error 
     struct importer *import = context;
     const struct job *job = argument;
     struct remote_http *http = &import->connections[worker];
-    struct series data = {.import = import, .http = http, .job = job};
-    struct series downlink = {.import = import, .http = http, .job = job, .downlink = true};
+    struct series data = {.import = import, .http = http, .job = job, .insert_bytes = INSERT_BYTES};
+    struct series downlink = data;
     int r = http->curl ? 0 : remote_http_open(import->options, http, ret_error);
     http->apikey = job->apikey;
+    downlink.downlink = true;
     meter_set_current(&import->meter, job->user, job->device, job->stream);
     if (r == 0)
         r = import_series(&data, LAYOUT_DATA, ret_error);

@@ -17,11 +17,15 @@ int remote_who(struct remote_http *http, char name[PATH_BYTES_MAX + 1], struct e
 {
     const struct remote_request request = {.method = "GET", .path = "/?q=this"};
     long status;
-    int r = remote_send(http, &request, &status, ret_error);
+    int r;
+    unsigned attempt = 1;
+    do {
+        r = remote_send(http, &request, &status, ret_error);
+        if (r == 0 && status != 200)
+            r = remote_refused(http, "GET", status, ret_error);
+    } while (r == -EBUSY && remote_wait(http, attempt++));
     if (r < 0)
         return r;
-    if (status != 200)
-        return remote_refused(http, "GET", status, ret_error);
     const char *text = (const char *)http->answer.data;
     size_t size = strcspn(text, "\r\n");
     if (strcmp(text, "nobody") == 0)

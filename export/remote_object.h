@@ -10,8 +10,8 @@
 int remote_path(char path[REMOTE_URL_BYTES_MAX], const char *user, const char *device, const char *stream,
     const char *rest, struct error *ret_error);
 
-/* Asks once whether there is a ConnectorDB and who the account is there: "user/device" in `name`. -EACCES:
- * the log-in is refused, or none was given. */
+/* Asks whether there is a ConnectorDB and who the account is there: "user/device" in `name`. Waits for a
+ * server that is busy, not for one that is away. -EACCES: the log-in is refused, or none was given. */
 int remote_who(struct remote_http *http, char name[PATH_BYTES_MAX + 1], struct error *ret_error);
 
 /* Fills the zeroed object from an answer: what is missing is empty or the field's default. where: for

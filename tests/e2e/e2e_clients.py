@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import unittest
+import unittest.mock
 
 import harness
+from folders import make_folder
 from rest import API
 from tls import TlsTest
 
@@ -56,6 +58,21 @@ class Clients(TlsTest):
     def curl(self, path, *arguments):
         return self.run_client("curl", "-sS", "--cacert", self.file("ca.pem"), "-u", "test:test", *arguments,
                                f"{self.url}{API}/{path}")
+
+    def test_our_own_transfers(self):
+        """connectordb import and export with an https:// URL."""
+        points = [{"t": 1500000000 + i, "d": i / 8} for i in range(20000)]
+        folder, out = (os.path.join(self.directory, name) for name in ("folder", "out"))
+        make_folder(folder, {"ann": {"user": {"n": points, "t": [{"t": 1, "d": "a"}]}, "meta": {}}}, version=1)
+        self.start_tls()
+        url = self.url.replace("127.0.0.1", "localhost")
+        with unittest.mock.patch.dict(os.environ, {"CONNECTORDB_PASSWORD": "test"}):
+            refused = harness.command("import", url, folder, "--user", "test", exit_code=1).stderr
+            self.assertIn("certificate", refused)
+            harness.command("import", url, folder, "--user", "test", "--cacert", self.file("ca.pem"))
+            harness.command("export", url, out, "ann", "--user", "test", "--cacert", self.file("ca.pem"))
+        self.assertEqual(harness.canonical(harness.folder_points(out)["ann/user/n/data.json"]),
+                         harness.canonical(harness.folder_points(folder)["ann/user/n/data.json"]))
 
     @needs("curl")
     def test_curl(self):
