@@ -133,7 +133,7 @@ class Notifications(ServiceTest):
         self.fail(f"no {text} in {self.log()}")
 
     def test_a_configuration_behind_a_link_is_watched(self):
-        """As Debian's package has it: the database's configuration is a link to /etc."""
+        """An administrator wants it in /etc."""
         path = os.path.join(self.database, "connectordb.conf")
         target = os.path.join(self.directory, "etc", "connectordb.conf")
         os.mkdir(os.path.dirname(target))
