@@ -28,9 +28,8 @@ bool journals_need_work(struct commit *commit)
     return news;
 }
 
-int journals_check_space(const struct commit *commit, struct error *ret_error)
+int journals_check_space(const struct error *error, struct error *ret_error)
 {
-    const struct error *error = &commit->prepare_error;
     if (!error_is_no_space(error->code))
         return 0;
     return error_set(ret_error, error->code, "no space for the next journal, %s: %s",
@@ -57,7 +56,7 @@ bool commit_wants_spare(struct commit *commit, struct journal_wish *ret_wish)
 void commit_offer_spare(struct commit *commit, struct journal *spare, const struct error *prepare_error)
 {
     (void)pthread_mutex_lock(&commit->lock);
-    commit->prepare_error = prepare_error ? *prepare_error : (struct error){0};
+    commit->spare_error = prepare_error ? *prepare_error : (struct error){0};
     if (spare) {
         CHECK(!commit->spare);
         commit->spare = spare;
@@ -90,7 +89,7 @@ void commit_offer_blocks(
     struct commit *commit, struct journal *journal, uint64_t to, const struct error *fill_error)
 {
     (void)pthread_mutex_lock(&commit->lock);
-    commit->prepare_error = fill_error ? *fill_error : (struct error){0};
+    commit->blocks_error = fill_error ? *fill_error : (struct error){0};
     if (!fill_error) {
         journal->filled_end = to;
         commit->work_asked_for = false;

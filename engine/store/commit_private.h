@@ -39,10 +39,11 @@ struct commit {
     bool committing; /* a thread has the token: it alone writes, syncs and publishes a group */
     bool dead;
     struct error dead_error;
-    uint64_t group_number;      /* of the filling group */
-    uint64_t written_number;    /* of the last group that was written and published */
-    uint32_t freezing;          /* threads that wait for a group to be written */
-    struct error prepare_error; /* code 0 = none: why there is no spare, or no more of the active journal */
+    uint64_t group_number;     /* of the filling group */
+    uint64_t written_number;   /* of the last group that was written and published */
+    uint32_t freezing;         /* threads that wait for a group to be written */
+    struct error spare_error;  /* code 0 = none: why there is no spare, */
+    struct error blocks_error; /* and no more of the active journal */
     uint64_t frame_needed;  /* the size of the largest frame that waits for a journal it fits in; 0 = none */
     uint64_t blocks_needed; /* where the farthest frame ends that waits for blocks of the active journal; 0 =
                                none */
@@ -99,9 +100,9 @@ int commit_use_spare(struct commit *commit, struct error *ret_error);
 
 /* True once when inserts come near the end of what is prepared for them: the background is to be woken. */
 bool journals_need_work(struct commit *commit);
-/* Preparing a journal or blocks found no space, and inserts need not wait for it in vain: the error; else 0.
- */
-int journals_check_space(const struct commit *commit, struct error *ret_error);
+/* Preparing failed with `error` (code 0: it did not) for want of space, and inserts need not wait for it in
+ * vain: the error; else 0. */
+int journals_check_space(const struct error *error, struct error *ret_error);
 
 /* ---- commit_group.c; the lock of commit.c is held where it says so ---- */
 

@@ -60,7 +60,7 @@ int commit_use_spare(struct commit *commit, struct error *ret_error)
     }
     commit->spare_needed = true;
     commit->wake.call(commit->wake.context);
-    int r = journals_check_space(commit, ret_error);
+    int r = journals_check_space(&commit->spare_error, ret_error);
     return r < 0 ? r : 1;
 }
 
@@ -72,7 +72,7 @@ static int ask_for_blocks(struct commit *commit, const struct append *append, st
     if (commit->blocks_needed < end)
         commit->blocks_needed = end;
     commit->wake.call(commit->wake.context);
-    int r = journals_check_space(commit, ret_error);
+    int r = journals_check_space(&commit->blocks_error, ret_error);
     return r < 0 ? r : 1;
 }
 

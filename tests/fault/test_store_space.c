@@ -95,6 +95,31 @@ static unsigned count_files(struct fixture *fixture, const char *prefix)
 
 /* ---- the next journal ---- */
 
+/* There is no space for a further journal of 4 MiB, but for more blocks of the active one. */
+static void inserts_wait_for_blocks_though_no_journal_fits(void **state)
+{
+    (void)state;
+    enum { FREE_BYTES = 1 << 20, INSERTS = 30 };
+    struct fixture fixture;
+    struct error error = {0};
+    set_up(&fixture, true);
+    test_store_close(fixture.store);
+    fixture.options.journal_bytes = 64 << 20;
+    fixture.store = test_store_open(fixture.directory, &fixture.options);
+    atomic_store(&free_bytes, FREE_BYTES);
+    assert_int_equal(store_work(fixture.store, &error), -ENOSPC);
+    for (int i = 0; i < INSERTS; i++) {
+        int r = append_text(fixture.store, 1, ++fixture.time, &error);
+        if (r == -EAGAIN) {
+            (void)store_work(fixture.store, NULL);
+            r = append_text(fixture.store, 1, fixture.time, &error);
+        }
+        if (r != 0)
+            fail_msg("insert %d: %s", i, error.message);
+    }
+    tear_down(&fixture);
+}
+
 static void no_journal_is_begun_that_does_not_fit(void **state)
 {
     (void)state;
@@ -238,6 +263,7 @@ static void attempts_do_not_follow_the_appenders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inserts_wait_for_blocks_though_no_journal_fits),
         cmocka_unit_test(no_journal_is_begun_that_does_not_fit),
         cmocka_unit_test(a_seal_that_did_not_fit_waits_for_space),
         cmocka_unit_test(an_open_says_what_it_needs_and_leaves_nothing),
