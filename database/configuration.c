@@ -29,6 +29,8 @@ enum {
     PROXIES_MAX = 64,
     CONNECTIONS_MAX = 10000,
     FSYNC_INTERVAL_MS_MAX = 60000,
+    METRICS_KEY_BYTES_MIN = 16,
+    METRICS_KEY_BYTES_MAX = 128,
     JOURNAL_BYTES_MIN = 64 << 10, /* both: what store_open takes */
     JOURNAL_BYTES_MAX = 1 << 30,
 };
@@ -531,6 +533,58 @@ static int read_cookie(
     return 0;
 }
 
+/* One that goes into a header field as it is, and is not guessed. */
+static bool is_metrics_key(const char *key)
+{
+    size_t length = strlen(key);
+    for (const char *c = key; *c; c++) {
+        if (*c <= ' ' || *c > '~' || *c == ':')
+            return false;
+    }
+    return length >= METRICS_KEY_BYTES_MIN && length <= METRICS_KEY_BYTES_MAX;
+}
+
+static int read_metrics_key(const char *key, const json_t *value, struct configuration *configuration,
+    const struct key_context *context)
+{
+    static const char *const accesses[] = {"local", "key", "all", "off"};
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    if (strcmp(key, "key") == 0) {
+        if (*text && !is_metrics_key(text))
+            return wrong(context, "16 to 128 letters, digits and signs, without spaces and colons");
+        return read_text(value, &configuration->metrics_key, context);
+    }
+    if (strcmp(key, "access") != 0)
+        return unknown(context, configuration);
+    for (size_t i = 0; i < sizeof(accesses) / sizeof(accesses[0]); i++) {
+        if (strcmp(text, accesses[i]) == 0)
+            return read_text(value, &configuration->metrics_access, context);
+    }
+    return wrong(context, "\"local\", \"key\", \"all\" or \"off\"");
+}
+
+static int read_metrics(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    const char *key;
+    json_t *member;
+    if (!json_is_object(value))
+        return wrong(context, "an object");
+    json_object_foreach((json_t *)value, key, member)
+    {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "metrics.%.40s", key);
+        const struct key_context inner = {context->file, context->text, name, context->error};
+        int r = read_metrics_key(key, member, configuration, &inner);
+        if (r < 0)
+            return r;
+    }
+    if (strcmp(configuration->metrics_access, "key") == 0 && !*configuration->metrics_key)
+        return error_set(context->error, EINVAL, "%s:%u: \"metrics\" with access \"key\" needs a \"key\"",
+            context->file, json_key_line(context->text, context->key));
+    return 0;
+}
+
 /* All keys that are known. Those without a reader meant something to ConnectorDB 0.3 only. */
 static const struct {
     const char *key;
@@ -560,6 +614,7 @@ static const struct {
     {"redirect80", read_redirect80},
     {"acme_challenge", read_acme_challenge},
     {"captcha", read_captcha},
+    {"metrics", read_metrics},
     {"watch", read_watch},
     {"query_display_timer", NULL},
     {"stats_display_timer", NULL},
@@ -609,6 +664,8 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
         .failed_logins_max = 20,
         .trusted_proxies = strdup(""),
         .acme_challenge = strdup(""),
+        .metrics_access = strdup("local"),
+        .metrics_key = strdup(""),
         .connections_max = 1024,
         .session_max_age_s = SESSION_S_DEFAULT,
         .websocket_message_bytes_max = 1 << 20,
@@ -618,7 +675,7 @@ static int set_defaults(struct configuration *configuration, struct error *ret_e
     };
     if (!configuration->hostname || !configuration->siteurl || !configuration->permissions ||
         !configuration->logfile || !configuration->loglevel || !configuration->trusted_proxies ||
-        !configuration->acme_challenge)
+        !configuration->acme_challenge || !configuration->metrics_access || !configuration->metrics_key)
         return error_set(ret_error, ENOMEM, "out of memory for the configuration");
     return 0;
 }
@@ -702,6 +759,8 @@ void configuration_free(struct configuration *configuration)
     free(configuration->tls_key);
     free(configuration->tls_cert);
     free(configuration->acme_challenge);
+    free(configuration->metrics_access);
+    free(configuration->metrics_key);
     free(configuration->unknown);
     *configuration = (struct configuration){0};
 }

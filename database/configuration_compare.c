@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum kind { TEXT, PATH_OF_TLS, FLAG, NUMBER_16, NUMBER_32, NUMBER_64, FSYNC };
+enum kind { TEXT, SECRET, PATH_OF_TLS, FLAG, NUMBER_16, NUMBER_32, NUMBER_64, FSYNC };
 
 #define PLACE(member) offsetof(struct configuration, member)
 
@@ -39,6 +39,8 @@ static const struct setting {
     {"tls.cert", PATH_OF_TLS, PLACE(tls_cert), true},
     {"redirect80", NUMBER_16, PLACE(redirect_port), false},
     {"acme_challenge", TEXT, PLACE(acme_challenge), false},
+    {"metrics.access", TEXT, PLACE(metrics_access), true},
+    {"metrics.key", SECRET, PLACE(metrics_key), true},
     {"cookie.maxage", NUMBER_32, PLACE(session_max_age_s), true},
     {"cookie.remember", FLAG, PLACE(session_remember), true},
     {"websocket.message_limit_bytes", NUMBER_32, PLACE(websocket_message_bytes_max), true},
@@ -64,6 +66,7 @@ static const char *value_text(
     unsigned long long number = 0;
     switch (setting->kind) {
     case TEXT:
+    case SECRET:
     case PATH_OF_TLS:
         return *(char *const *)place ? *(char *const *)place : "";
     case FLAG:
@@ -93,7 +96,8 @@ void configuration_compare(const struct configuration *before, const struct conf
         const char *is = value_text(now, &SETTINGS[i], new, sizeof(new));
         /* TLS as such is neither begun nor ended while a port is open */
         bool live = SETTINGS[i].live && (SETTINGS[i].kind != PATH_OF_TLS || (*was && *is));
+        bool hidden = SETTINGS[i].kind == SECRET && *is;
         if (strcmp(was, is) != 0)
-            differs(context, SETTINGS[i].key, is, live);
+            differs(context, SETTINGS[i].key, hidden ? "another one" : is, live);
     }
 }

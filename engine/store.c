@@ -216,6 +216,35 @@ void store_get_stats(struct store *store, struct store_stats *ret_stats)
     *ret_stats = stats;
 }
 
+static void count_journals(struct store *store, struct store_metrics *metrics)
+{
+    struct version *version = files_version(store->files);
+    for (uint32_t i = 0; i < version->journal_count; i++) {
+        uint64_t end;
+        metrics->journal_bytes += version->journals[i]->file->size;
+        metrics->journals_closed += commit_is_closed(store->commit, version->journals[i], &end);
+    }
+    version_release(version);
+}
+
+void store_get_metrics(struct store *store, struct store_metrics *ret_metrics)
+{
+    struct store_metrics metrics = {.journals_max = store->options.journals_max};
+    store_get_stats(store, &metrics.stats);
+    background_get_metrics(store->background, &metrics);
+    if (store->commit) {
+        commit_get_metrics(store->commit, &metrics);
+        count_journals(store, &metrics);
+        if (!metrics.unready.code && metrics.inserts_waiting > 0 &&
+            metrics.stats.journal_count >= metrics.journals_max)
+            (void)error_set(&metrics.unready, EAGAIN, "inserts wait: %u full journals are not sealed yet",
+                metrics.journals_closed);
+    } else {
+        (void)error_set(&metrics.unready, EROFS, "the store is open for reading only");
+    }
+    *ret_metrics = metrics;
+}
+
 /* ---- the door to the parts ---- */
 
 static int check_writable(const struct store *store, struct error *ret_error)

@@ -27,6 +27,7 @@ static struct {
     int file;
     bool journal; /* the file leads to systemd's journal */
     atomic_int level;
+    _Atomic uint64_t counts[LOG_ERROR + 1];
 } state = {.lock = PTHREAD_RWLOCK_INITIALIZER, .file = STDERR_FILENO, .level = LOG_INFO};
 
 bool log_level_parse(const char *name, enum log_level *ret_level)
@@ -91,6 +92,11 @@ bool log_enabled(enum log_level level)
     return (int)level >= atomic_load_explicit(&state.level, memory_order_relaxed);
 }
 
+uint64_t log_count(enum log_level level)
+{
+    return atomic_load_explicit(&state.counts[level], memory_order_relaxed);
+}
+
 static size_t put_prefix(char *line, size_t capacity, enum log_level level)
 {
     if (state.journal)
@@ -107,6 +113,7 @@ static size_t put_prefix(char *line, size_t capacity, enum log_level level)
 
 static void write_line(enum log_level level, const char *format, va_list arguments)
 {
+    atomic_fetch_add_explicit(&state.counts[level], 1, memory_order_relaxed);
     if (!log_enabled(level))
         return;
     char text[LOG_LINE_BYTES_MAX], line[LOG_LINE_BYTES_MAX];

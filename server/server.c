@@ -37,12 +37,15 @@ static void refuse(void *context, struct http_exchange *exchange, int status, co
 
 static void done(void *context, const struct http_exchange *exchange)
 {
-    (void)context;
+    struct server *server = context;
+    uint64_t duration_ns = clock_monotonic_ns() - exchange->started_ns;
+    request_metrics_add(&server->requests, exchange->route, exchange->status, duration_ns,
+        exchange->body_read, exchange->sent_bytes);
     if (!log_enabled(LOG_DEBUG))
         return;
     log_debug("%s %s %d, %llu bytes in, %llu out, %.3f ms", exchange->method_name, exchange->path,
         exchange->status, (unsigned long long)exchange->body_read, (unsigned long long)exchange->sent_bytes,
-        (double)(clock_monotonic_ns() - exchange->started_ns) / 1e6);
+        (double)duration_ns / 1e6);
 }
 
 static void report(void *context, const char *text)
@@ -264,6 +267,7 @@ static void server_free(struct server *server)
     free(server->tls_certificate);
     free(server->tls_key);
     (void)pthread_mutex_destroy(&server->reload_lock);
+    (void)pthread_mutex_destroy(&server->sizes.lock);
     free(server);
 }
 
@@ -332,6 +336,8 @@ int server_start(struct database *database, const struct configuration *configur
         return error_set(ret_error, ENOMEM, "out of memory");
     bound_allocator();
     (void)pthread_mutex_init(&server->reload_lock, NULL);
+    (void)pthread_mutex_init(&server->sizes.lock, NULL);
+    server->started_s = clock_now_seconds();
     server->database = database;
     server->configuration = configuration;
     server->auth.catalog = database->catalog;

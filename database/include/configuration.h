@@ -41,9 +41,12 @@ struct configuration {
     uint32_t websocket_ping_s, websocket_pong_s; /* websocket.ping_period, pong_wait: 54, 60 */
     /* tls: files in PEM; both NULL = plain HTTP. Relative paths begin in the database's directory. */
     char *tls_key, *tls_cert;
-    bool tls_acme;              /* an acme section of 0.3 is there and enabled; it means nothing */
-    uint16_t redirect_port;     /* redirect80: a port of plain HTTP that leads to HTTPS; 0 = none */
-    char *acme_challenge;       /* new: the folder of /.well-known/acme-challenge/ on that port; "" = none */
+    bool tls_acme;          /* an acme section of 0.3 is there and enabled; it means nothing */
+    uint16_t redirect_port; /* redirect80: a port of plain HTTP that leads to HTTPS; 0 = none */
+    char *acme_challenge;   /* new: the folder of /.well-known/acme-challenge/ on that port; "" = none */
+    char *metrics_access; /* new: metrics.access, who may read /metrics: "local" (loopback addresses, or with
+                             the key), "key", "all" or "off" */
+    char *metrics_key;    /* new: metrics.key, "" = none */
     uint32_t session_max_age_s; /* cookie.maxage: 120 days */
     bool session_remember;      /* cookie.remember: a browser keeps the cookie when it is closed */
     uint64_t script_bytes_max;  /* new: memory of one run */
@@ -58,8 +61,8 @@ int configuration_read(
 void configuration_free(struct configuration *configuration);
 /* Plain HTTP, whatever the file says. */
 void configuration_drop_tls(struct configuration *configuration);
-/* Calls back for each setting in which the two differ, with its key and its value in `now` as text. live: a
- * server can use it at once; otherwise it takes a new start. */
+/* Calls back for each setting in which the two differ, with its key and its value in `now` as text (not that
+ * of a secret). live: a server can use it at once; otherwise it takes a new start. */
 void configuration_compare(const struct configuration *before, const struct configuration *now,
     void (*differs)(void *context, const char *key, const char *value, bool live), void *context);
 /* The default file's text with comments (static). */

@@ -26,6 +26,7 @@ enum {
 /* One kind of work: how the last attempt went and when the next one may be made; under background.c's lock.
  */
 struct task {
+    bool active;
     struct error error; /* code 0 = well */
     struct backoff backoff;
 };
@@ -159,12 +160,20 @@ static bool is_due(struct background *background, const struct task *task)
     return due;
 }
 
+static void begin(struct background *background, struct task *task)
+{
+    (void)pthread_mutex_lock(&background->lock);
+    task->active = true;
+    (void)pthread_mutex_unlock(&background->lock);
+}
+
 /* Notes how an attempt went (r < 0: it failed with this error), and reports it when it failed otherwise than
  * the one before. */
 static void note(struct background *background, struct task *task, int r, const struct error *error)
 {
     (void)pthread_mutex_lock(&background->lock);
     bool news = r < 0 && error->code != task->error.code;
+    task->active = false;
     task->error = r < 0 ? *error : (struct error){0};
     backoff_note(&task->backoff, r < 0, clock_monotonic_ns());
     (void)pthread_mutex_unlock(&background->lock);
@@ -178,6 +187,7 @@ static void note(struct background *background, struct task *task, int r, const 
 static int allocate_blocks(struct background *background, struct error *ret_error)
 {
     struct error error = {0};
+    begin(background, &background->allocate);
     int r = sealer_allocate_blocks(&background->sealer, &error);
     note(background, &background->allocate, r, &error);
     if (r < 0)
@@ -189,6 +199,7 @@ static int allocate_blocks(struct background *background, struct error *ret_erro
 static int prepare_spare(struct background *background, struct error *ret_error)
 {
     struct error error = {0};
+    begin(background, &background->prepare);
     int r = sealer_prepare_spare(&background->sealer, &error);
     note(background, &background->prepare, r, &error);
     if (r < 0)
@@ -201,6 +212,7 @@ static int seal_next(struct background *background, struct error *ret_error)
 {
     struct error error = {0};
     uint64_t bytes;
+    begin(background, &background->seal);
     int r = sealer_seal_next(&background->sealer, &bytes, &error);
     note(background, &background->seal, r, &error);
     if (r == 0)
@@ -223,8 +235,10 @@ static int seal_next(struct background *background, struct error *ret_error)
 static int merge_next(struct background *background, struct error *ret_error)
 {
     struct merge_result result;
+    begin(background, &background->merge);
     int r = merger_merge_next(background->merger, &result, ret_error);
     (void)pthread_mutex_lock(&background->lock);
+    background->merge.active = false;
     background->merged_segments += result.segments;
     background->merged_bytes += result.bytes;
     if (result.damage.code)
@@ -441,5 +455,22 @@ void background_get_stats(struct background *background, struct store_stats *sta
         &background->allocate.error, &background->merge.error, &background->damage_error};
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]) && stats->background_error.code == 0; i++)
         stats->background_error = *errors[i];
+    (void)pthread_mutex_unlock(&background->lock);
+}
+
+void background_get_metrics(struct background *background, struct store_metrics *metrics)
+{
+    const struct task *tasks[STORE_TASKS] = {
+        [STORE_TASK_ALLOCATE] = &background->allocate,
+        [STORE_TASK_PREPARE] = &background->prepare,
+        [STORE_TASK_SEAL] = &background->seal,
+        [STORE_TASK_MERGE] = &background->merge,
+    };
+    (void)pthread_mutex_lock(&background->lock);
+    for (size_t i = 0; i < STORE_TASKS; i++) {
+        metrics->tasks[i].active = tasks[i]->active;
+        metrics->tasks[i].error = tasks[i]->error;
+    }
+    metrics->damage = background->damage_error;
     (void)pthread_mutex_unlock(&background->lock);
 }

@@ -30,5 +30,6 @@ int background_merge(struct background *background, struct error *ret_error);
 int background_work(struct background *background, struct error *ret_error);
 void background_get_stats(
     struct background *background, struct store_stats *stats); /* fills in its own fields */
+void background_get_metrics(struct background *background, struct store_metrics *metrics); /* the same */
 
 #endif

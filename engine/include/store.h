@@ -13,6 +13,7 @@
 
 #include "batch.h"
 #include "error.h"
+#include "latency.h"
 #include "wide.h"
 
 #include <stdbool.h>
@@ -266,6 +267,39 @@ struct store_stats {
 };
 /* Counts since the store was opened, and its state now. Any thread; takes short locks, no I/O. */
 void store_get_stats(struct store *store, struct store_stats *ret_stats);
+
+enum store_task {
+    STORE_TASK_ALLOCATE, /* blocks of the active journal ahead of the inserts */
+    STORE_TASK_PREPARE,  /* the next journal */
+    STORE_TASK_SEAL,     /* a journal becomes a segment */
+    STORE_TASK_MERGE,    /* segments become one */
+    STORE_TASKS
+};
+/* What an operator watches. Counts are since the store was opened. */
+struct store_metrics {
+    struct store_stats stats;
+    struct latencies commit_sync; /* per commit: writing a group and syncing it, as the setting asks */
+    uint64_t refused_busy;        /* appends refused with -EAGAIN, */
+    uint64_t refused_no_space;    /* with -ENOSPC, -EDQUOT or -EFBIG, */
+    uint64_t refused_dead;        /* with -EIO */
+    uint64_t flight_bytes;        /* of inserts under way */
+    uint64_t inserts_waiting;     /* for room in the journals, now */
+    uint64_t journal_bytes;       /* sizes of the journal files */
+    uint32_t journals_max;        /* inserts wait when there are so many */
+    uint32_t journals_closed;     /* wait to be sealed, or are being sealed */
+    struct {
+        bool active;        /* it is being done now */
+        struct error error; /* of the last attempt; code 0 = it went well */
+    } tasks[STORE_TASKS];
+    struct error damage; /* found by a merge; code 0 = none */
+    /* Why an insert would be refused or would wait for an operator now; code 0 = inserts are taken. -EIO: the
+     * journal is dead. -ENOSPC, -EDQUOT, -EFBIG: no room is left in the journal, and none can be had.
+     * -EAGAIN: all journals are full and wait for the sealer. -EROFS: open for reading only. */
+    struct error unready;
+};
+/* Any thread; takes short locks, no I/O. */
+void store_get_metrics(struct store *store, struct store_metrics *ret_metrics);
+
 /* Seals all closed journals and, if `active` is set, the active one as well. Blocks until it is done. */
 int store_seal(struct store *store, bool active, struct error *ret_error);
 

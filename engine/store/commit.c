@@ -22,7 +22,8 @@
 #include <time.h>
 
 enum {
-    EVICT_AT_ONCE = 1024, /* states removed in one critical section */
+    EVICT_AT_ONCE = 1024,  /* states removed in one critical section */
+    ROOM_BYTES_MIN = 4096, /* with less room in the journal, inserts need more of it */
 };
 
 /* ---- life ---- */
@@ -135,7 +136,9 @@ static bool needs_sync(const struct commit *commit, const struct group *group)
     return sync;
 }
 
-static int write_group(struct commit *commit, struct group *group, struct error *ret_error)
+/* *ret_sync_ns: how long it took until the group was durable, as far as the setting asks. */
+static int write_group(
+    struct commit *commit, struct group *group, uint64_t *ret_sync_ns, struct error *ret_error)
 {
     struct journal_file *file = group->journal->file;
     bool sync = needs_sync(commit, group);
@@ -144,8 +147,10 @@ static int write_group(struct commit *commit, struct group *group, struct error 
         r = sync_predecessor(commit, group->journal, ret_error);
     if (r < 0)
         return r;
+    uint64_t started_ns = clock_monotonic_ns();
     r = io_write_sync(
         commit->io, file->file, file->path, group->data, group->size, group->offset, sync, ret_error);
+    *ret_sync_ns = clock_monotonic_ns() - started_ns;
     if (r == 0 && sync)
         r = journal_check_syncs(group->journal, ret_error);
     if (r < 0)
@@ -220,9 +225,11 @@ static void lead(struct commit *commit)
     (void)pthread_mutex_unlock(&commit->lock);
 
     struct error error = {0};
-    group->result = write_group(commit, group, &error);
+    uint64_t sync_ns = 0;
+    group->result = write_group(commit, group, &sync_ns, &error);
 
     (void)pthread_mutex_lock(&commit->lock);
+    latencies_add(&commit->sync, sync_ns);
     commit->committing = false;
     if (group->result < 0)
         die(commit, &error);
@@ -297,7 +304,7 @@ static void pack(const struct append *append, struct group *group)
     }
 }
 
-static int run(struct commit *commit, struct append *append, struct error *ret_error)
+static int insert(struct commit *commit, struct append *append, struct error *ret_error)
 {
     if (append->size > commit->options->journal_bytes - JOURNAL_HEADER_BYTES)
         return error_set(ret_error, E2BIG,
@@ -323,6 +330,18 @@ static int run(struct commit *commit, struct append *append, struct error *ret_e
         (void)pthread_mutex_unlock(&commit->lock);
     }
     atomic_fetch_sub(&commit->flight_bytes, append->size);
+    return r;
+}
+
+static int run(struct commit *commit, struct append *append, struct error *ret_error)
+{
+    int r = insert(commit, append, ret_error);
+    if (r == -EAGAIN)
+        atomic_fetch_add(&commit->refused_busy, 1);
+    else if (r == -EIO)
+        atomic_fetch_add(&commit->refused_dead, 1);
+    else if (r < 0 && error_is_no_space(-r))
+        atomic_fetch_add(&commit->refused_no_space, 1);
     return r;
 }
 
@@ -563,4 +582,31 @@ void commit_get_stats(struct commit *commit, struct store_stats *stats)
     stats->journal_bytes_written = commit->written_bytes;
     stats->journal_dead = commit->dead;
     (void)pthread_mutex_unlock(&commit->lock);
+}
+
+/* The lock is held. Whether the next insert finds room, or may hope for it. */
+static void check_ready(struct commit *commit, struct error *ret_error)
+{
+    const struct journal *active = commit->active;
+    bool full = active->filled_end - active->reserved_end < ROOM_BYTES_MIN;
+    bool has_blocks = active->filled_end == active->file->size;
+    if (commit->dead)
+        (void)commit_dead_error(commit, ret_error);
+    else if (commit->blocks_needed > 0 || (full && !has_blocks))
+        (void)journals_check_space(&commit->blocks_error, ret_error);
+    else if (commit->frame_needed > 0 || commit->spare_needed || full)
+        (void)journals_check_space(&commit->spare_error, ret_error);
+}
+
+void commit_get_metrics(struct commit *commit, struct store_metrics *metrics)
+{
+    (void)pthread_mutex_lock(&commit->lock);
+    metrics->commit_sync = commit->sync;
+    metrics->inserts_waiting = commit->waiting;
+    check_ready(commit, &metrics->unready);
+    (void)pthread_mutex_unlock(&commit->lock);
+    metrics->refused_busy = atomic_load(&commit->refused_busy);
+    metrics->refused_no_space = atomic_load(&commit->refused_no_space);
+    metrics->refused_dead = atomic_load(&commit->refused_dead);
+    metrics->flight_bytes = atomic_load(&commit->flight_bytes);
 }

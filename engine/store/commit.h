@@ -27,7 +27,8 @@ int commit_delete_series(
 int commit_freeze_series(struct commit *commit, uint64_t series_id, struct error *ret_error);
 void commit_unfreeze_series(struct commit *commit, uint64_t series_id);
 void commit_set_listener(struct commit *commit, store_listener listener, void *context);
-void commit_get_stats(struct commit *commit, struct store_stats *stats); /* fills in its own fields */
+void commit_get_stats(struct commit *commit, struct store_stats *stats);       /* fills in its own fields */
+void commit_get_metrics(struct commit *commit, struct store_metrics *metrics); /* the same */
 
 /* ---- for the background ---- */
 

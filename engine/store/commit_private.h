@@ -50,8 +50,11 @@ struct commit {
     bool spare_needed;      /* the active journal is full, or is to be sealed */
     bool work_asked_for;    /* journals_need_work said so */
     uint64_t appended_points, appended_batches, commits, written_bytes, waited;
+    struct latencies sync; /* of commits */
+    uint32_t waiting;      /* appends that wait for room */
 
     _Atomic uint64_t flight_bytes;
+    _Atomic uint64_t refused_busy, refused_no_space, refused_dead;
 
     pthread_mutex_t listener_lock; /* the fields below */
     store_listener listener;

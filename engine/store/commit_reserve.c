@@ -43,7 +43,9 @@ int commit_wait_for_room(struct commit *commit, struct append *append, struct er
         .tv_sec = (time_t)(append->deadline_ns / 1000000000u),
         .tv_nsec = (long)(append->deadline_ns % 1000000000u),
     };
+    commit->waiting++;
     (void)pthread_cond_timedwait(&commit->room, &commit->lock, &deadline);
+    commit->waiting--;
     return 0;
 }
 

@@ -75,3 +75,11 @@ void body_budget_give(struct body_budget *budget, struct body_share *share)
     share->bytes = 0;
     (void)pthread_mutex_unlock(&budget->lock);
 }
+
+uint64_t body_budget_bytes(struct body_budget *budget)
+{
+    (void)pthread_mutex_lock(&budget->lock);
+    uint64_t bytes = budget->bytes;
+    (void)pthread_mutex_unlock(&budget->lock);
+    return bytes;
+}

@@ -42,6 +42,8 @@ void body_budget_destroy(struct body_budget *budget);
 int body_budget_take(struct body_budget *budget, struct body_share *share, uint64_t bytes);
 /* The result that body_budget_take would have now. */
 int body_budget_ask(struct body_budget *budget, int64_t account, uint64_t bytes);
+/* What all bodies hold now. */
+uint64_t body_budget_bytes(struct body_budget *budget);
 /* Gives the share back; accepts one that holds nothing. */
 void body_budget_give(struct body_budget *budget, struct body_share *share);
 

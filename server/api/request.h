@@ -13,11 +13,20 @@
 #include "live.h"
 #include "permissions_file.h"
 #include "problem.h"
+#include "request_metrics.h"
 #include "schema_cache.h"
 #include "url.h"
 
 #include <pthread.h>
 #include <stdbool.h>
+
+/* How many users, devices and streams there are, counted now and then: metrics.c. */
+struct sizes_counted {
+    pthread_mutex_t lock; /* of the rest */
+    bool known;
+    uint64_t due_ns; /* when they may be counted again */
+    uint64_t users, devices, streams;
+};
 
 struct server {
     struct database *database;
@@ -35,6 +44,9 @@ struct server {
     struct live *live;           /* of the store */
     struct ephemeral *ephemeral; /* datapoints that are not stored */
     atomic_uint websockets;      /* open now */
+    double started_s;            /* unix time */
+    struct request_metrics requests;
+    struct sizes_counted sizes;
 };
 
 struct request {
@@ -131,5 +143,8 @@ bool query_merge(struct request *request, struct problem *problem); /* query.c *
 bool query_dataset(struct request *request, struct problem *problem);
 bool feed_get(struct request *request, struct problem *problem);      /* feed.c */
 bool websocket_get(struct request *request, struct problem *problem); /* websocket.c */
+bool metrics_get(struct request *request, struct problem *problem);   /* metrics.c */
+bool health_get(struct request *request, struct problem *problem);
+bool ready_get(struct request *request, struct problem *problem);
 
 #endif

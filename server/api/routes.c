@@ -5,7 +5,9 @@
 #include "page.h"
 #include "url.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -51,7 +53,63 @@ static const struct route ROUTES[] = {
     {HTTP_GET, "meta/interpolators", meta_interpolators, true},
 };
 
-enum { ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]) };
+/* Those outside of /api. The pages of users with these names are not reachable by their short path. */
+static const struct route SERVICE_ROUTES[] = {
+    {HTTP_GET, "metrics", metrics_get, true},
+    {HTTP_GET, "health", health_get, true},
+    {HTTP_GET, "ready", ready_get, true},
+};
+
+enum {
+    ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]),
+    SERVICE_ROUTE_COUNT = sizeof(SERVICE_ROUTES) / sizeof(SERVICE_ROUTES[0]),
+};
+
+/* ---- numbers of routes, for metrics ---- */
+
+enum {
+    NUMBER_OTHER, /* refused before its route was known */
+    NUMBER_PAGE,
+    NUMBER_ROUTES,
+    NUMBER_SERVICE_ROUTES = NUMBER_ROUTES + ROUTE_COUNT,
+    NUMBER_COUNT = NUMBER_SERVICE_ROUTES + SERVICE_ROUTE_COUNT,
+};
+static_assert((int)NUMBER_COUNT <= (int)REQUEST_ROUTES_MAX, "each route is counted");
+
+unsigned routes_count(void)
+{
+    return NUMBER_COUNT;
+}
+
+static const char *method_name(unsigned methods)
+{
+    switch (methods) {
+    case HTTP_GET:
+        return "GET";
+    case HTTP_POST:
+        return "POST";
+    case HTTP_PUT:
+        return "PUT";
+    case HTTP_DELETE:
+        return "DELETE";
+    default:
+        return "any";
+    }
+}
+
+const char *routes_describe(unsigned number, char to[ROUTE_NAME_BYTES])
+{
+    if (number < NUMBER_ROUTES) {
+        (void)snprintf(to, ROUTE_NAME_BYTES, "%s", number == NUMBER_PAGE ? "page" : "other");
+        return "any";
+    }
+    bool api = number < NUMBER_SERVICE_ROUTES;
+    const struct route *route =
+        api ? &ROUTES[number - NUMBER_ROUTES] : &SERVICE_ROUTES[number - NUMBER_SERVICE_ROUTES];
+    (void)snprintf(
+        to, ROUTE_NAME_BYTES, "%s%s%s", api ? "/api/v1" : "", *route->pattern ? "/" : "", route->pattern);
+    return method_name(route->methods);
+}
 
 /* ---- matching ---- */
 
@@ -180,6 +238,7 @@ static bool run_route(struct request *request, const struct url_path *path, stru
     if (query_parse(exchange->query, exchange->scratch[0], HTTP_REQUEST_BYTES_MAX, &request->query) < 0)
         return problem_set(
             problem, 400, "The query has a broken escape or more than %d parameters", QUERY_PARAMETERS_MAX);
+    exchange->route = NUMBER_ROUTES + (unsigned)(route - ROUTES);
     request->user = names[0];
     request->device = names[1];
     request->stream = names[2];
@@ -188,15 +247,39 @@ static bool run_route(struct request *request, const struct url_path *path, stru
            route->handler(request, problem);
 }
 
+/* False: the path is none of them. */
+static bool find_service(const struct url_path *path, unsigned *ret_index)
+{
+    for (unsigned i = 0; i < SERVICE_ROUTE_COUNT; i++) {
+        if (pattern_matches(SERVICE_ROUTES[i].pattern, path, NULL)) {
+            *ret_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool run_service(struct request *request, unsigned index, struct problem *problem)
+{
+    request->exchange->route = NUMBER_SERVICE_ROUTES + index;
+    if (!(request->exchange->method & (HTTP_GET | HTTP_HEAD)))
+        return wrong_method(request, HTTP_GET, problem);
+    return SERVICE_ROUTES[index].handler(request, problem);
+}
+
 /* Routes outside of /api/v1. */
 static bool run_page(struct request *request, const struct url_path *path, struct problem *problem)
 {
     struct http_exchange *exchange = request->exchange;
+    unsigned service;
     if (exchange->method == HTTP_OPTIONS)
         return answer_options(request);
     if (query_parse(exchange->query, exchange->scratch[0], HTTP_REQUEST_BYTES_MAX, &request->query) < 0)
         return problem_set(
             problem, 400, "The query has a broken escape or more than %d parameters", QUERY_PARAMETERS_MAX);
+    if (find_service(path, &service))
+        return run_service(request, service, problem);
+    exchange->route = NUMBER_PAGE;
     return page_route(request, path, problem);
 }
 

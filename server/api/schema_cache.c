@@ -131,3 +131,11 @@ void schema_cache_destroy(struct schema_cache *cache)
         drop(cache, cache->oldest);
     (void)pthread_mutex_destroy(&cache->lock);
 }
+
+size_t schema_cache_bytes(struct schema_cache *cache)
+{
+    (void)pthread_mutex_lock(&cache->lock);
+    size_t bytes = cache->bytes;
+    (void)pthread_mutex_unlock(&cache->lock);
+    return bytes;
+}

@@ -38,6 +38,8 @@ void schema_cache_init(struct schema_cache *cache, size_t bytes_max);
 /* No entry may be in use any more. */
 void schema_cache_destroy(struct schema_cache *cache);
 
+/* The memory of what it holds. */
+size_t schema_cache_bytes(struct schema_cache *cache);
 /* The schema whose text has the digest, or NULL. To be released. */
 struct cached_schema *schema_cache_find(
     struct schema_cache *cache, const uint8_t digest[SCHEMA_DIGEST_BYTES]);

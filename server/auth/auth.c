@@ -60,8 +60,9 @@ static bool login_failed(
     return problem_set(problem, 401, "%s", message);
 }
 
-static void log_failure(const struct auth *auth, const char *from, const char *account)
+static void note_failure(struct auth *auth, const char *from, const char *account)
 {
+    atomic_fetch_add(&auth->failed_logins, 1);
     const char *then =
         limiter_wait_ns(auth->limiter, from, clock_monotonic_ns()) ? "; its next ones have to wait" : "";
     if (account)
@@ -94,7 +95,7 @@ static bool judge(struct auth *auth, struct http_exchange *exchange, const char 
     limiter_judged(auth->limiter, &guess, verdict, clock_monotonic_ns());
     if (verdict != GUESS_WRONG)
         return r == 0 || problem_failed(problem, exchange->path, r, &error);
-    log_failure(auth, from, account);
+    note_failure(auth, from, account);
     return login_failed(auth, exchange,
         account ? "Login failed. Check your user name or password"
                 : "The requested device was not found: the API key is wrong",

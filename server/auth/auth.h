@@ -26,6 +26,7 @@ struct auth {
     _Atomic(const struct configuration *) configuration; /* of this moment */
     struct limiter *limiter;                             /* of guesses of logins */
     struct sessions *sessions;
+    _Atomic uint64_t failed_logins;
     atomic_uint failing_logins;  /* logins that are being delayed now */
     char site[ORIGIN_BYTES_MAX]; /* scheme://host[:port] of the site itself */
 };

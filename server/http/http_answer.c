@@ -175,7 +175,8 @@ static size_t head_print(struct http_exchange *exchange, bool with_length, uint6
         [HTTP_STYLE] = "Content-Type: text/css; charset=utf-8\r\n",
         [HTTP_SVG] = "Content-Type: image/svg+xml\r\n",
         [HTTP_NDJSON] = "Content-Type: application/x-ndjson; charset=utf-8\r\n",
-        [HTTP_CSV] = "Content-Type: text/csv; charset=utf-8; header=present\r\n"};
+        [HTTP_CSV] = "Content-Type: text/csv; charset=utf-8; header=present\r\n",
+        [HTTP_METRICS] = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"};
     if (exchange->content != HTTP_NO_CONTENT)
         put(&text, TYPES[exchange->content]);
     if (exchange->varies)

@@ -8,6 +8,7 @@
 #include "error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
     LOG_DEBUG = 0,
@@ -32,6 +33,9 @@ void log_close(void);
 
 /* Whether a line of this level would be written: to spare the work of making one. Any thread. */
 bool log_enabled(enum log_level level);
+
+/* How many lines of this level there were, also those that were not written. Any thread. */
+uint64_t log_count(enum log_level level);
 
 /* Each writes one line with one write(2); control characters and bytes that are not UTF-8 are shown as \xNN,
  * so that a line stays one line and does nothing to a terminal. Any thread. */

@@ -29,6 +29,8 @@ static void test_defaults(void **state)
     assert_int_equal(c.failed_logins_max, 20);
     assert_string_equal(c.trusted_proxies, "");
     assert_int_equal(c.connections_max, 1024);
+    assert_string_equal(c.metrics_access, "local");
+    assert_string_equal(c.metrics_key, "");
     assert_int_equal(c.store.fsync, STORE_FSYNC_ALWAYS);
     assert_int_equal(c.store.journal_bytes, 0);
     configuration_free(&c);
@@ -56,7 +58,8 @@ static void test_every_key_is_read(void **state)
             "\"insert_limit_bytes\":100,\"time_ahead_max\":0,\"http_read_timeout\":7,\"failed_login_delay\":"
             "0,"
             "\"failed_logins_max\":3,\"trusted_proxies\":[\"::ffff:127.0.0.1\",\"0:0::1\"],"
-            "\"connections_max\":9,\"fsync\":\"interval:250\",\"journal_bytes\":65536}",
+            "\"metrics\":{\"access\":\"key\",\"key\":\"0123456789abcdef\"},\"connections_max\":9,\"fsync\":"
+            "\"interval:250\",\"journal_bytes\":65536}",
             &c, &error),
         0);
     assert_string_equal(c.hostname, "0.0.0.0");
@@ -73,6 +76,8 @@ static void test_every_key_is_read(void **state)
     assert_int_equal(c.http_read_timeout_s, 7);
     assert_int_equal(c.failed_login_delay_ms, 0);
     assert_int_equal(c.connections_max, 9);
+    assert_string_equal(c.metrics_access, "key");
+    assert_string_equal(c.metrics_key, "0123456789abcdef");
     assert_int_equal(c.store.fsync, STORE_FSYNC_INTERVAL);
     assert_int_equal(c.store.fsync_interval_ms, 250);
     assert_int_equal(c.store.journal_bytes, 65536);
@@ -141,6 +146,13 @@ static void test_wrong_configurations_say_where(void **state)
         {"{\"port\":1,\"port\":2}", "port"},
         {"{\"version\":2}", "\"version\""},
         {"{\"port\":65536}", "\"port\""},
+        {"{\"metrics\":5}", "\"metrics\" must be an object"},
+        {"{\n\"metrics\":{\"access\":\"everybody\"}}", ":2: \"metrics.access\" must be"},
+        {"{\"metrics\":{\"access\":\"key\"}}", "needs a \"key\""},
+        {"{\"metrics\":{\"key\":\"0123456789abcde\"}}", "\"metrics.key\" must be 16"},
+        {"{\"metrics\":{\"key\":\"0123456789 abcdef\"}}", "\"metrics.key\" must be 16"},
+        {"{\"metrics\":{\"key\":\"0123456789:abcdef\"}}", "\"metrics.key\" must be 16"},
+        {"{\"metrics\":{\"key\":5}}", "\"metrics.key\" must be"},
         {"{\"port\":-1}", "\"port\""},
         {"{\"port\":\"80\"}", "\"port\""},
         {"{\"port\":80.5}", "\"port\""},
@@ -232,6 +244,8 @@ static void test_differences(void **state)
         {"{\"tls\":{\"enabled\":true,\"key\":\"a\",\"cert\":\"b\"}}",
             "{\"tls\":{\"enabled\":true,\"key\":\"a\",\"cert\":\"c\"}}", "tls.cert=c "},
         {"{}", "{\"tls\":{\"enabled\":true,\"key\":\"a\",\"cert\":\"b\"}}", "tls.key=a! tls.cert=b! "},
+        {"{}", "{\"metrics\":{\"access\":\"key\",\"key\":\"a-secret-that-nobody-sees\"}}",
+            "metrics.access=key metrics.key=another one "},
         {"{\"pipescript\":{\"memory_max\":1048576}}", "{\"cookie\":{\"remember\":false},\"watch\":false}",
             "watch=false! pipescript.memory_max=0 cookie.remember=false "},
     };
@@ -267,6 +281,8 @@ static void test_the_default_text_gives_the_defaults(void **state)
     assert_int_equal(written.http_read_timeout_s, defaults.http_read_timeout_s);
     assert_int_equal(written.failed_login_delay_ms, defaults.failed_login_delay_ms);
     assert_int_equal(written.connections_max, defaults.connections_max);
+    assert_string_equal(written.metrics_access, defaults.metrics_access);
+    assert_string_equal(written.metrics_key, defaults.metrics_key);
     assert_int_equal(written.store.fsync, defaults.store.fsync);
     assert_int_equal(written.store.journal_bytes, 64 << 20);
     configuration_free(&written);

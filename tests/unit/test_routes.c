@@ -41,8 +41,25 @@ static void test_methods(void **state)
     }
 }
 
+/* Each route has a name of its own in the metrics. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    char name[ROUTE_NAME_BYTES], other[ROUTE_NAME_BYTES];
+    assert_string_equal(routes_describe(0, name), "any");
+    assert_string_equal(name, "other");
+    for (unsigned i = 1; i < routes_count(); i++) {
+        const char *method = routes_describe(i, name);
+        assert_true(strlen(name) > 3 && strlen(name) < sizeof(name) - 1);
+        for (unsigned before = 0; before < i; before++) {
+            if (strcmp(routes_describe(before, other), method) == 0)
+                assert_string_not_equal(name, other);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_methods)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_methods), cmocka_unit_test(test_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

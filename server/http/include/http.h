@@ -80,6 +80,7 @@ enum http_content {
     HTTP_SVG,
     HTTP_NDJSON,
     HTTP_CSV,
+    HTTP_METRICS, /* text of Prometheus */
 };
 
 struct http;
@@ -110,6 +111,8 @@ struct http_exchange {
     uint64_t body_limit, body_read, body_owner; /* body_read: bytes that the handler got */
     bool body_gzip;                             /* the body is decoded */
     bool expects_continue;
+
+    unsigned route; /* for options.handle and options.done alone; 0 at first */
 
     /* the answer: the handler sets the first group before http_answer_open */
     bool cors, preflight, no_store; /* which groups of header fields to write */
