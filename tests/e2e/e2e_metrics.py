@@ -274,7 +274,7 @@ class Scraped(Served):
         """On a free port, which another process may take first: then once more."""
         configuration = os.path.join(self.directory, "prometheus.json")
         with open(configuration, "w", encoding="utf-8") as file:  # JSON is YAML
-            json.dump({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [{
+            json.dump({"scrape_configs": [{"scrape_interval": "500ms", "scrape_timeout": "500ms",
                 "job_name": "connectordb", "authorization": {"credentials": KEY},
                 "static_configs": [{"targets": [f"127.0.0.1:{self.port}"]}]}]}, file)
         with socket.socket() as listening:
@@ -304,6 +304,8 @@ class Scraped(Served):
 
     def test_prometheus_reads_them(self):
         self.program("prometheus")
+        if harness.program_has_sanitizer():
+            raise unittest.SkipTest("it takes seconds and would find nothing more")
         self.begin(metrics={"access": "key", "key": KEY})
         data = self.make_stream("test/user/s")
         process, address = self.run_prometheus()
