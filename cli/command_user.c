@@ -89,13 +89,17 @@ static int run_account(struct account_command *command, json_t **ret_users, stru
     struct database_paths paths;
     struct configuration configuration;
     struct control_connection connection;
-    int r = database_paths_find(command->database, &paths, ret_error);
+    int r = 0;
+    if (command->password_file) /* before --as-owner: root's file is readable for root alone */
+        r = find_password(command, ret_error);
+    if (r == 0)
+        r = database_paths_find(command->database, &paths, ret_error);
     if (r == 0)
         r = database_paths_read_configuration(&paths, &configuration, ret_error);
     if (r < 0)
         return r;
     r = check_role(&paths, &configuration, command->request.role, ret_error);
-    if (r == 0)
+    if (r == 0 && !command->password_file)
         r = find_password(command, ret_error);
     if (r == 0)
         r = control_reach(paths.directory, &connection, ret_error);

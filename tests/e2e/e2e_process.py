@@ -316,6 +316,9 @@ class Owners(Matrix):
         self.stop()
         command("export", "--as-owner", self.database, self.path("out", "stopped"))
         command("repair", "--as-owner", self.database)
+        with open(os.open(self.path("password"), os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write("secret\n")  # readable for root alone
+        command("user", "--as-owner", self.database, "add", "ann", "--password-file", self.path("password"))
         self.assertEqual({os.stat(path).st_uid for path in self.contents()}, {NOBODY})
 
     def test_another_user_is_refused(self):
