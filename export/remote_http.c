@@ -128,7 +128,7 @@ void remote_http_close(struct remote_http *http)
 static bool add_headers(const struct remote_request *request, struct curl_slist **list)
 {
     char line[320];
-    struct curl_slist *more;
+    struct curl_slist *more = NULL;
     if (request->body && !(more = curl_slist_append(*list, "Content-Type: application/json")))
         return false;
     else if (request->body)
