@@ -3,13 +3,15 @@
  *
  * usage: describe FOLDER SOURCES
  *
- * FOLDER gets connectordb.1.scd, connectordb-COMMAND.1.scd for each command, and connectordb.bash. Files that
+ * FOLDER gets connectordb.1.scd, connectordb-COMMAND.1.scd for each command, connectordb.conf.5.scd, and
+ * connectordb.bash. Files that
  * would not change are not written. SOURCES is this layer's folder: manual/COMMAND.scd continues a page,
  * describe/completion.bash is what all completions share. */
 #include "completion.h"
 #include "man_page.h"
 #include "output.h"
 
+#include "configuration.h"
 #include "file.h"
 
 #include <errno.h>
@@ -87,6 +89,15 @@ static void write_text(const char *folder, const char *name, struct text *text)
     free(text->data);
 }
 
+static void write_configuration(const struct description *description)
+{
+    struct text page;
+    char *prose = read_source(description->sources, "manual", "connectordb.conf.scd", false);
+    man_page_of_configuration(open_text(&page), configuration_default_text(), prose);
+    free(prose);
+    write_text(description->folder, "connectordb.conf.5.scd", &page);
+}
+
 static void write_program(struct description *description, const struct command_line *line)
 {
     struct text page, script;
@@ -137,6 +148,7 @@ int main(int argc, char **argv)
         (void)snprintf(name, sizeof(name), "%s", description.command->name);
         (void)description.command->run(1, arguments);
     }
+    write_configuration(&description);
     free(description.options.data);
     free(description.values.data);
     free(description.arguments.data);

@@ -138,5 +138,28 @@ void man_page_of_program(FILE *page, const struct command_line *line, const char
         page);
     (void)fprintf(page, "%s\n", prose + introduction);
     put_exit_status(page);
-    (void)fputs("# SEE ALSO\n\n" CONNECTORDB_DOCUMENTATION "/\n", page);
+    (void)fputs("# SEE ALSO\n\n*connectordb.conf*(5)\n\n" CONNECTORDB_DOCUMENTATION "/\n", page);
+}
+
+/* A block that scdoc prints as it is. */
+static void put_literal(FILE *page, const char *text)
+{
+    (void)fputs("```\n", page);
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '`')
+            (void)fputc('\\', page);
+        (void)fputc(*text, page);
+    }
+    (void)fputs("```\n\n", page);
+}
+
+void man_page_of_configuration(FILE *page, const char *text, const char *prose)
+{
+    size_t introduction = introduction_size(prose);
+    (void)fprintf(page, "connectordb.conf(5) \"ConnectorDB %s\" \"ConnectorDB\"\n\n", CONNECTORDB_VERSION);
+    (void)fprintf(page,
+        "# NAME\n\nconnectordb.conf - configuration of a ConnectorDB database\n\n# DESCRIPTION\n\n%.*s\n",
+        (int)introduction, prose);
+    put_literal(page, text);
+    (void)fprintf(page, "%s\n# SEE ALSO\n\n*connectordb*(1), *connectordb-write*(1)\n", prose + introduction);
 }

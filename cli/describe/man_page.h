@@ -14,5 +14,7 @@ void man_page_of_command(
 /* Writes connectordb(1), which lists the commands. Any command line will do: only the common options of it
  * are described. */
 void man_page_of_program(FILE *page, const struct command_line *line, const char *prose);
+/* Writes connectordb.conf(5): the text of the default configuration, whose comments explain every key. */
+void man_page_of_configuration(FILE *page, const char *text, const char *prose);
 
 #endif

@@ -60,7 +60,15 @@ class Pages(unittest.TestCase):
 
     def test_prose_is_of_a_command(self):
         prose = {os.path.basename(path)[:-len(".scd")] for path in glob.glob(os.path.join(SOURCE, "cli", "manual", "*.scd"))}
-        self.assertLessEqual(prose, set(commands()) | {"connectordb"})
+        self.assertLessEqual(prose, set(commands()) | {"connectordb", "connectordb.conf"})
+
+    def test_the_configuration_is_in_its_page(self):
+        with tempfile.TemporaryDirectory() as folder:
+            command("write", "config", os.path.join(folder, "conf"))
+            text = read(os.path.join(folder, "conf"))
+        page = plain("connectordb.conf.5")
+        for line in text.splitlines():
+            self.assertIn(line.strip(), page)
 
     def test_every_option_is_in_its_page(self):
         for name in commands():
@@ -86,7 +94,7 @@ class Pages(unittest.TestCase):
             self.assertIn(f"\n{usage} [OPTION...]\n", plain(f"connectordb-{name}.1"))
 
     def test_formatters_have_nothing_to_say(self):
-        pages = sorted(glob.glob(os.path.join(MANUAL, "*.1")))
+        pages = sorted(glob.glob(os.path.join(MANUAL, "*.[15]")))
         formatters = {"mandoc": ["mandoc", "-Tlint", "-Werror"], "groff": ["groff", "-man", "-ww", "-z", "-Tutf8", "-K", "utf8"]}
         installed = [formatter for formatter in formatters if shutil.which(formatter)]
         if not installed:

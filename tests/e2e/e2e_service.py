@@ -28,7 +28,7 @@ class ServiceTest(DatabaseTest):
         self.listener.settimeout(COMMAND_SECONDS_MAX)
         self.listener.bind(os.path.join(self.directory, "notify"))
         self.log_path = os.path.join(self.directory, "log")
-        command("create", self.database, "--user", "test:test")
+        command("create", self.database)
 
     def run_service(self, notify=None, environment=(), **options):
         """`connectordb run` with its log in self.log_path."""
@@ -253,6 +253,10 @@ class Unit(ServiceTest):
         process = self.run_service(preexec_fn=confine)
         self.await_ready()
         self.assertIn(storage, self.log())  # io_uring, where the kernel has it
+        password = os.path.join(self.directory, "password")
+        with open(os.open(password, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write("test\n")
+        command("user", self.database, "add", "test", "--password-file", password)
         stream = "/api/v1/crud/test/user/s"
         self.ask("POST", stream, body={}, login="test:test")
         for i in range(20):
