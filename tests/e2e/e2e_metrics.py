@@ -91,22 +91,41 @@ class Counts(Served):
         return after.get(name, **labels) - before.get(name, **labels)
 
     def test_inserts_and_requests(self):
+        """On one connection: a request is counted after its answer was sent, and before the next one is read."""
         self.begin()
         data = self.make_stream("test/user/s")
         other = self.make_stream("test/user/s2")
-        before = self.metrics()
-        self.request("POST", data, body=[{"t": 1, "d": 1}, {"t": 2, "d": 2}, {"t": 3, "d": 3}], login="test:test")
-        self.request("POST", data, body=[{"t": 4, "d": 4}], login="test:test")
-        self.request("POST", data, body=[{"t": 1, "d": 0}], login="test:test", status=403)  # it is older
-        self.request("POST", f"{API}/data", login="test:test",
-                     body={"test/user/s": [{"t": 5, "d": 5}], "test/user/s2": [{"t": 5, "d": 5}, {"t": 6, "d": 6}]})
-        self.request("GET", data + "?i1=0", login="test:test")
-        self.request("HEAD", other + "?i1=0", login="test:test")
-        self.request("GET", f"{API}/crud/test/user/none", login="test:test", status=404)
-        self.request("GET", f"{API}/crud/test", login="test:wrong", status=401)
-        self.request("GET", "/nothing/at/this/path", status=404)
-        self.request("GET", "/")
-        after = self.metrics()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=harness.COMMAND_SECONDS_MAX)
+        self.addCleanup(connection.close)
+
+        def ask(method, path, body=None, login="test:test", status=200):
+            connection.request(method, path, body and json.dumps(body), basic(login))
+            answer = harness.Answer(connection.getresponse())
+            self.assertEqual(answer.status, status, answer.body)
+            self.assertNotIn("Connection", answer.headers)  # it stays
+            return answer
+
+        def scrape():
+            return prometheus.Metrics(ask("GET", "/metrics").body.decode())
+
+        def no_others():
+            return self.metrics().get("connectordb_http_connections") == 2  # its own, and the kept one
+        scrape()
+        self.await_true("the earlier connections have ended", no_others)
+        self.await_true("and so has that one", lambda: scrape().get("connectordb_http_connections") == 1)
+        before = scrape()
+        ask("POST", data, [{"t": 1, "d": 1}, {"t": 2, "d": 2}, {"t": 3, "d": 3}])
+        ask("POST", data, [{"t": 4, "d": 4}])
+        ask("POST", data, [{"t": 1, "d": 0}], status=403)  # it is older
+        ask("POST", f"{API}/data",
+            {"test/user/s": [{"t": 5, "d": 5}], "test/user/s2": [{"t": 5, "d": 5}, {"t": 6, "d": 6}]})
+        ask("GET", data + "?i1=0")
+        ask("HEAD", other + "?i1=0")
+        ask("GET", f"{API}/crud/test/user/none", status=404)
+        ask("GET", f"{API}/crud/test", login="test:wrong", status=401)
+        ask("GET", "/nothing/at/this/path", status=404)
+        ask("GET", "/")
+        after = scrape()
 
         def moved(name, by, **labels):
             self.assertEqual(self.difference(before, after, name, **labels), by, f"{name} {labels}")
@@ -195,7 +214,8 @@ class Ready(Served):
         self.assertEqual(found.get("connectordb_ready"), 0)
         self.assertEqual(found.get("connectordb_inserts_refused_total", reason="no_space"), statuses.count(503))
         self.assertGreaterEqual(found.get("connectordb_background_failing"), 1)
-        self.assertGreaterEqual(found.get("connectordb_log_messages_total", level="error"), 1)
+        self.await_true("the reason is in the log",
+                        lambda: self.metrics().get("connectordb_log_messages_total", level="error") > 0)
         resource.prlimit(process, resource.RLIMIT_FSIZE, limits)
         self.await_true("it is ready again", lambda: self.get("/ready").status == 200)
         self.await_true("inserts are taken", lambda: insert() == 200)
