@@ -10,6 +10,7 @@
 #include "options.h"
 #include "database_paths.h"
 #include "progress_line.h"
+#include "stream_list.h"
 
 #include <errno.h>
 #include <math.h>
@@ -153,36 +154,69 @@ static bool parse_time(const char *text, double *ret_time)
 
 /* ---- the command ---- */
 
+static int run_list(char **arguments, const char *by, bool json)
+{
+    static const char *const NAMES[] = {[STREAM_LIST_BY_STREAM] = "stream",
+        [STREAM_LIST_BY_DEVICE] = "device",
+        [STREAM_LIST_BY_USER] = "user"};
+    const char *path = arguments[2] ? arguments[2] : "";
+    if (strcmp(arguments[1], "ls") == 0)
+        return by ? usage_error("stream", "--by goes with usage") : stream_list(arguments[0], path, json);
+    for (unsigned i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        if (!by || strcmp(by, NAMES[i]) == 0)
+            return stream_usage(arguments[0], path, i, json);
+    }
+    return usage_error("stream", "--by must be stream, device or user, not '%s'", by);
+}
+
+static int check_cut(struct cut_options *options, const char *path, const char *after)
+{
+    if (!path)
+        return usage_error("stream", "cut needs PATH: user/device/stream");
+    options->path = path;
+    if (!cut_path_valid(path))
+        return usage_error("stream", "PATH must be user/device/stream, not '%s'", path);
+    if (!after)
+        return usage_error("stream", "cut needs --after T: the time in unix seconds after which points go");
+    if (!parse_time(after, &options->after))
+        return usage_error(
+            "stream", "--after must be a time in unix seconds (like 1764000000) or now, not '%s'", after);
+    return EXIT_GOOD;
+}
+
 int command_stream(int argc, char **argv)
 {
     struct cut_options cut_options = {0};
-    const char *after = NULL, *keep = NULL;
+    const char *after = NULL, *keep = NULL, *by = NULL;
+    bool json = false;
     const struct option_entry options[] = {
-        {"after", 0, OPTION_TEXT, "now|T", "cuts the points with a time > T, in unix seconds", &after, 0, 0},
-        {"downlink", 0, OPTION_FLAG, NULL, "cuts the stream's downlink instead", &cut_options.downlink, 0, 0},
-        {"keep", 0, OPTION_TEXT, "DIR", "the new folder for what is cut; default: beside DB", &keep, 0, 0},
-        {"dry-run", 0, OPTION_FLAG, NULL, "only says what would be cut", &cut_options.dry_run, 0, 0},
+        {"by", 0, OPTION_TEXT, "stream|device|user", "usage: what is summed up; default stream", &by, 0, 0},
+        {"json", 0, OPTION_FLAG, NULL, "ls, usage: prints a JSON object on each line", &json, 0, 0},
+        {"after", 0, OPTION_TEXT, "now|T", "cut: the points with a time > T, in unix seconds", &after, 0, 0},
+        {"downlink", 0, OPTION_FLAG, NULL, "cut: the stream's downlink instead", &cut_options.downlink, 0, 0},
+        {"keep", 0, OPTION_TEXT, "DIR", "cut: the new folder for what is cut; default: beside DB", &keep, 0,
+            0},
+        {"dry-run", 0, OPTION_FLAG, NULL, "cut: only says what would be cut", &cut_options.dry_run, 0, 0},
     };
-    const struct command_line line = {"stream DB cut PATH --after T",
-        "Mends a stream with times too far ahead, which takes no real ones any more (milliseconds by\n"
-        "mistake): removes the points of PATH (user/device/stream) with a time after T. What is cut is "
-        "first\n"
-        "written to an export folder, which is printed. Works while a server runs on DB and without; the\n"
-        "stream takes no inserts meanwhile.",
-        options, sizeof(options) / sizeof(options[0]), 3, 3};
+    const struct command_line line = {"stream DB ls|usage|cut [PATH]",
+        "ls lists the streams at or below PATH (user, user/device or user/device/stream; default all) with\n"
+        "their points, first and last time and bytes on the disk; usage lists what they take, the largest "
+        "first.\n"
+        "cut mends a stream with times too far ahead, which takes no real ones any more (milliseconds by\n"
+        "mistake): removes the points of PATH with a time after T. What is cut is first written to an "
+        "export\n"
+        "folder, which is printed. Works while a server runs on DB and without; a stream that is cut takes "
+        "no\n"
+        "inserts meanwhile.",
+        options, sizeof(options) / sizeof(options[0]), 2, 3};
     char **arguments;
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
         return exit_code;
+    if (strcmp(arguments[1], "ls") == 0 || strcmp(arguments[1], "usage") == 0)
+        return run_list(arguments, by, json);
     if (strcmp(arguments[1], "cut") != 0)
-        return usage_error(argv[0], "does not know '%s', only cut", arguments[1]);
-    cut_options.path = arguments[2];
-    if (!cut_path_valid(cut_options.path))
-        return usage_error(argv[0], "PATH must be user/device/stream, not '%s'", cut_options.path);
-    if (!after)
-        return usage_error(argv[0], "cut needs --after T: the time in unix seconds after which points go");
-    if (!parse_time(after, &cut_options.after))
-        return usage_error(
-            argv[0], "--after must be a time in unix seconds (like 1764000000) or now, not '%s'", after);
-    return run_cut(arguments[0], keep, &cut_options);
+        return usage_error(argv[0], "does not know '%s', only ls, usage and cut", arguments[1]);
+    exit_code = check_cut(&cut_options, arguments[2], after);
+    return exit_code == EXIT_GOOD ? run_cut(arguments[0], keep, &cut_options) : exit_code;
 }

@@ -19,6 +19,7 @@ int command_create(int argc, char **argv);
 int command_start(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_stop(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_backup(int argc, char **argv);

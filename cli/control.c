@@ -187,17 +187,12 @@ static int receive_output(
     return r == -EINTR ? error_set(ret_error, EINTR, "interrupted") : r;
 }
 
-int control_query(struct control_connection *connection, const struct stream_query *query,
-    struct sink *output, struct error *ret_error)
+/* Sends the request (whose reference it takes) and copies what is printed. */
+static int have_printed(
+    struct control_connection *connection, json_t *request, struct sink *output, struct error *ret_error)
 {
     json_t *answer = NULL;
     struct error error;
-    json_t *request = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "command",
-        "query", "path", query->path, "downlink", query->downlink, "format", (int)query->format, "transform",
-        query->transform, "i1", query->i1, "i2", query->i2, "t1", query->t1, "t2", query->t2, "limit",
-        query->limit, "time", query->output.time, "tz", query->output.tz, "columns", query->output.columns);
-    if (!request)
-        return error_set(ret_error, EINVAL, "the path, the script or a column is no UTF-8");
     int r = control_send(connection, request);
     if (r < 0)
         return error_set(ret_error, -r, "cannot talk to the server of the database: %s", strerrordesc_np(-r));
@@ -211,4 +206,25 @@ int control_query(struct control_connection *connection, const struct stream_que
     if (r == 0 && sink_flush(output) < 0)
         r = error_set(ret_error, output->error.code, "%s", output->error.message);
     return r;
+}
+
+int control_report(struct control_connection *connection, const char *name, const char *path,
+    struct sink *output, struct error *ret_error)
+{
+    json_t *request = json_pack("{s:s,s:s,s:s}", "command", "report", "name", name, "path", path);
+    if (!request)
+        return error_set(ret_error, EINVAL, "the path is no UTF-8");
+    return have_printed(connection, request, output, ret_error);
+}
+
+int control_query(struct control_connection *connection, const struct stream_query *query,
+    struct sink *output, struct error *ret_error)
+{
+    json_t *request = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "command",
+        "query", "path", query->path, "downlink", query->downlink, "format", (int)query->format, "transform",
+        query->transform, "i1", query->i1, "i2", query->i2, "t1", query->t1, "t2", query->t2, "limit",
+        query->limit, "time", query->output.time, "tz", query->output.tz, "columns", query->output.columns);
+    if (!request)
+        return error_set(ret_error, EINVAL, "the path, the script or a column is no UTF-8");
+    return have_printed(connection, request, output, ret_error);
 }

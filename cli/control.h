@@ -39,6 +39,9 @@ int control_cut(struct control_connection *connection, const struct cut_options 
 /* The same for stream_query_print. */
 int control_query(struct control_connection *connection, const struct stream_query *query,
     struct sink *output, struct error *ret_error);
+/* The same for report_print. */
+int control_report(struct control_connection *connection, const char *name, const char *path,
+    struct sink *output, struct error *ret_error);
 /* The same for accounts_run. */
 int control_account(struct control_connection *connection, const struct account_request *request,
     json_t **ret_users, struct error *ret_error);

@@ -14,6 +14,9 @@
  *   server  any number of times {"bytes": n} and behind the line n bytes of output, then {"printed": true} or
  *           the error
  *
+ *   client  {"command": "report", "name": "status" | "streams", "path": string, "" = all}
+ *   server  the same
+ *
  *   client  {"command": "account", "action": "list" | "add" | "delete" | "passwd" | "role",
  *           "name", "password", "email", "role": each a string, if there is one}
  *   server  {"users": [...]} or the error

@@ -31,7 +31,7 @@ struct job {
 };
 
 struct control_server {
-    struct database *database;
+    struct report_source source;
     int socket, directory_file, wake; /* wake: an eventfd, ends the accepting thread */
     struct sockaddr_un address;
     pthread_t thread;
@@ -50,6 +50,7 @@ struct control_request {
     struct cut_options cut;         /* of the command "cut" */
     struct account_request account; /* of the command "account" */
     struct stream_query query;      /* of the command "query" */
+    const char *report, *path;      /* of the command "report" */
 };
 
 /* The content of the answer. */
@@ -141,6 +142,19 @@ static int read_query(struct control_request *request, struct error *ret_error)
     return 0;
 }
 
+static bool is_report(const struct control_request *request)
+{
+    return request->command && !strcmp(request->command, "report");
+}
+
+static int read_report(struct control_request *request, struct error *ret_error)
+{
+    if (json_unpack_ex(request->object, NULL, JSON_STRICT, "{s:s,s:s,s:s}", "command", &request->command,
+            "name", &request->report, "path", &request->path))
+        return bad_request(ret_error);
+    return 0;
+}
+
 static int read_transfer(struct control_request *request, struct error *ret_error)
 {
     json_t *filters;
@@ -174,6 +188,8 @@ static int read_request(
         return read_account(request, ret_error);
     if (is_query(request))
         return read_query(request, ret_error);
+    if (is_report(request))
+        return read_report(request, ret_error);
     return is_cut(request) ? read_cut(request, ret_error) : read_transfer(request, ret_error);
 }
 
@@ -192,10 +208,11 @@ static int run_import(struct control_server *server, const struct control_reques
     bool idle = false;
     if (!atomic_compare_exchange_strong(&server->importing, &idle, true))
         return error_set(ret_error, EBUSY, "another import is running: wait until it has ended");
-    int r = import_database(server->database, request->directory, &request->options, ret_result, ret_error);
+    int r = import_database(
+        server->source.database, request->directory, &request->options, ret_result, ret_error);
     if (r ==
         0) /* users of a running server have a log; the next start and their first change see to it as well */
-        (void)catalog_add_logs(server->database->catalog, NULL, NULL);
+        (void)catalog_add_logs(server->source.database->catalog, NULL, NULL);
     atomic_store(&server->importing, false);
     return r;
 }
@@ -213,13 +230,16 @@ static int flush_output(struct sink *sink, struct error *ret_error)
     return r < 0 ? error_set(ret_error, -r, "the output was not taken: %s", strerrordesc_np(-r)) : 0;
 }
 
-static int run_query(struct job *job, const struct stream_query *query, struct error *ret_error)
+/* Commands that print. */
+static int run_printing(struct job *job, const struct control_request *request, struct error *ret_error)
 {
     struct sink output = {
         .buffer = malloc(OUTPUT_BYTES), .capacity = OUTPUT_BYTES, .flush = flush_output, .context = job};
     if (!output.buffer)
         return error_set(ret_error, ENOMEM, "out of memory");
-    int r = stream_query_print(job->server->database, query, &output, ret_error);
+    int r = is_report(request)
+                ? report_print(&job->server->source, request->report, request->path, &output, ret_error)
+                : stream_query_print(job->server->source.database, &request->query, &output, ret_error);
     free(output.buffer);
     return r;
 }
@@ -227,7 +247,7 @@ static int run_query(struct job *job, const struct stream_query *query, struct e
 static int run_request(
     struct job *job, struct control_request *request, struct result *ret_result, struct error *ret_error)
 {
-    struct database *database = job->server->database;
+    struct database *database = job->server->source.database;
     request->options.progress = send_progress;
     request->options.context = job;
     request->options.cancel = &job->cancel;
@@ -238,17 +258,23 @@ static int run_request(
     }
     if (is_query(request)) {
         log_info("control: query %s", request->query.path);
-        return run_query(job, &request->query, ret_error);
+        return run_printing(job, request, ret_error);
     }
+    if (is_report(request))
+        return run_printing(job, request, ret_error);
     log_info("control: %s %s", request->command, is_cut(request) ? request->cut.path : request->directory);
     if (!strcmp(request->command, "export"))
         return export_database(
             database, request->directory, &request->options, &ret_result->transfer, ret_error);
     if (!strcmp(request->command, "import"))
         return run_import(job->server, request, &ret_result->transfer, ret_error);
-    if (!strcmp(request->command, "backup"))
-        return database_backup(
+    if (!strcmp(request->command, "backup")) {
+        int r = database_backup(
             database, request->directory, is_cancelled, job, &ret_result->transfer.streams, ret_error);
+        if (r == 0)
+            report_note_backup(database->path, request->directory);
+        return r;
+    }
     if (is_cut(request)) {
         request->cut.transfer = request->options;
         return cut_stream(database, &request->cut, &ret_result->cut, ret_error);
@@ -259,7 +285,7 @@ static int run_request(
 static void log_done(const struct control_request *request, const struct result *result)
 {
     const struct transfer_result *transfer = &result->transfer;
-    if (is_account(request) || is_query(request))
+    if (is_account(request) || is_query(request) || is_report(request))
         return;
     if (is_cut(request))
         log_info("control: cut done: %llu of %llu points of %s%s", (unsigned long long)result->cut.cut,
@@ -279,7 +305,7 @@ static json_t *pack_answer(
         return control_pack_error(error);
     if (is_account(request))
         return json_pack("{s:o}", "users", result->users);
-    if (is_query(request))
+    if (is_query(request) || is_report(request))
         return json_pack("{s:b}", "printed", true);
     return is_cut(request) ? control_pack_cut(&result->cut) : control_pack_result(&result->transfer);
 }
@@ -412,13 +438,13 @@ static int listen_on(struct control_server *server, const char *directory, struc
     return 0;
 }
 
-int control_server_start(struct database *database, const char *directory, struct control_server **ret_server,
-    struct error *ret_error)
+int control_server_start(const struct report_source *source, const char *directory,
+    struct control_server **ret_server, struct error *ret_error)
 {
     struct control_server *server = calloc(1, sizeof(*server));
     if (!server)
         return error_set(ret_error, ENOMEM, "out of memory");
-    server->database = database;
+    server->source = *source;
     server->socket = server->directory_file = server->wake = -1;
     int r = listen_on(server, directory, ret_error);
     if (r == 0) {

@@ -1,5 +1,6 @@
 #include "service.h"
 
+#include "clock.h"
 #include "control_server.h"
 #include "database.h"
 #include "file_watch.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GREETING_BYTES = 512, CONFIGURATION_SETTLE_MS = 200 };
+enum { ADDRESS_BYTES = 300, GREETING_BYTES = 512, CONFIGURATION_SETTLE_MS = 200 };
 
 /* A configuration that was read while the service ran; requests may still use earlier ones. */
 struct version {
@@ -30,7 +31,7 @@ struct service {
     struct server *server;
     struct control_server *control;
     bool pid_written;
-    char greeting[GREETING_BYTES];
+    char address[ADDRESS_BYTES], greeting[GREETING_BYTES];
     struct file_watch *watch;    /* of the configuration */
     pthread_mutex_t reload_lock; /* of what follows */
     const struct configuration *configuration;
@@ -96,9 +97,11 @@ static int start_server(struct service *service, struct error *ret_error)
                           ? " (from every machine that reaches this one)"
                           : " (from every machine that reaches this one; warning: passwords "
                             "travel in clear on this interface)";
-    (void)snprintf(service->greeting, sizeof(service->greeting), "ConnectorDB answers at %s://%s%s%s:%u%s",
+    (void)snprintf(service->address, sizeof(service->address), "%s://%s%s%s:%u",
         configuration->tls_key ? "https" : "http", six ? "[" : "", any ? "localhost" : host, six ? "]" : "",
-        server_port(service->server), who);
+        server_port(service->server));
+    (void)snprintf(
+        service->greeting, sizeof(service->greeting), "ConnectorDB answers at %s%s", service->address, who);
     return 0;
 }
 
@@ -209,6 +212,17 @@ static void report_background_error(void *context, const struct error *error)
     log_error("data cannot be moved on in the background, it is tried again: %s", error->message);
 }
 
+static int start_control(struct service *service, struct error *ret_error)
+{
+    const struct report_source source = {
+        .database = service->database,
+        .address = service->server ? service->address : NULL,
+        .started_s = clock_now_seconds(),
+        .server = service->server,
+    };
+    return control_server_start(&source, service->options.paths->directory, &service->control, ret_error);
+}
+
 int service_open(const struct service_options *options, struct service **ret_service, struct error *ret_error)
 {
     const struct database_paths *paths = options->paths;
@@ -234,7 +248,7 @@ int service_open(const struct service_options *options, struct service **ret_ser
     if (!options->backend)
         r = start_server(service, ret_error);
     if (r == 0)
-        r = control_server_start(service->database, paths->directory, &service->control, ret_error);
+        r = start_control(service, ret_error);
     if (r < 0)
         goto failed;
     log_info("%s: %s, process %d, storage by %s", paths->directory, service->greeting, getpid(),

@@ -360,6 +360,19 @@ uint16_t server_port(const struct server *server)
     return http_port(server->http);
 }
 
+void server_count(struct server *server, struct server_counts *ret_counts)
+{
+    struct http_counts http;
+    http_count(server->http, &http);
+    *ret_counts = (struct server_counts){
+        .requests = request_metrics_total(&server->requests),
+        .failed_logins = atomic_load(&server->auth.failed_logins),
+        .connections = http.connections,
+        .connections_max = http.connections_max,
+        .websockets = atomic_load(&server->websockets),
+    };
+}
+
 void server_stop(struct server *server)
 {
     if (!server)

@@ -175,6 +175,10 @@ int store_snapshot_backup(struct store_snapshot *snapshot, const char *directory
 /* Describes a series; an unknown one has length 0. */
 int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id,
     struct store_series *ret_series, struct error *ret_error);
+/* What the series takes on the disk: its blocks in segments and its frames in journals. 0, -EBADMSG, -EIO,
+ * -ENOMEM. Reads the heads of its frames. */
+int store_snapshot_series_bytes(
+    struct store_snapshot *snapshot, uint64_t series_id, uint64_t *ret_bytes, struct error *ret_error);
 /* Sets *ret_index to the number of points with time <= `time`, which is the index of the first later
  * point. */
 int store_snapshot_index_of_time(struct store_snapshot *snapshot, uint64_t series_id, double time,

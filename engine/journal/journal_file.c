@@ -152,6 +152,18 @@ int journal_read_points(const struct journal_file *journal, uint64_t series_id, 
     return frame_view(image, &frame, false, ret_view, ret_error);
 }
 
+int journal_frame_bytes(
+    const struct journal_file *journal, uint64_t offset, uint64_t *ret_bytes, struct error *ret_error)
+{
+    struct frame frame;
+    if (frame_parse_header(map_data(journal->map), journal->size, offset, journal->nonce, &frame) != 1 ||
+        map_faulted(journal->map))
+        return error_set(ret_error, EBADMSG, "%s: offset %llu: there is no head of a frame", journal->path,
+            (unsigned long long)offset);
+    *ret_bytes = frame_size(&frame);
+    return 0;
+}
+
 /* ---- prepare ---- */
 
 /* Zeros over the whole size, not fallocate: a commit then neither allocates nor converts extents, and its

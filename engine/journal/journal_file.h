@@ -69,6 +69,10 @@ void journal_file_close(struct journal_file *journal); /* accepts NULL; does not
 int journal_read_points(const struct journal_file *journal, uint64_t series_id, uint64_t offset,
     struct batch *ret_view, struct error *ret_error);
 
+/* The size of the frame at `offset`, by its header alone. 0; -EBADMSG as above. Any thread. */
+int journal_frame_bytes(
+    const struct journal_file *journal, uint64_t offset, uint64_t *ret_bytes, struct error *ret_error);
+
 struct journal_scan {
     uint64_t end; /* offset after the last valid frame */
     uint64_t frames;

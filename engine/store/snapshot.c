@@ -174,6 +174,33 @@ int store_snapshot_series(struct store_snapshot *snapshot, uint64_t series_id,
     return r;
 }
 
+int store_snapshot_series_bytes(
+    struct store_snapshot *snapshot, uint64_t series_id, uint64_t *ret_bytes, struct error *ret_error)
+{
+    struct parts parts;
+    uint64_t bytes = 0;
+    int r = parts_find(snapshot, series_id, &parts, ret_error);
+    for (uint32_t i = 0; r == 0 && i < parts.count; i++) {
+        const struct part *part = &parts.list[i];
+        if (part->segment) {
+            bytes += part->series.block_size;
+            continue;
+        }
+        for (uint32_t number = 0; r == 0 && number < part->reference_count; number++) {
+            uint64_t size;
+            uint64_t offset = frame_reference_offset(head_reference(part->head, number));
+            r = journal_frame_bytes(part->journal->file, offset, &size, ret_error);
+            bytes += r == 0 ? size : 0;
+        }
+        if (r == 0)
+            r = part_check_journal(part, ret_error);
+    }
+    free(parts.list);
+    if (r == 0)
+        *ret_bytes = bytes;
+    return r;
+}
+
 /* ---- by time ---- */
 
 /* How many of the batch's points have a time <= `time`. */

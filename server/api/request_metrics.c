@@ -31,3 +31,13 @@ void request_metrics_add(struct request_metrics *metrics, unsigned route, int st
     add(&of_route->durations[latency_bucket(duration_ns)], 1);
     add(&of_route->duration_sum_ns, duration_ns);
 }
+
+uint64_t request_metrics_total(const struct request_metrics *metrics)
+{
+    uint64_t total = 0;
+    for (unsigned route = 0; route < REQUEST_ROUTES_MAX; route++) {
+        for (unsigned i = 0; i < REQUEST_STATUSES; i++)
+            total += atomic_load_explicit(&metrics->routes[route].statuses[i], memory_order_relaxed);
+    }
+    return total;
+}

@@ -28,5 +28,7 @@ struct request_metrics {
  * wants. A few relaxed additions; any thread. */
 void request_metrics_add(struct request_metrics *metrics, unsigned route, int status, uint64_t duration_ns,
     uint64_t body_bytes, uint64_t answer_bytes);
+/* How many were counted. Any thread. */
+uint64_t request_metrics_total(const struct request_metrics *metrics);
 
 #endif

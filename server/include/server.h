@@ -25,6 +25,14 @@ void server_configure(struct server *server, const struct configuration *configu
 /* The port it really listens on. Any thread. */
 uint16_t server_port(const struct server *server);
 
+/* What the server has done since it was started, and its connections now. */
+struct server_counts {
+    uint64_t requests, failed_logins;
+    uint64_t connections, connections_max, websockets;
+};
+/* Any thread. */
+void server_count(struct server *server, struct server_counts *ret_counts);
+
 /* Takes no further request, lets the ones under way finish, joins the threads and frees everything. Reads
  * under way are cut off (their chunked body ends without its terminator); inserts under way are completed.
  * Accepts NULL. */

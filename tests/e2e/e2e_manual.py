@@ -191,7 +191,7 @@ class Completion(unittest.TestCase):
         self.assert_completes("user database ", "list", "add", "delete", "passwd", "role")
         self.assert_completes("user --role admin database a", "add")
         self.assert_completes("write p", "permissions")
-        self.assert_completes("stream database ", "cut")
+        self.assert_completes("stream database ", "cut", "ls", "usage")
 
     def test_folders_and_files(self):
         self.assert_completes("start da", "database")
