@@ -2,17 +2,28 @@
 
 #include <string.h>
 
-/* The page loads nothing from elsewhere, and no other page may frame it. */
-static const char POLICY[] =
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/* The page loads nothing from elsewhere, and no other page may frame it. Icons of objects are data: URLs. */
+static const char POLICY[] = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
+                             "frame-ancestors 'none'";
+
+/* If-None-Match (RFC 9110, 13.1.2): the client has this content. Weak tags are equal to strong ones. */
+static bool is_known(const struct http_exchange *exchange, const struct page_file *file)
+{
+    const char *tags = http_request_header(exchange, "If-None-Match");
+    return tags && (strcmp(tags, "*") == 0 || strstr(tags, file->tag));
+}
 
 static bool answer_file(struct request *request, const struct page_file *file)
 {
     struct http_exchange *exchange = request->exchange;
-    (void)http_answer_header(exchange, "Cache-Control", "no-cache");
+    (void)http_answer_header(exchange, "Cache-Control", "no-cache"); /* asks each time whether it changed */
+    (void)http_answer_header(exchange, "ETag", file->tag);
     (void)http_answer_header(exchange, "Content-Security-Policy", POLICY);
     (void)http_answer_header(exchange, "Referrer-Policy", "same-origin");
-    http_answer(exchange, 200, file->content, file->bytes, file->size);
+    if (is_known(exchange, file))
+        http_answer(exchange, 304, HTTP_NO_CONTENT, "", 0);
+    else
+        http_answer(exchange, 200, file->content, file->bytes, file->size);
     return true;
 }
 

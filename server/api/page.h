@@ -7,6 +7,7 @@
 /* A file of the page, part of the program. */
 struct page_file {
     const char *name;
+    const char *tag; /* of its content, as ETag has it */
     enum http_content content;
     const unsigned char *bytes;
     size_t size;

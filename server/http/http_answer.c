@@ -63,6 +63,8 @@ static const char *reason_of(int status)
         return "Moved Permanently";
     case 302:
         return "Found";
+    case 304:
+        return "Not Modified";
     case 308:
         return "Permanent Redirect";
     case 400:
@@ -351,7 +353,8 @@ static void send_whole(struct http_exchange *exchange)
     char head[HTTP_HEAD_BYTES_MAX];
     exchange->chunked = endless && exchange->http_1_1;
     compress_whole(exchange);
-    size_t head_size = head_print(exchange, !endless, exchange->sink.used, head);
+    bool has_length = !endless && exchange->status != 304; /* which has no body */
+    size_t head_size = head_print(exchange, has_length, exchange->sink.used, head);
     if (exchange->method == HTTP_HEAD)
         exchange->sink.used = 0;
     if (send_buffer(exchange, head, head_size, 0) < 0)

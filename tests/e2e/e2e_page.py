@@ -1,4 +1,5 @@
 """The page of the server, its files, and joining."""
+import http.client
 import json
 import os
 import re
@@ -42,16 +43,39 @@ class Page(RestTest):
                 file = self.get(name)
                 self.assertGreater(len(file.text), 100)
                 self.assertEqual(file.headers["X-Content-Type-Options"], "nosniff")
-        self.assertIn("text/javascript", self.get("/www/page.js").headers["Content-Type"])
-        self.assertIn("text/css", self.get("/www/page.css").headers["Content-Type"])
+        script, style = (re.search(rf'"(/www/[a-z]+\.{kind})"', page.text).group(1) for kind in ("js", "css"))
+        self.assertIn("text/javascript", self.get(script).headers["Content-Type"])
+        self.assertIn("text/css", self.get(style).headers["Content-Type"])
         self.assertIn("# ", self.get("/www/API.md").text)
         self.assertEqual(self.get("/", method="HEAD").text, "")
         self.assertIn("Disallow: /", self.get("/robots.txt").text)
         self.get("/favicon.ico")
 
+    def test_files_that_the_browser_has(self):
+        """A browser asks each time, and gets a file again only when it changed."""
+        self.begin()
+        files = re.findall(r'"(/www/[a-z]+\.[a-z]+)"', self.get("/").text)
+        transferred = 0
+        for name in ["/", *files]:
+            with self.subTest(name=name):
+                tag = self.get(name).headers["ETag"]
+                self.assertRegex(tag, r'^"[0-9a-f]{16}"$')
+                for sent in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+                    known = self.get(name, 304, headers={"If-None-Match": sent})
+                    self.assertEqual((known.text, known.headers["ETag"], known.headers["Content-Length"]), ("", tag, None))
+                self.get(name, headers={"If-None-Match": '"0123456789abcdef"'})
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=harness.COMMAND_SECONDS_MAX)
+                connection.request("GET", name, headers={"Accept-Encoding": "gzip"})
+                answer = connection.getresponse()
+                transferred += len(answer.read())
+                self.assertEqual(answer.getheader("ETag"), tag)
+                connection.close()
+        self.assertLess(transferred, 100000)
+        self.get("/", 200)  # the connection goes on after a 304
+
     def test_what_is_not_there(self):
         self.begin()
-        for path in ("/www/none.js", "/www", "/www/page.js/x", "/a/b/c/d", "/no%20name", "/x.html", "/api", "/api/v2", "/..%2fetc"):
+        for path in ("/www/none.js", "/www", "/www/icon.svg/x", "/a/b/c/d", "/no%20name", "/x.html", "/api", "/api/v2", "/..%2fetc"):
             with self.subTest(path=path):
                 self.assertIn(json.loads(self.get(path, 400 if ".." in path else 404).text)["code"], (400, 404))
         for method in ("POST", "PUT", "DELETE"):
@@ -69,7 +93,7 @@ class Page(RestTest):
 
     def test_without_a_page(self):
         self.begin(frontend_enabled=False)
-        for path in ("/", "/login", "/join", "/www/page.js", "/test"):
+        for path in ("/", "/login", "/join", "/www/icon.svg", "/test"):
             self.get(path, 404)
         self.get(f"{API}/?q=this")
 
