@@ -1,3 +1,4 @@
+#include "metrics.h"
 #include "request.h"
 
 #include "descriptions.h"
@@ -56,6 +57,15 @@ static bool answer_count(struct request *request, const char *what, struct probl
     return answer_number(request, HTTP_TEXT, *what == 'u' ? users : *what == 'd' ? devices : streams);
 }
 
+/* /metrics for people: it takes the log-in of somebody who may count everything. */
+static bool answer_metrics(struct request *request, struct problem *problem)
+{
+    struct access_counts may = access_counts(request->permissions, request_acting(request));
+    if (!may.users || !may.devices || !may.streams)
+        return problem_set(problem, 403, "You may not read the metrics of the server");
+    return metrics_answer(request, problem);
+}
+
 bool site_get(struct request *request, struct problem *problem)
 {
     const char *q = query_value(&request->query, "q");
@@ -63,6 +73,8 @@ bool site_get(struct request *request, struct problem *problem)
         return answer_this(request);
     if (strcmp(q, "countusers") == 0 || strcmp(q, "countdevices") == 0 || strcmp(q, "countstreams") == 0)
         return answer_count(request, q + strlen("count"), problem);
-    return problem_set(
-        problem, 404, "There is nothing here without q=this, countusers, countdevices or countstreams");
+    if (strcmp(q, "metrics") == 0)
+        return answer_metrics(request, problem);
+    return problem_set(problem, 404,
+        "There is nothing here without q=this, countusers, countdevices, countstreams or metrics");
 }

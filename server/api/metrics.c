@@ -126,10 +126,8 @@ static struct catalog_sizes count_catalog(struct server *server)
 
 /* ---- handlers ---- */
 
-bool metrics_get(struct request *request, struct problem *problem)
+bool metrics_answer(struct request *request, struct problem *problem)
 {
-    if (!may_read(request, problem))
-        return false;
     struct store_metrics *store = malloc(sizeof(*store));
     if (!store)
         return problem_later(problem, 503, "The server has no memory left, try again");
@@ -141,6 +139,11 @@ bool metrics_get(struct request *request, struct problem *problem)
     free(store);
     (void)http_answer_close(request->exchange, true);
     return true;
+}
+
+bool metrics_get(struct request *request, struct problem *problem)
+{
+    return may_read(request, problem) && metrics_answer(request, problem);
 }
 
 bool health_get(struct request *request, struct problem *problem)

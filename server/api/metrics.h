@@ -15,4 +15,7 @@ struct catalog_sizes {
 void metrics_print(struct sink *sink, struct server *server, const struct store_metrics *store,
     const struct catalog_sizes *sizes);
 
+/* Answers with all metrics; who asks was found to be allowed to. False: *problem is set. */
+bool metrics_answer(struct request *request, struct problem *problem);
+
 #endif

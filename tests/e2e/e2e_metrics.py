@@ -257,6 +257,14 @@ class Access(Served):
         with open(os.path.join(self.database, "connectordb.log"), encoding="utf-8") as file:
             return file.read()
 
+    def test_by_a_log_in(self):
+        self.begin(metrics={"access": "off"})
+        self.request("POST", f"{API}/crud/ann", {"email": "a@b.c", "password": "a", "devices": {"phone": {}}}, login="test:test")
+        text = self.request("GET", f"{API}/?q=metrics", login="test:test").body.decode()
+        self.assertEqual(prometheus.Metrics(text).get("connectordb_users"), 2)
+        for login in ("ann:a", None):
+            self.request("GET", f"{API}/?q=metrics", login=login, status=403)
+
     def test_without_a_key_nobody_from_elsewhere(self):
         self.begin()
         for headers in ({}, {"Authorization": "Bearer "}, basic("test:test"), basic(":")):

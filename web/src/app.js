@@ -7,13 +7,14 @@ import {attempt, identify, logOut, me, notice, place} from "./state.js";
 import {Account} from "./pages/account.js";
 import {Compare} from "./pages/compare.js";
 import {Login} from "./pages/login.js";
+import {Server} from "./pages/server.js";
 import {Stream} from "./pages/stream.js";
 import {Streams} from "./pages/streams.js";
 import {Users} from "./pages/users.js";
 import "./app.css";
 
 /** Pages by ?page=; all others are by the names in the address. */
-const PAGES = {account: Account, compare: Compare, users: Users};
+const PAGES = {account: Account, compare: Compare, server: Server, users: Users};
 
 function page({names, query}) {
   if (!me.value)
@@ -34,7 +35,8 @@ function Header() {
     ${me.value && html`<nav aria-label="Main">
       <a href="/" aria-current=${place.value.names.length ? undefined : current("")}>Streams</a>
       <a href="/?page=compare" aria-current=${current("compare")}>Compare</a>
-      ${me.value.role === "admin" && html`<a href="/?page=users" aria-current=${current("users")}>Users</a>`}
+      ${me.value.role === "admin" && html`<a href="/?page=users" aria-current=${current("users")}>Users</a>
+        <a href="/?page=server" aria-current=${current("server")}>Server</a>`}
       <a href="/?page=account" aria-current=${current("account")}>Account</a>
     </nav>
     <button class="plain" onClick=${() => attempt(logOut)}>Log out <span class="wide">${me.value.name}</span></button>`}

@@ -153,7 +153,7 @@ async function manage(page) {
 
 async function others(page) {
   for (const [name, path, selector] of [["booleans", "/test/user/lamp", ".u-over"], ["track", "/test/user/way", ".track"],
-    ["table", "/test/user/texts", "td.value"], ["account", "/?page=account", "code"], ["users", "/?page=users", "tbody tr"],
+    ["table", "/test/user/texts", "td.value"], ["account", "/?page=account", "code"], ["users", "/?page=users", "tbody tr"], ["server", "/?page=server", "dd"],
     ["compare", "/?page=compare&streams=test/user/numbers,test/user/lamp", ".u-over"]]) {
     await goTo(page, path, selector);
     await keep(page, name);
