@@ -117,7 +117,8 @@ static int open_parts(struct store *store, const char *directory, struct error *
         return r;
     }
     r = commit_new(&store->options, store->io, store->files,
-        (struct wake){background_wake_sealer, store->background}, states, active, &store->commit, ret_error);
+        (struct wake){background_wake_sealer, store->background, background_wake_syncer}, states, active,
+        &store->commit, ret_error);
     if (r == 0)
         r = background_start(
             store->background, store->io, store->files, store->commit, store->scratch, ret_error);
@@ -300,10 +301,10 @@ int store_bulk_open(
     struct store *store, const char *name, bool resume, struct store_bulk **ret_bulk, struct error *ret_error)
 {
     int r = check_writable(store, ret_error);
-    return r < 0
-               ? r
-               : bulk_open(store->io, store->files, (struct wake){background_wake_merger, store->background},
-                     name, resume, ret_bulk, ret_error);
+    return r < 0 ? r
+                 : bulk_open(store->io, store->files,
+                       (struct wake){background_wake_merger, store->background, NULL}, name, resume, ret_bulk,
+                       ret_error);
 }
 
 int store_bulk_discard(struct store *store, const char *name, struct error *ret_error)

@@ -109,6 +109,11 @@ void background_wake_sealer(void *background)
     wake(background, &((struct background *)background)->sealing);
 }
 
+void background_wake_syncer(void *background)
+{
+    wake(background, &((struct background *)background)->syncing);
+}
+
 void background_wake_merger(void *background)
 {
     wake(background, &((struct background *)background)->merging);
@@ -303,10 +308,27 @@ static void *run_merger(void *argument)
     return NULL;
 }
 
+/* Waits until this time, or the end. False = stop. */
+static bool await_time(struct background *background, uint64_t until_ns)
+{
+    struct timespec until = timespec_of(until_ns);
+    int r = 0;
+    (void)pthread_mutex_lock(&background->lock);
+    while (!background->stop && r == 0)
+        r = pthread_cond_timedwait(&background->syncing.wake, &background->lock, &until);
+    bool go_on = !background->stop;
+    (void)pthread_mutex_unlock(&background->lock);
+    return go_on;
+}
+
+/* What is written wakes it; an interval later it syncs all that was written until then. What is written
+ * meanwhile lets it go on, so that nothing waits for longer than an interval, and while nothing is written it
+ * sleeps. */
 static void *run_syncer(void *argument)
 {
     struct background *background = argument;
-    while (await_work(background, &background->syncing, in_ms(background->options->fsync_interval_ms)))
+    while (await_work(background, &background->syncing, 0) &&
+           await_time(background, in_ms(background->options->fsync_interval_ms)))
         (void)sealer_sync_active(&background->sealer, NULL);
     return NULL;
 }
@@ -329,7 +351,7 @@ int background_start(struct background *background, struct io *io, struct files 
         return error_set(ret_error, ENOMEM, "out of memory for the background");
     if (background->options->no_threads)
         return 0;
-    background->sealing.wanted = background->merging.wanted =
+    background->sealing.wanted = background->merging.wanted = background->syncing.wanted =
         true; /* before there is a thread that writes them under the lock */
     int r = start(background, &background->sealing, run_sealer, ret_error);
     if (r == 0)

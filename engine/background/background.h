@@ -22,6 +22,7 @@ void background_free(struct background *background); /* accepts NULL */
  * segments. Functions for a struct wake. Any thread; short locks only. */
 void background_wake_sealer(void *background);
 void background_wake_merger(void *background);
+void background_wake_syncer(void *background); /* something was written that is to be synced */
 
 /* The contracts of store_seal, store_merge and store_work are in store.h. Each blocks until its work is
  * done. */

@@ -239,6 +239,8 @@ static void lead(struct commit *commit)
         (void)pthread_cond_broadcast(&commit->room);
     if (journals_need_work(commit) || group->journal->closed)
         commit->wake.call(commit->wake.context);
+    if (commit->options->fsync == STORE_FSYNC_INTERVAL && commit->wake.written)
+        commit->wake.written(commit->wake.context);
     if (is_ready(commit))
         group_wake(commit->filling, 1); /* one of its appenders leads next */
     (void)pthread_mutex_unlock(&commit->lock);

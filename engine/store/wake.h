@@ -5,6 +5,7 @@
 struct wake {
     void (*call)(void *context); /* any thread, under any lock of the store; does not block */
     void *context;
+    void (*written)(void *context); /* the same: something was written that is not synced; may be NULL */
 };
 
 #endif

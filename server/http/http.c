@@ -338,6 +338,8 @@ static void set_defaults(struct http_options *options)
         options->idle_ms_max = HTTP_IDLE_MS_MAX;
     if (options->rest_ms == 0)
         options->rest_ms = HTTP_REST_MS;
+    if (options->trim_ms == 0)
+        options->trim_ms = HTTP_TRIM_MS;
     if (options->stall_ms_max == 0)
         options->stall_ms_max = HTTP_STALL_MS_MAX;
     if (options->body_grace_ms == 0)

@@ -2,11 +2,13 @@
 
 #include "check.h"
 
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 void http_pool_init(struct http_pool *pool, const struct http_options *options)
 {
-    *pool = (struct http_pool){.options = options};
+    *pool = (struct http_pool){.options = options, .filled_file = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     (void)pthread_mutex_init(&pool->lock, NULL);
 }
 
@@ -33,6 +35,7 @@ static void buffers_free(const struct http_options *options, struct http_buffers
 
 struct http_buffers *http_buffers_take(struct http_pool *pool)
 {
+    bool first = false;
     (void)pthread_mutex_lock(&pool->lock);
     struct http_buffers *buffers = pool->free;
     if (buffers) {
@@ -41,10 +44,12 @@ struct http_buffers *http_buffers_take(struct http_pool *pool)
         if (pool->free_count < pool->least_free)
             pool->least_free = pool->free_count;
     } else {
-        pool->count++;
+        first = pool->count++ == 0;
         pool->least_free = 0;
     }
     (void)pthread_mutex_unlock(&pool->lock);
+    if (first && pool->filled_file >= 0)
+        (void)eventfd_write(pool->filled_file, 1);
     if (buffers)
         return buffers;
     buffers = buffers_make(pool->options);
@@ -116,6 +121,8 @@ void http_pool_destroy(struct http_pool *pool)
     pool->least_free = pool->free_count;
     (void)http_buffers_trim(pool);
     CHECK(pool->count == 0);
+    if (pool->filled_file >= 0)
+        (void)close(pool->filled_file);
     (void)pthread_mutex_destroy(&pool->lock);
 }
 

@@ -29,6 +29,7 @@ struct http_pool {
     pthread_mutex_t lock; /* of all below; a leaf */
     struct http_buffers *free;
     unsigned free_count, least_free, count; /* least_free: the minimum of free_count since the last trim */
+    int filled_file; /* an eventfd that is written when the pool is no longer empty; -1 = there is none */
     const struct http_options *options;
 };
 

@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 static const char REQUEST[] = "GET / HTTP/1.1\r\n\r\n";
@@ -76,29 +77,45 @@ static unsigned waiting_count(const struct http *http)
  * that there is one at that. */
 static int poll_listeners(struct http *http, struct pollfd *file, int timeout_ms)
 {
-    struct pollfd polled[HTTP_LISTENERS_MAX];
+    struct pollfd polled[HTTP_LISTENERS_MAX + 1];
     struct http_listeners *listeners = &http->listeners;
+    int filled_file = http->clients.pool.filled_file;
     for (unsigned i = 0; i < listeners->count; i++)
         polled[i] = (struct pollfd){.fd = listeners->files[i], .events = POLLIN};
-    int r = poll_plainly(polled, listeners->count, timeout_ms);
+    polled[listeners->count] = (struct pollfd){.fd = filled_file, .events = POLLIN};
+    int r = poll_plainly(polled, listeners->count + 1, timeout_ms);
+    if (r > 0 && polled[listeners->count].revents) {
+        eventfd_t count;
+        (void)eventfd_read(filled_file, &count);
+        r--;
+    }
     if (r > 0)
         file->revents = POLLIN;
     return r > 0 ? 1 : r;
 }
 
-/* Returns at least each TICK_MS, to housekeep. While the queue of accepted connections is full, further ones
- * wait in the kernel: CivetWeb would block, and nobody would housekeep. */
-static int poll_listening(struct pollfd *file, int timeout_ms)
+/* How long nothing has to be looked after: without buffers and waiting clients, until a connection or a
+ * request comes. */
+static int tick_of(struct http *http)
+{
+    if (waiting_count(http) > 0)
+        return STARVING_TICK_MS;
+    bool empty = http_buffers_count(&http->clients.pool) == 0;
+    if (empty && http->clients.pool.filled_file >= 0)
+        return -1;
+    return http->options.trim_ms < TICK_MS ? (int)http->options.trim_ms : TICK_MS;
+}
+
+/* Returns at least each TICK_MS, to housekeep, while there is something to look after. While the queue of
+ * accepted connections is full, further ones wait in the kernel: CivetWeb would block, and nobody would
+ * housekeep. */
+static int poll_listening(struct pollfd *file)
 {
     struct http *http = listening;
     http_housekeep(http);
-    bool starving = waiting_count(http) > 0;
-    int tick_ms = starving ? STARVING_TICK_MS : TICK_MS;
-    if (timeout_ms < 0 || timeout_ms > tick_ms)
-        timeout_ms = tick_ms;
     if (waiting_count(http) < http->queue_max)
-        return poll_listeners(http, file, timeout_ms);
-    (void)poll_plainly(NULL, 0, timeout_ms);
+        return poll_listeners(http, file, tick_of(http));
+    (void)poll_plainly(NULL, 0, STARVING_TICK_MS);
     return 0;
 }
 
@@ -166,7 +183,7 @@ int civetweb_poll(struct pollfd *files, nfds_t count, int timeout_ms)
         return poll_request(files);
     if (listening && count >= 1) {
         remember_listening(listening, files);
-        return poll_listening(files, timeout_ms);
+        return poll_listening(files); /* http_stop wakes it: CivetWeb's time-out is not needed */
     }
     return poll_plainly(files, count, timeout_ms);
 }

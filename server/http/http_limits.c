@@ -9,7 +9,6 @@
 enum {
     FILES_RESERVED_MIN = 40, /* for the store, the catalog, the log and the control socket */
     FILES_RESERVED_MAX = 1024,
-    TRIM_SECONDS = 5,
     REPORT_SECONDS = 60,
 };
 
@@ -72,7 +71,7 @@ void http_accept_failed(struct http *http, int code)
 static void trim_memory(struct http *http)
 {
     uint64_t now_ns = clock_monotonic_ns();
-    if (now_ns - http->trimmed_ns < TRIM_SECONDS * NS_PER_SECOND)
+    if (now_ns - http->trimmed_ns < http->options.trim_ms * NS_PER_MS)
         return;
     http->trimmed_ns = now_ns;
     if (http_buffers_trim(&http->clients.pool) > 0)

@@ -269,6 +269,29 @@ static void test_an_idle_connection_holds_no_buffers(void **state)
         close(files[i]);
 }
 
+/* The thread that frees them sleeps while there are none: each time, the first request wakes it. */
+static void test_unused_buffers_are_freed(void **state)
+{
+    enum { TIMES = 3 };
+    struct http_options options = OPTIONS;
+    char reply[1024];
+    struct http_counts counts;
+    (void)state;
+    http_stop(http);
+    options.trim_ms = 1;
+    start_with(&options);
+    int file = peer_dial(http_port(http), 0);
+    for (int i = 0; i < TIMES; i++) {
+        greet(file, reply, sizeof(reply));
+        do {
+            (void)sched_yield();
+            http_count(http, &counts);
+        } while (counts.buffers > 0);
+    }
+    assert_int_equal(counts.connections, 1);
+    close(file);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -280,6 +303,7 @@ int main(void)
         TEST(test_a_dripped_head_is_cut_off_in_every_request),
         TEST(test_an_idle_connection_is_closed),
         TEST(test_an_idle_connection_holds_no_buffers),
+        TEST(test_unused_buffers_are_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

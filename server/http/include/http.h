@@ -32,6 +32,7 @@ enum {
 
     HTTP_IDLE_MS_MAX =
         125000, /* a kept connection without a request is closed after this; Keep-Alive promises 120 s */
+    HTTP_TRIM_MS = 5000, /* buffers that nobody took for so long are freed */
     HTTP_REST_MS = 3000, /* the thread of a connection that waits for so long gives its stack's memory back */
     HTTP_YIELD_IDLE_MS = 20, /* a connection idle for this long may be closed when others wait */
     HTTP_QUEUE_MAX = 64, /* accepted connections that wait for a thread; further ones wait in the kernel */
@@ -137,8 +138,9 @@ struct http_options {
     uint32_t connections_max; /* lowered to what the process's limits of files and threads allow */
     uint32_t
         read_timeout_ms;  /* a head must come within this from its first byte; longest pause within a body */
-    uint32_t idle_ms_max; /* 0 = HTTP_IDLE_MS_MAX; so do the next four */
+    uint32_t idle_ms_max; /* 0 = HTTP_IDLE_MS_MAX; so do the next five */
     uint32_t rest_ms;
+    uint32_t trim_ms;
     uint32_t stall_ms_max;
     uint32_t body_grace_ms;
     uint32_t body_bytes_per_second;
