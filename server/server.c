@@ -38,7 +38,8 @@ static void refuse(void *context, struct http_exchange *exchange, int status, co
 static void done(void *context, const struct http_exchange *exchange)
 {
     struct server *server = context;
-    uint64_t duration_ns = clock_monotonic_ns() - exchange->started_ns;
+    uint64_t now_ns = clock_monotonic_ns(), duration_ns = now_ns - exchange->started_ns;
+    disk_watch_look(&server->disk, server->database->path, now_ns);
     request_metrics_add(&server->requests, exchange->route, exchange->status, duration_ns,
         exchange->body_read, exchange->sent_bytes);
     if (!log_enabled(LOG_DEBUG))
@@ -349,6 +350,7 @@ int server_start(struct database *database, const struct configuration *configur
         server_free(server);
         return r;
     }
+    disk_watch_look(&server->disk, database->path, clock_monotonic_ns());
     http_serve(server->http);
     log_start(server);
     *ret_server = server;

@@ -7,6 +7,7 @@
 #include "catalog.h"
 #include "configuration.h"
 #include "database.h"
+#include "disk_watch.h"
 #include "ephemeral.h"
 #include "body_budget.h"
 #include "http.h"
@@ -47,6 +48,7 @@ struct server {
     double started_s;            /* unix time */
     struct request_metrics requests;
     struct sizes_counted sizes;
+    struct disk_watch disk;
 };
 
 struct request {
