@@ -49,9 +49,14 @@ class Served(RestTest):
 
 
 class Text(Served):
-    def test_names_and_types(self):
+    def test_all_that_it_has(self):
         self.begin()
-        self.make_stream("test/user/s")
+        data = self.make_stream("test/user/s")
+        self.names_and_types()
+        self.they_are_in_the_documentation()
+        self.counters_only_grow(data)
+
+    def names_and_types(self):
         found = self.metrics()
         version = harness.command("--version").stdout.split()[-1]
         self.assertEqual(found.get("connectordb_build_info", version=version), 1)
@@ -65,9 +70,13 @@ class Text(Served):
                      "connectordb_http_connections", "connectordb_journals", "connectordb_ready"):
             self.assertGreater(found.get(name), 0, name)
 
-    def test_counters_only_grow(self):
-        self.begin()
-        data = self.make_stream("test/user/s")
+    def they_are_in_the_documentation(self):
+        """And the documentation names no others."""
+        with open(os.path.join(harness.SOURCE, "docs", "OPERATING.md"), encoding="utf-8") as file:
+            named = set(re.findall(r"`((?:connectordb|process)_[a-z_]+)`", file.read()))
+        self.assertEqual(named, set(self.metrics().types))
+
+    def counters_only_grow(self, data):
         before = self.metrics().monotone()
         for _ in range(3):
             self.request("POST", data, body=[{"d": 1}], login="test:test")
@@ -75,15 +84,6 @@ class Text(Served):
             for key, value in before.items():
                 self.assertGreaterEqual(after[key], value, key)
             before = after
-
-    def test_they_are_in_the_documentation(self):
-        """And the documentation names no others."""
-        self.begin()
-        with open(os.path.join(harness.SOURCE, "docs", "OPERATING.md"), encoding="utf-8") as file:
-            text = file.read()
-        self.make_stream("test/user/s")
-        named = set(re.findall(r"`((?:connectordb|process)_[a-z_]+)`", text))
-        self.assertEqual(named, set(self.metrics().types))
 
 
 class Counts(Served):
@@ -234,6 +234,11 @@ class Access(Served):
                      {"Host": "localhost.example:80"}]
         here = [{}, {"Host": "localhost:3124"}, {"Host": "127.0.0.1"}, {"Host": "[::1]:3124"}, {"Host": ""}]
         self.begin()
+        for headers in ({}, {"Authorization": "Bearer "}, basic("test:test"), basic(":")):  # there is no key yet
+            answer = self.get(X_Forwarded_For="203.0.113.7", **headers)
+            self.assertEqual(answer.status, 401)
+            self.assertIn("metrics", answer.json()["msg"])
+        self.assertEqual(self.get(**basic("test:wrong")).status, 200)  # from here nobody is asked
         path = os.path.join(self.database, "connectordb.conf")
         answers = {  # here, elsewhere, the key, a wrong key
             "local": (200, 401, 200, 401), "key": (401, 401, 200, 401), "all": (200, 200, 200, 200),
@@ -264,14 +269,6 @@ class Access(Served):
         self.assertEqual(prometheus.Metrics(text).get("connectordb_users"), 2)
         for login in ("ann:a", None):
             self.request("GET", f"{API}/?q=metrics", login=login, status=403)
-
-    def test_without_a_key_nobody_from_elsewhere(self):
-        self.begin()
-        for headers in ({}, {"Authorization": "Bearer "}, basic("test:test"), basic(":")):
-            answer = self.get(X_Forwarded_For="203.0.113.7", **headers)
-            self.assertEqual(answer.status, 401)
-            self.assertIn("metrics", answer.json()["msg"])
-        self.assertEqual(self.get(**basic("test:wrong")).status, 200)  # from here nobody is asked
 
     def test_wrong_keys_are_limited(self):
         self.begin(failed_logins_max=3, metrics={"access": "key", "key": KEY})

@@ -156,6 +156,8 @@ class Proxy:
         self.assertEqual(self.ask(connection, "GET", stream + "data?q=length")[1], b"%d" % (POINTS + 1))
         answer, text = self.ask(connection, "GET", f"{API}/crud/test/user/none")
         self.assert_error(answer, text, 404)
+        self.assertEqual(self.ask(connection, "GET", "/ready")[1], b"ok")
+        self.assert_error(*self.ask(connection, "GET", "/metrics"), 401)  # who comes through a proxy is not local
         # a body that ConnectorDB refuses, and one that the proxy does
         answer, text = self.ask(self.connect(), "POST", stream + "data", b"[" + b" " * (11 << 20) + b"]")
         self.assert_error(answer, text, 413)
