@@ -21,7 +21,7 @@ enum {
     RATE = 10000, /* inserts a second */
     SUBSCRIBERS = 200,
     IDLE = 2000,
-    CONNECTIONS_MAX = 8000,
+    CONNECTIONS_MORE = 100, /* than twice the WebSockets: they may be half of all */
     BUFFER_BYTES = 64 << 10,
     TEXT_MAX = 256,
     EVENTS = 64,
@@ -339,7 +339,8 @@ int main(int argc, char **argv)
         bench_fail("no memory for latencies");
     rest_server_init(&stage.server);
     stage.server.streams = subscribers;
-    stage.server.configuration.connections_max = CONNECTIONS_MAX;
+    stage.server.configuration.connections_max =
+        2 * (idle > subscribers ? idle : subscribers) + CONNECTIONS_MORE;
     double alone = bench_inserts(&stage, 0, 0);
     (void)bench_inserts(&stage, subscribers, alone);
     bench_idle(&stage, idle);
