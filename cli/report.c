@@ -16,8 +16,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define BACKUP_NOTE "last-backup"
-
 enum {
     LARGEST_STREAMS = 5,
     BACKUP_NOTE_BYTES_MAX = 16384,
@@ -244,7 +242,7 @@ static json_t *pack_disk(const char *directory, struct statvfs *ret_disk)
 
 static bool note_path(const char *database, const char *suffix, char to[PATH_MAX])
 {
-    return (size_t)snprintf(to, PATH_MAX, "%s/" BACKUP_NOTE "%s", database, suffix) < PATH_MAX;
+    return (size_t)snprintf(to, PATH_MAX, "%s/" DATABASE_BACKUP_NOTE "%s", database, suffix) < PATH_MAX;
 }
 
 void report_note_backup(const char *database, const char *folder)

@@ -22,6 +22,9 @@ struct database {
     atomic_bool cutting;        /* a stream is being cut (export/include/cut.h) */
 };
 
+/* In the directory of a database: notes the last backup that its server made; changed with it. */
+#define DATABASE_BACKUP_NOTE "last-backup"
+
 /* The bulk load of a cut is staged under this name; what a killed one left is removed at the next open. */
 extern const char DATABASE_CUT_STAGING[];
 

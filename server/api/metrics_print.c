@@ -5,9 +5,11 @@
 #include "routes.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -230,6 +232,19 @@ static void print_disk(struct sink *sink, const char *path)
         "Size of the database's file system.");
 }
 
+static void print_dates(struct sink *sink, const struct server *server)
+{
+    char path[PATH_MAX];
+    struct stat note;
+    int length = snprintf(path, sizeof(path), "%s/" DATABASE_BACKUP_NOTE, server->database->path);
+    bool noted = length > 0 && (size_t)length < sizeof(path) && stat(path, &note) == 0 && note.st_mtime > 0;
+    int64_t expiry_s = http_certificate_expiry(server->http);
+    exposition_gauge(sink, "connectordb_last_backup_timestamp_seconds", noted ? (uint64_t)note.st_mtime : 0,
+        "When the server made its last backup, in unix time; 0: none.");
+    exposition_gauge(sink, "connectordb_tls_certificate_expiry_timestamp_seconds",
+        expiry_s > 0 ? (uint64_t)expiry_s : 0, "When the certificate expires, in unix time; 0: no HTTPS.");
+}
+
 static void print_live(struct sink *sink, struct live *live)
 {
     struct live_stats stats;
@@ -290,6 +305,7 @@ void metrics_print(struct sink *sink, struct server *server, const struct store_
     print_files(sink, store);
     print_background(sink, store);
     print_disk(sink, server->database->path);
+    print_dates(sink, server);
     print_live(sink, server->live);
     print_catalog(sink, sizes);
     print_memory_limits(sink, server);

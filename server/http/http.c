@@ -417,6 +417,11 @@ int http_load_certificate(
     return http_tls_load(http->clients.tls, certificate, key, ret_error);
 }
 
+int64_t http_certificate_expiry(const struct http *http)
+{
+    return http->clients.tls ? http_tls_expiry(http->clients.tls) : 0;
+}
+
 uint16_t http_port(const struct http *http)
 {
     return http->port;

@@ -209,6 +209,16 @@ int http_tls_load(struct http_tls *tls, const char *certificate, const char *key
     return 0;
 }
 
+int64_t http_tls_expiry(struct http_tls *tls)
+{
+    struct tm parts;
+    (void)pthread_mutex_lock(&tls->lock);
+    const X509 *certificate = SSL_CTX_get0_certificate(tls->context);
+    bool known = certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) == 1;
+    (void)pthread_mutex_unlock(&tls->lock);
+    return known ? (int64_t)timegm(&parts) : 0;
+}
+
 int http_tls_open(
     const char *certificate, const char *key, struct http_tls **ret_tls, struct error *ret_error)
 {

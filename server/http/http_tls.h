@@ -22,6 +22,9 @@ void http_tls_close(struct http_tls *tls); /* accepts NULL; all sessions must ha
  * thread. */
 int http_tls_load(struct http_tls *tls, const char *certificate, const char *key, struct error *ret_error);
 
+/* When the certificate of new connections expires, in unix seconds. Any thread. */
+int64_t http_tls_expiry(struct http_tls *tls);
+
 /* A connection's socket, as its owner reads it. */
 struct http_tls_socket {
     int file;

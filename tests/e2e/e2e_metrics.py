@@ -66,6 +66,10 @@ class Text(Served):
                            ("process_resident_memory_bytes", "gauge"), ("process_start_time_seconds", "gauge")):
             self.assertEqual(found.types[name], kind)
         self.assertLess(abs(found.get("process_start_time_seconds") - time.time()), 3600)
+        self.assertEqual(found.get("connectordb_tls_certificate_expiry_timestamp_seconds"), 0)
+        self.assertEqual(found.get("connectordb_last_backup_timestamp_seconds"), 0)
+        harness.command("backup", self.database, os.path.join(self.directory, "backup"))
+        self.assertLess(abs(self.metrics().get("connectordb_last_backup_timestamp_seconds") - time.time()), 3600)
         for name in ("process_resident_memory_bytes", "process_open_fds", "connectordb_disk_free_bytes",
                      "connectordb_http_connections", "connectordb_journals", "connectordb_ready"):
             self.assertGreater(found.get(name), 0, name)

@@ -11,6 +11,7 @@ import time
 import unittest
 
 import harness
+import prometheus
 from rest import API, basic
 from tls import TlsTest
 
@@ -136,6 +137,10 @@ class Tls(TlsTest):
         kept = self.connect()
         self.ask(kept, "GET", f"{API}/?q=this")
         self.assertEqual(self.certificate_name(kept), "one")
+        kept.request("GET", "/metrics")
+        expiry = prometheus.Metrics(kept.getresponse().read().decode()).get(
+            "connectordb_tls_certificate_expiry_timestamp_seconds")
+        self.assertLess(abs(expiry - time.time() - 2 * 86400), 3600)
         self.install("two")
         self.await_log("read the certificate in ")
         self.assertEqual(self.certificate_name(self.connect()), "two")

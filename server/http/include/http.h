@@ -181,6 +181,8 @@ void http_serve(struct http *http);
  * -errno of the files; -ENOMEM. Any thread. */
 int http_load_certificate(
     struct http *http, const char *certificate, const char *key, struct error *ret_error);
+/* When the certificate of new connections expires, in unix seconds; 0: the server has no TLS. Any thread. */
+int64_t http_certificate_expiry(const struct http *http);
 /* The port that it listens on, also when the options asked for any. */
 uint16_t http_port(const struct http *http);
 /* Any thread. */
