@@ -217,7 +217,8 @@ class Ready(Served):
         found = self.metrics()
         self.assertEqual(found.get("connectordb_ready"), 0)
         self.assertEqual(found.get("connectordb_inserts_refused_total", reason="no_space"), statuses.count(503))
-        self.assertGreaterEqual(found.get("connectordb_background_failing"), 1)
+        self.await_true("the background has noted it",
+                        lambda: self.metrics().get("connectordb_background_failing") > 0)
         self.await_true("the reason is in the log",
                         lambda: self.metrics().get("connectordb_log_messages_total", level="error") > 0)
         resource.prlimit(process, resource.RLIMIT_FSIZE, limits)

@@ -71,10 +71,10 @@ class Status(RestTest):
         self.insert("test/user/a", [{"t": n + 1, "d": n} for n in range(1234)])
         text = harness.command("status", self.database).stdout
         for line in (rf"database   {re.escape(self.database)}, ConnectorDB \d+\.\d+\.\d+",
-                     rf"server     http://127\.0\.0\.1:{self.port}, process \d+, since [\d-]+ [\d:]+Z \(\d+ s\)",
+                     rf"server     http://127\.0\.0\.1:{self.port}, process \d+, since [\d-]+ [\d:]+Z \((\d+ min )?\d+ s\)",
                      r"health     good", r"catalog    users: 1, devices: 2, streams: 2", r"points     1,235",
-                     r"journals   1 of at most 4, 4\.0 MiB; 0 wait to be sealed", r"segments   0, 0 B",
-                     r"disk       \d+\.\d KiB for the database; .* are free \(\d+ %\)", r"backup     none .*",
+                     r"journals   \d of at most 4, \d+\.\d MiB; 0 wait to be sealed", r"segments   0, 0 B",
+                     r"disk       \d+\.\d [KM]iB for the database; .* are free \(\d+ %\)", r"backup     none .*",
                      r"largest +\d+\.\d KiB +1,234 points  test/user/a", r" +\d+ B +1 points  test/meta/log"):
             self.assertRegex(text, f"(?m)^{line}$")
 
