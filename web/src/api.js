@@ -13,6 +13,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Asked when a request is refused: the session may have ended. Set by state.js. */
+export const session = {check: () => {}};
+
 /** @typedef {{t: number, d: any, o?: string}} Datapoint */
 /** @typedef {{t1: number, t2: number}} Range unix seconds, t1 < t <= t2 */
 
@@ -48,6 +51,8 @@ export async function request(route, {method = "GET", query, body, login, signal
   }
   if (answer.ok)
     return answer;
+  if ([401, 403, 404].includes(answer.status) && !login && query?.q !== "this")
+    session.check();
   const text = await answer.text();
   let message = text;
   try {

@@ -1,6 +1,6 @@
 // What all pages share: who is logged in, and where the app is.
 import {signal} from "@preact/signals";
-import {ApiError, json, path, request} from "./api.js";
+import {ApiError, json, path, request, session} from "./api.js";
 
 /** @type {import("@preact/signals").Signal<null | {name: string, role: string, nickname: string}>} the user that
  * is logged in; null: nobody is */
@@ -51,15 +51,28 @@ document.addEventListener("click", (event) => {
 
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
+/** user/device of the session, or "nobody". */
+async function whoIsThis() {
+  try {
+    return await (await request("", {query: {q: "this"}})).text();
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401)
+      return "nobody";
+    throw error;
+  }
+}
+
+/** A log-out in another tab ends the session here: the log-in is shown. */
+session.check = async () => {
+  try {
+    if (me.value && await whoIsThis() === "nobody")
+      me.value = null;
+  } catch { /* no answer: what was asked for failed for the same reason, and says so */ }
+};
+
 /** Finds out who is logged in. */
 export async function identify() {
-  let who = "nobody";
-  try {
-    who = await (await request("", {query: {q: "this"}})).text();
-  } catch (error) {
-    if (!(error instanceof ApiError && error.status === 401))
-      throw error;
-  }
+  const who = await whoIsThis();
   const name = who.split("/")[0];
   me.value = who === "nobody" ? null : await json(`crud/${path(name)}`);
 }

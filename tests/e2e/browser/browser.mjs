@@ -180,16 +180,26 @@ async function others(page) {
 }
 
 async function logOut(page) {
+  const other = await open();
+  await goTo(other, "/", ".row");
+  await page.bringToFront();
   await goTo(page, "/", ".row");
   await press(page, "Log out");
   await page.waitForSelector("input[name=password]");
   await goTo(page, "/test/user/numbers", "input[name=password]");
+  await other.bringToFront(); // the session of another tab has ended, too
+  await press(other, "New stream");
+  await type(other, "dialog[open] input[name=name]", "late");
+  await click(other, "dialog[open] form button:not([type=button])");
+  await other.waitForSelector("input[name=password]");
+  await other.close();
 }
 
 try {
   const page = await open();
   for (const step of [logIn, browse, plot, rate, manage, others, logOut]) {
     await step(page).catch(async (error) => {
+      await page.bringToFront();
       await page.screenshot({path: join(screenshots, "failed.png")});
       throw new Error(`${step.name}: ${error.stack}\n${problems.join("\n")}`);
     });
