@@ -6,6 +6,7 @@ import os
 import xml.etree.ElementTree
 
 import harness
+import openapi
 from harness import shared
 from rest import RestTest
 from transcript import Actors, Client, differences, recorded, run_step
@@ -85,6 +86,8 @@ class Transcripts(RestTest):
             else:
                 judged += 1
                 found = differences(actors, step, answer)
+            if cleaned(step["path"]).startswith("/api/v1"):
+                found = found + openapi.answer_faults(step["method"], step["path"], answer.status, answer.headers["Content-Type"], answer.text)
             if found:
                 failures.append(f"{number} {step['as']} {step['method']} {step['path'][:80]} {step.get('query', '')[:60]} "
                                 f"{step.get('body', '')[:80]}: {found}; got {answer}")
