@@ -215,24 +215,10 @@ int command_passwd(int argc, char **argv)
     return run(&command);
 }
 
-/* The form that programs made for ConnectorDB 0.3 call. */
-int command_shell(int argc, char **argv)
+int account_password(const char *database, const char *name, char *password)
 {
-    struct account_command command = {.request.action = ACCOUNT_PASSWORD};
-    const struct command_line line = {"shell DB passwd NAME [PASSWORD]",
-        "Changes the password of a user, for programs that were made for ConnectorDB 0.3. People use passwd, "
-        "which\n"
-        "shows the password to nobody, and user.",
-        NULL, 0, 3, 4};
-    char **arguments;
-    int exit_code;
-    if (!command_line_parse(&line, argc, argv, &arguments, &exit_code))
-        return exit_code;
-    if (strcmp(arguments[1], "passwd") != 0)
-        return usage_error(
-            argv[0], "does not know '%s', only passwd; see also connectordb user", arguments[1]);
-    command.database = arguments[0];
-    command.request.name = arguments[2];
-    command.password_argument = arguments[3];
+    struct account_command command = {.request.action = ACCOUNT_PASSWORD, .database = database};
+    command.request.name = name;
+    command.password_argument = password;
     return run(&command);
 }

@@ -15,7 +15,7 @@ const struct command commands[] = {
     {"query", command_query, "prints datapoints, or what a script makes of them"},
     {"user", command_user, "lists, adds and deletes users, changes passwords and roles"},
     {"passwd", command_passwd, "changes the password of a user"},
-    {"shell", command_shell, "changes a password, as ConnectorDB 0.3 was called for it"},
+    {"shell", command_shell, "runs one command of the shell of ConnectorDB 0.3"},
     {"check", command_check, "verifies every checksum and invariant of a database"},
     {"repair", command_repair, "rebuilds a damaged database from what of it is sound"},
     {"inspect", command_inspect, "prints what is in a database's files"},

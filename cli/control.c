@@ -217,6 +217,22 @@ int control_report(struct control_connection *connection, const char *name, cons
     return have_printed(connection, request, output, ret_error);
 }
 
+int control_shell(struct control_connection *connection, const char *const *words, size_t count,
+    struct sink *output, struct error *ret_error)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        if (json_array_append_new(list, json_string(words[i])) < 0) { /* NULL: no UTF-8 */
+            json_decref(list);
+            return error_set(ret_error, EINVAL, "an argument is no UTF-8");
+        }
+    }
+    json_t *request = json_pack("{s:s,s:o}", "command", "shell", "words", list);
+    if (!request)
+        return error_set(ret_error, ENOMEM, "out of memory");
+    return have_printed(connection, request, output, ret_error);
+}
+
 int control_query(struct control_connection *connection, const struct stream_query *query,
     struct sink *output, struct error *ret_error)
 {

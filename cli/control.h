@@ -42,6 +42,9 @@ int control_query(struct control_connection *connection, const struct stream_que
 /* The same for report_print. */
 int control_report(struct control_connection *connection, const char *name, const char *path,
     struct sink *output, struct error *ret_error);
+/* The same for shell_run. */
+int control_shell(struct control_connection *connection, const char *const *words, size_t count,
+    struct sink *output, struct error *ret_error);
 /* The same for accounts_run. */
 int control_account(struct control_connection *connection, const struct account_request *request,
     json_t **ret_users, struct error *ret_error);

@@ -17,6 +17,9 @@
  *   client  {"command": "report", "name": "status" | "streams", "path": string, "" = all}
  *   server  the same
  *
+ *   client  {"command": "shell", "words": [string, ...]}
+ *   server  as for a query
+ *
  *   client  {"command": "account", "action": "list" | "add" | "delete" | "passwd" | "role",
  *           "name", "password", "email", "role": each a string, if there is one}
  *   server  {"users": [...]} or the error

@@ -5,6 +5,7 @@
 #include "export.h"
 #include "log.h"
 #include "control_protocol.h"
+#include "shell.h"
 #include "stream_query.h"
 
 #include <errno.h>
@@ -47,10 +48,12 @@ struct control_request {
     const char *command, *directory;
     const char *filters[FILTERS_MAX];
     struct transfer_options options;
-    struct cut_options cut;         /* of the command "cut" */
-    struct account_request account; /* of the command "account" */
-    struct stream_query query;      /* of the command "query" */
-    const char *report, *path;      /* of the command "report" */
+    struct cut_options cut;             /* of the command "cut" */
+    struct account_request account;     /* of the command "account" */
+    struct stream_query query;          /* of the command "query" */
+    const char *report, *path;          /* of the command "report" */
+    const char *words[SHELL_WORDS_MAX]; /* of the command "shell" */
+    size_t word_count;
 };
 
 /* The content of the answer. */
@@ -155,6 +158,29 @@ static int read_report(struct control_request *request, struct error *ret_error)
     return 0;
 }
 
+static bool is_shell(const struct control_request *request)
+{
+    return request->command && !strcmp(request->command, "shell");
+}
+
+static int read_shell(struct control_request *request, struct error *ret_error)
+{
+    json_t *words = NULL, *word;
+    bool writes;
+    if (json_unpack_ex(
+            request->object, NULL, JSON_STRICT, "{s:s,s:o}", "command", &request->command, "words", &words) ||
+        !json_is_array(words) || json_array_size(words) > SHELL_WORDS_MAX)
+        return bad_request(ret_error);
+    size_t i;
+    json_array_foreach(words, i, word)
+    {
+        if (!json_is_string(word))
+            return bad_request(ret_error);
+        request->words[request->word_count++] = json_string_value(word);
+    }
+    return shell_check(request->words, request->word_count, &writes, ret_error);
+}
+
 static int read_transfer(struct control_request *request, struct error *ret_error)
 {
     json_t *filters;
@@ -190,6 +216,8 @@ static int read_request(
         return read_query(request, ret_error);
     if (is_report(request))
         return read_report(request, ret_error);
+    if (is_shell(request))
+        return read_shell(request, ret_error);
     return is_cut(request) ? read_cut(request, ret_error) : read_transfer(request, ret_error);
 }
 
@@ -237,9 +265,14 @@ static int run_printing(struct job *job, const struct control_request *request, 
         .buffer = malloc(OUTPUT_BYTES), .capacity = OUTPUT_BYTES, .flush = flush_output, .context = job};
     if (!output.buffer)
         return error_set(ret_error, ENOMEM, "out of memory");
-    int r = is_report(request)
-                ? report_print(&job->server->source, request->report, request->path, &output, ret_error)
-                : stream_query_print(job->server->source.database, &request->query, &output, ret_error);
+    struct database *database = job->server->source.database;
+    int r;
+    if (is_report(request))
+        r = report_print(&job->server->source, request->report, request->path, &output, ret_error);
+    else if (is_shell(request))
+        r = shell_run(database, request->words, request->word_count, &output, ret_error);
+    else
+        r = stream_query_print(database, &request->query, &output, ret_error);
     free(output.buffer);
     return r;
 }
@@ -260,7 +293,9 @@ static int run_request(
         log_info("control: query %s", request->query.path);
         return run_printing(job, request, ret_error);
     }
-    if (is_report(request))
+    if (is_shell(request))
+        log_info("control: shell %s", request->words[0]); /* not its arguments: there may be a password */
+    if (is_report(request) || is_shell(request))
         return run_printing(job, request, ret_error);
     log_info("control: %s %s", request->command, is_cut(request) ? request->cut.path : request->directory);
     if (!strcmp(request->command, "export"))
@@ -285,7 +320,7 @@ static int run_request(
 static void log_done(const struct control_request *request, const struct result *result)
 {
     const struct transfer_result *transfer = &result->transfer;
-    if (is_account(request) || is_query(request) || is_report(request))
+    if (is_account(request) || is_query(request) || is_report(request) || is_shell(request))
         return;
     if (is_cut(request))
         log_info("control: cut done: %llu of %llu points of %s%s", (unsigned long long)result->cut.cut,
@@ -305,7 +340,7 @@ static json_t *pack_answer(
         return control_pack_error(error);
     if (is_account(request))
         return json_pack("{s:o}", "users", result->users);
-    if (is_query(request) || is_report(request))
+    if (is_query(request) || is_report(request) || is_shell(request))
         return json_pack("{s:b}", "printed", true);
     return is_cut(request) ? control_pack_cut(&result->cut) : control_pack_result(&result->transfer);
 }
