@@ -5,6 +5,7 @@
 #include "control.h"
 #include "database_paths.h"
 #include "job.h"
+#include "open_here.h"
 
 #include "options.h"
 #include "points_input.h"
@@ -43,23 +44,15 @@ static int open_output(struct sink *sink, struct error *ret_error)
 
 /* ---- a stream ---- */
 
-static int query_here(const struct database_paths *paths, const struct stream_query *query,
-    struct sink *output, struct error *ret_error)
+struct stream_work {
+    const struct stream_query *query;
+    struct sink *output;
+};
+
+static int query_here(struct database *database, void *context, struct error *ret_error)
 {
-    struct configuration configuration;
-    struct database *database = NULL;
-    struct error close_error;
-    int r = database_paths_read_configuration(paths, &configuration, ret_error);
-    if (r < 0)
-        return r;
-    r = database_open_for_reading(paths->directory, "query", &configuration.store, &database, ret_error);
-    if (r == 0)
-        r = stream_query_print(database, query, output, ret_error);
-    int closed = database_close(database, &close_error);
-    if (r == 0 && closed < 0)
-        r = error_set(ret_error, close_error.code, "%s", close_error.message);
-    configuration_free(&configuration);
-    return r;
+    const struct stream_work *work = context;
+    return stream_query_print(database, work->query, work->output, ret_error);
 }
 
 static int query_stream(
@@ -73,7 +66,8 @@ static int query_stream(
     if (r < 0)
         return r;
     if (r == 0)
-        return query_here(&paths, query, output, ret_error);
+        return with_database_here(
+            &paths, "query", false, query_here, &(struct stream_work){query, output}, ret_error);
     r = control_query(&connection, query, output, ret_error);
     control_free(&connection);
     return r;

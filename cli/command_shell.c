@@ -5,6 +5,7 @@
 #include "control.h"
 #include "database_paths.h"
 #include "job.h"
+#include "open_here.h"
 #include "options.h"
 #include "output.h"
 #include "shell.h"
@@ -27,24 +28,16 @@ static int flush_output(struct sink *sink, struct error *ret_error)
     return 0;
 }
 
-static int run_here(const struct database_paths *paths, const char *const *words, size_t count, bool writes,
-    struct sink *output, struct error *ret_error)
+struct shell_work {
+    const char *const *words;
+    size_t count;
+    struct sink *output;
+};
+
+static int run_here(struct database *database, void *context, struct error *ret_error)
 {
-    struct configuration configuration;
-    struct database *database = NULL;
-    struct error close_error;
-    int r = database_paths_read_configuration(paths, &configuration, ret_error);
-    if (r < 0)
-        return r;
-    r = (writes ? database_open_as : database_open_for_reading)(
-        paths->directory, "shell", &configuration.store, &database, ret_error);
-    if (r == 0)
-        r = shell_run(database, words, count, output, ret_error);
-    int closed = database_close(database, &close_error);
-    if (r == 0 && closed < 0)
-        r = error_set(ret_error, close_error.code, "%s", close_error.message);
-    configuration_free(&configuration);
-    return r;
+    const struct shell_work *work = context;
+    return shell_run(database, work->words, work->count, work->output, ret_error);
 }
 
 static int run_words(const char *database, const char *const *words, size_t count, bool writes,
@@ -58,7 +51,8 @@ static int run_words(const char *database, const char *const *words, size_t coun
     if (r < 0)
         return r;
     if (r == 0)
-        return run_here(&paths, words, count, writes, output, ret_error);
+        return with_database_here(
+            &paths, "shell", writes, run_here, &(struct shell_work){words, count, output}, ret_error);
     r = control_shell(&connection, words, count, output, ret_error);
     control_free(&connection);
     return r;

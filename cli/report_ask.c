@@ -2,6 +2,7 @@
 
 #include "control.h"
 #include "database_paths.h"
+#include "open_here.h"
 #include "report.h"
 
 #include <errno.h>
@@ -49,23 +50,16 @@ static int flush_lines(struct sink *sink, struct error *ret_error)
     return 0;
 }
 
-static int ask_here(const struct database_paths *paths, const char *name, const char *path, struct sink *sink,
-    struct error *ret_error)
+struct report_work {
+    const char *name, *path;
+    struct sink *sink;
+};
+
+static int ask_here(struct database *database, void *context, struct error *ret_error)
 {
-    struct configuration configuration;
-    struct database *database = NULL;
-    struct error close_error;
-    int r = database_paths_read_configuration(paths, &configuration, ret_error);
-    if (r < 0)
-        return r;
-    r = database_open_for_reading(paths->directory, name, &configuration.store, &database, ret_error);
-    if (r == 0)
-        r = report_print(&(struct report_source){.database = database}, name, path, sink, ret_error);
-    int closed = database_close(database, &close_error);
-    if (r == 0 && closed < 0)
-        r = error_set(ret_error, close_error.code, "%s", close_error.message);
-    configuration_free(&configuration);
-    return r;
+    const struct report_work *work = context;
+    return report_print(
+        &(struct report_source){.database = database}, work->name, work->path, work->sink, ret_error);
 }
 
 int report_ask(const char *database, const char *name, const char *path, report_receiver receive,
@@ -84,7 +78,8 @@ int report_ask(const char *database, const char *name, const char *path, report_
     if (ret_served)
         *ret_served = r > 0;
     if (r == 0) {
-        r = ask_here(&paths, name, path, &sink, ret_error);
+        r = with_database_here(
+            &paths, name, false, ask_here, &(struct report_work){name, path, &sink}, ret_error);
     } else if (r > 0) {
         r = control_report(&connection, name, path, &sink, ret_error);
         control_free(&connection);
