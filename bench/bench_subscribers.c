@@ -1,7 +1,7 @@
-/* Live subscribers over WebSockets: what they cost inserts that come at a steady rate, whether each gets
- * every datapoint once and in order, and what thousands of idle ones cost requests. Server and clients are in
- * this process. bench_subscribers [POINTS] POINTS: inserted at 10,000 a second; the default is a minute of
- * them.
+/* WebSockets: how many inserts one takes; what live subscribers cost inserts that come at a steady rate,
+ * whether each gets every datapoint once and in order, and what thousands of idle ones cost requests. Server
+ * and clients are in this process. bench_subscribers [POINTS] POINTS: inserted at 10,000 a second; the
+ * default is a minute of them.
  *
  * An insert's latency runs from the moment when it is due to its acknowledgement, which comes when it is on
  * disk: a client that is late cannot hide that the server is. */
@@ -26,6 +26,7 @@ enum {
     TEXT_MAX = 256,
     EVENTS = 64,
     DELIVERY_SECONDS_MAX = 60,
+    WINDOW = 4096, /* inserts on the way, when no rate limits them */
 };
 
 /* A WebSocket. */
@@ -42,6 +43,7 @@ struct stage {
     unsigned count;
     unsigned streams;
     uint64_t inserts;
+    double rate; /* inserts a second; 0 = as many as the server takes */
     double begun;
     double *seconds; /* of each insert */
     int epoll;
@@ -49,7 +51,7 @@ struct stage {
 
 static double due_of(const struct stage *stage, uint64_t insert)
 {
-    return stage->begun + (double)insert / RATE;
+    return stage->begun + (stage->rate > 0 ? (double)insert / stage->rate : 0);
 }
 
 /* ---- frames: RFC 6455 ---- */
@@ -232,8 +234,9 @@ static uint64_t send_due(struct stage *stage, uint64_t next)
     static uint8_t bytes[BUFFER_BYTES];
     size_t used = 0;
     double now = bench_now();
-    for (; next < stage->inserts && due_of(stage, next) <= now && used + 2 * TEXT_MAX < sizeof(bytes);
-         next++) {
+    uint64_t most = stage->clients[0].seen + (stage->rate > 0 ? stage->inserts : WINDOW);
+    most = most < stage->inserts ? most : stage->inserts;
+    for (; next < most && due_of(stage, next) <= now && used + 2 * TEXT_MAX < sizeof(bytes); next++) {
         char text[TEXT_MAX];
         int size = snprintf(text, sizeof(text),
             "{\"cmd\":\"insert\",\"id\":%" PRIu64 ",\"arg\":\"bench/data/s%u\",\"d\":[{\"d\":%" PRIu64 "}]}",
@@ -254,6 +257,29 @@ static uint64_t missing(const struct stage *stage)
         count += wanted - stage->clients[i].seen;
     }
     return count;
+}
+
+static void bench_pipeline(struct stage *stage, unsigned streams)
+{
+    char work[128];
+    uint64_t next = 0;
+    stage->streams = streams;
+    stage->rate = 0;
+    connect_all(stage, 0);
+    stage->begun = bench_now();
+    double cpu = bench_cpu_seconds();
+    while (stage->clients[0].seen < stage->inserts) {
+        uint64_t before = next;
+        next = send_due(stage, next);
+        take_events(stage, next > before ? 0 : 1);
+    }
+    double spent = bench_now() - stage->begun;
+    cpu = bench_cpu_seconds() - cpu;
+    disconnect_all(stage);
+    snprintf(work, sizeof(work), "single inserts over one WebSocket, pipelined, %u stream%s", streams,
+        streams == 1 ? "" : "s");
+    bench_row_text(work, "%.1f k/s, each acknowledged when synced, CPU %.0f %%",
+        (double)stage->inserts / spent / 1e3, cpu / spent * 100);
 }
 
 static double bench_inserts(struct stage *stage, unsigned subscribers, double p50_alone)
@@ -341,6 +367,9 @@ int main(int argc, char **argv)
     stage.server.streams = subscribers;
     stage.server.configuration.connections_max =
         2 * (idle > subscribers ? idle : subscribers) + CONNECTIONS_MORE;
+    bench_pipeline(&stage, 1);
+    bench_pipeline(&stage, subscribers);
+    stage.rate = RATE;
     double alone = bench_inserts(&stage, 0, 0);
     (void)bench_inserts(&stage, subscribers, alone);
     bench_idle(&stage, idle);
