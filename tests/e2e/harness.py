@@ -2,6 +2,7 @@
 import base64
 import fcntl
 import http.client
+import inspect
 import json
 import os
 import re
@@ -209,8 +210,28 @@ def canonical(value):
     return json.dumps(whole(value), sort_keys=True)
 
 
+def program_has_thread_sanitizer():
+    with open(PROGRAM, "rb") as file:
+        return b"__tsan_init" in file.read()
+
+
+def tests_of(suite):
+    for each in suite:
+        yield from tests_of(each) if isinstance(each, unittest.TestSuite) else [each]
+
+
+def load_concurrent_tests(loader, suite, _pattern):
+    """With TSan: only the tests that have threads themselves, if the script has such; it sees nothing in the others."""
+    def has_threads(test):
+        return "hread" in inspect.getsource(getattr(test, test.id().split(".")[-1]))
+    tests = list(tests_of(suite))
+    return loader.suiteClass([test for test in tests if has_threads(test)] or tests)
+
+
 def main():
     if not os.access(PROGRAM, os.X_OK):
         print("skipped: CONNECTORDB does not name the program")
         sys.exit(SKIPPED)
+    if program_has_thread_sanitizer():
+        sys.modules["__main__"].load_tests = load_concurrent_tests
     unittest.main(verbosity=2)
