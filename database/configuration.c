@@ -374,8 +374,12 @@ static int read_script_key(const char *key, const json_t *value, struct configur
     return unknown(context, configuration);
 }
 
-static int read_pipescript(
-    const json_t *value, struct configuration *configuration, const struct key_context *context)
+typedef int (*member_reader)(const char *key, const json_t *value, struct configuration *configuration,
+    const struct key_context *context);
+
+/* Reads each member of a section; messages name it "section.key". */
+static int read_section(const char *section, const json_t *value, member_reader read,
+    struct configuration *configuration, const struct key_context *context)
 {
     const char *key;
     json_t *member;
@@ -384,18 +388,27 @@ static int read_pipescript(
     json_object_foreach((json_t *)value, key, member)
     {
         char name[64];
-        (void)snprintf(name, sizeof(name), "pipescript.%.40s", key);
+        (void)snprintf(name, sizeof(name), "%s.%.40s", section, key);
         const struct key_context inner = {context->file, context->text, name, context->error};
-        int r = read_script_key(key, member, configuration, &inner);
+        int r = read(key, member, configuration, &inner);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
+static int read_pipescript(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    return read_section("pipescript", value, read_script_key, configuration, context);
+}
+
 static int read_tls_key(const char *key, const json_t *value, struct configuration *configuration,
     const struct key_context *context)
 {
+    bool enabled; /* asked for when all members are read */
+    if (strcmp(key, "enabled") == 0)
+        return read_boolean(value, &enabled, context);
     if (strcmp(key, "key") == 0)
         return read_text(value, &configuration->tls_key, context);
     if (strcmp(key, "cert") == 0)
@@ -435,22 +448,8 @@ static int check_tls(struct configuration *configuration, bool enabled, const st
 static int read_tls(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    const char *key;
-    json_t *member;
-    bool enabled = false;
-    if (!json_is_object(value))
-        return wrong(context, "an object");
-    json_object_foreach((json_t *)value, key, member)
-    {
-        char name[64];
-        (void)snprintf(name, sizeof(name), "tls.%.40s", key);
-        const struct key_context inner = {context->file, context->text, name, context->error};
-        int r = strcmp(key, "enabled") == 0 ? read_boolean(member, &enabled, &inner)
-                                            : read_tls_key(key, member, configuration, &inner);
-        if (r < 0)
-            return r;
-    }
-    return check_tls(configuration, enabled, context);
+    int r = read_section("tls", value, read_tls_key, configuration, context);
+    return r < 0 ? r : check_tls(configuration, json_is_true(json_object_get(value, "enabled")), context);
 }
 
 /* true is port 80; a number another one, for tests and for ports that are forwarded. */
@@ -469,10 +468,9 @@ static int read_acme_challenge(
     return read_text(value, &configuration->acme_challenge, context);
 }
 
-/* authkey and encryptionkey of 0.3 mean nothing: the server draws its own key. */
 /* The buffers of ConnectorDB 0.3 mean nothing here. */
-static int read_websocket(
-    const json_t *value, struct configuration *configuration, const struct key_context *context)
+static int read_websocket_key(const char *key, const json_t *value, struct configuration *configuration,
+    const struct key_context *context)
 {
     const struct {
         const char *name;
@@ -483,54 +481,44 @@ static int read_websocket(
         {"ping_period", &configuration->websocket_ping_s, 1, 3600},
         {"pong_wait", &configuration->websocket_pong_s, 1, 7200},
     };
-    const char *key;
-    json_t *member;
-    if (!json_is_object(value))
-        return wrong(context, "an object");
-    json_object_foreach((json_t *)value, key, member)
-    {
-        char name[64];
-        (void)snprintf(name, sizeof(name), "websocket.%.40s", key);
-        const struct key_context inner = {context->file, context->text, name, context->error};
-        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-            int64_t number = 0;
-            if (strcmp(key, numbers[i].name) != 0)
-                continue;
-            int r = read_integer(member, numbers[i].smallest, numbers[i].largest, &number, &inner);
-            if (r < 0)
-                return r;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        int64_t number = 0;
+        if (strcmp(key, numbers[i].name) != 0)
+            continue;
+        int r = read_integer(value, numbers[i].smallest, numbers[i].largest, &number, context);
+        if (r == 0)
             *numbers[i].to = (uint32_t)number;
-        }
+        return r;
     }
     return 0;
+}
+
+static int read_websocket(
+    const json_t *value, struct configuration *configuration, const struct key_context *context)
+{
+    return read_section("websocket", value, read_websocket_key, configuration, context);
+}
+
+/* authkey and encryptionkey of 0.3 mean nothing: the server draws its own key. */
+static int read_cookie_key(const char *key, const json_t *value, struct configuration *configuration,
+    const struct key_context *context)
+{
+    if (strcmp(key, "maxage") == 0) {
+        int64_t seconds;
+        int r = read_integer(value, 1, SESSION_S_MAX, &seconds, context);
+        configuration->session_max_age_s = r == 0 ? (uint32_t)seconds : 0;
+        return r;
+    }
+    if (strcmp(key, "remember") == 0)
+        return read_boolean(value, &configuration->session_remember, context);
+    return strcmp(key, "authkey") == 0 || strcmp(key, "encryptionkey") == 0 ? 0
+                                                                            : unknown(context, configuration);
 }
 
 static int read_cookie(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    const char *key;
-    json_t *member;
-    if (!json_is_object(value))
-        return wrong(context, "an object");
-    json_object_foreach((json_t *)value, key, member)
-    {
-        int64_t seconds;
-        int r = 0;
-        char name[64];
-        (void)snprintf(name, sizeof(name), "cookie.%.40s", key);
-        const struct key_context inner = {context->file, context->text, name, context->error};
-        if (strcmp(key, "maxage") == 0) {
-            r = read_integer(member, 1, SESSION_S_MAX, &seconds, &inner);
-            configuration->session_max_age_s = r == 0 ? (uint32_t)seconds : 0;
-        } else if (strcmp(key, "remember") == 0) {
-            r = read_boolean(member, &configuration->session_remember, &inner);
-        } else if (strcmp(key, "authkey") != 0 && strcmp(key, "encryptionkey") != 0) {
-            r = unknown(&inner, configuration);
-        }
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return read_section("cookie", value, read_cookie_key, configuration, context);
 }
 
 /* One that goes into a header field as it is, and is not guessed. */
@@ -566,19 +554,9 @@ static int read_metrics_key(const char *key, const json_t *value, struct configu
 static int read_metrics(
     const json_t *value, struct configuration *configuration, const struct key_context *context)
 {
-    const char *key;
-    json_t *member;
-    if (!json_is_object(value))
-        return wrong(context, "an object");
-    json_object_foreach((json_t *)value, key, member)
-    {
-        char name[64];
-        (void)snprintf(name, sizeof(name), "metrics.%.40s", key);
-        const struct key_context inner = {context->file, context->text, name, context->error};
-        int r = read_metrics_key(key, member, configuration, &inner);
-        if (r < 0)
-            return r;
-    }
+    int r = read_section("metrics", value, read_metrics_key, configuration, context);
+    if (r < 0)
+        return r;
     if (strcmp(configuration->metrics_access, "key") == 0 && !*configuration->metrics_key)
         return error_set(context->error, EINVAL, "%s:%u: \"metrics\" with access \"key\" needs a \"key\"",
             context->file, json_key_line(context->text, context->key));
