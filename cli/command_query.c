@@ -6,8 +6,8 @@
 #include "database_paths.h"
 #include "job.h"
 #include "open_here.h"
-
 #include "options.h"
+#include "output_sink.h"
 #include "points_input.h"
 #include "script.h"
 #include "stream_query.h"
@@ -17,30 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { OUTPUT_BYTES = 256 << 10 };
-
-/* ---- standard output ---- */
-
-static int flush_output(struct sink *sink, struct error *ret_error)
-{
-    size_t done = 0;
-    while (done < sink->used) {
-        ssize_t wrote = write(STDOUT_FILENO, sink->buffer + done, sink->used - done);
-        if (wrote < 0 && errno != EINTR)
-            return error_set(ret_error, errno, "writing to standard output: %s", strerrordesc_np(errno));
-        if (atomic_load(job_cancelled()))
-            return error_set(ret_error, ECANCELED, "interrupted");
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    return 0;
-}
-
-static int open_output(struct sink *sink, struct error *ret_error)
-{
-    *sink = (struct sink){.buffer = malloc(OUTPUT_BYTES), .capacity = OUTPUT_BYTES, .flush = flush_output};
-    return sink->buffer ? 0 : error_set(ret_error, ENOMEM, "out of memory");
-}
 
 /* ---- a stream ---- */
 
@@ -205,11 +181,11 @@ int command_query(int argc, char **argv)
         return exit_code;
     int r = job_open_log(&error);
     if (r == 0)
-        r = open_output(&output, &error);
+        r = output_sink_open(&output, &error);
     query.path = arguments[1];
     if (r == 0)
         r = query.path ? query_stream(arguments[0], &query, &output, &error)
                        : query_input(&query, &output, &error);
-    free(output.buffer);
+    output_sink_free(&output);
     return r < 0 ? command_failed("%s", error.message) : EXIT_GOOD;
 }

@@ -8,25 +8,12 @@
 #include "open_here.h"
 #include "options.h"
 #include "output.h"
+#include "output_sink.h"
 #include "shell.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { OUTPUT_BYTES = 64 << 10 };
-
-static int flush_output(struct sink *sink, struct error *ret_error)
-{
-    for (size_t done = 0; done < sink->used;) {
-        ssize_t wrote = write(STDOUT_FILENO, sink->buffer + done, sink->used - done);
-        if (wrote < 0 && errno != EINTR)
-            return error_set(ret_error, errno, "writing to standard output: %s", strerrordesc_np(errno));
-        done += wrote > 0 ? (size_t)wrote : 0;
-    }
-    return 0;
-}
 
 struct shell_work {
     const char *const *words;
@@ -97,12 +84,12 @@ int command_shell(int argc, char **argv)
         if (!password)
             r = error_set(&error, ENOMEM, "out of memory");
     }
-    struct sink output = {.buffer = malloc(OUTPUT_BYTES), .capacity = OUTPUT_BYTES, .flush = flush_output};
-    if (r == 0 && !output.buffer)
-        r = error_set(&error, ENOMEM, "out of memory");
+    struct sink output = {0};
+    if (r == 0)
+        r = output_sink_open(&output, &error);
     if (r == 0)
         r = run_words(arguments[0], words, count, writes, &output, &error);
-    free(output.buffer);
+    output_sink_free(&output);
     if (password)
         explicit_bzero(password, strlen(password));
     free(password);
