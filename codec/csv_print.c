@@ -82,7 +82,7 @@ struct member {
 
 static struct members members_of(const uint8_t *value, size_t size)
 {
-    struct msgpack_head head;
+    struct msgpack_head head = {0};
     bool object = msgpack_read_head(value, value + size, &head) && head.type == MSGPACK_MAP;
     return (struct members){value + head.size, value + size, object ? head.length : 0};
 }

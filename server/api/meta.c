@@ -1,7 +1,7 @@
-#include "metrics.h"
 #include "request.h"
 
 #include "descriptions.h"
+#include "metrics.h"
 
 #include <string.h>
 
